@@ -1,0 +1,121 @@
+package event
+
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Identity is who a session speaks for. It never changes once set; a refreshed
+// token makes a new one.
+type Identity struct {
+	Tenant   string
+	User     string
+	Device   string
+	Subject  string   // of the token
+	TokenID  string   // "jti", may be empty
+	Expires  int64    // Unix milliseconds; 0: never
+	Rooms    []string // patterns of rooms that the token grants; nil: no restriction
+	Metadata []byte   // JSON "meta" of the token, may be nil
+}
+
+// Membership is what a session may do in a room that it has joined.
+type Membership struct {
+	Publish  bool
+	Moderate bool
+	Durable  bool // the room's type keeps a stream
+}
+
+// Origin is the session that an event came from, as stages see it.
+type Origin interface {
+	// Identity is nil until the connection is authenticated.
+	Identity() *Identity
+	// Member says what the session may do in a room, and whether it has joined.
+	Member(room string) (Membership, bool)
+	// Opened reports whether session:open or session:resume has succeeded.
+	Opened() bool
+}
+
+// Effect is one thing that an event brings about.
+type Effect struct {
+	Envelope
+	Durable bool
+	Unread  bool   // see Record
+	Create  bool   // only if the room has no life yet; otherwise Conflict
+	Merge   string // of an ephemeral effect: what a newer one replaces in a slow client's queue
+	Key     string // idempotency key, set by sequence on the first durable effect
+}
+
+// Event is an envelope on its way through the pipeline. Each field has one
+// writer, named behind it.
+type Event struct {
+	Envelope          // decode; Tenant and From by authenticate
+	Raw      []byte   // socket: one envelope as it came, valid until decode has copied it
+	Received int64    // socket: monotonic nanoseconds
+	Origin   Origin   // socket
+	Spec     *Action  // decode
+	args     args     // validate
+	Effects  []Effect // builtin
+	Reply    []byte   // builtin: JSON data of the ack
+	Stored   Position // sequence: of the first durable effect
+	StoredID string   // sequence: its ULID
+	Repeat   bool     // sequence: the event was known; Stored is where
+	Err      error    // pipeline: why it was refused
+
+	Next   int // pipeline: the stage to go on with
+	effect [2]Effect
+}
+
+type args [MaxFields][]byte
+
+// Reset makes the event ready for use again.
+func (e *Event) Reset() { *e = Event{} }
+
+// Emit adds an effect.
+func (e *Event) Emit(f Effect) {
+	if e.Effects == nil {
+		e.Effects = e.effect[:0]
+	}
+	e.Effects = append(e.Effects, f)
+}
+
+// Respond sets the data of the ack, a JSON object.
+func (e *Event) Respond(data []byte) { e.Reply = data }
+
+// SetArg stores the raw JSON of a declared field; validate alone calls it.
+func (e *Event) SetArg(field int, raw []byte) { e.args[field] = raw }
+
+// Arg is the raw JSON of a declared and validated field, nil if it was not sent.
+func (e *Event) Arg(name string) []byte {
+	for i := range e.Spec.Payload {
+		if e.Spec.Payload[i].Name == name {
+			return e.args[i]
+		}
+	}
+	return nil
+}
+
+// Str is a String field, "" if it was not sent.
+func (e *Event) Str(name string) string { return unquote(e.Arg(name)) }
+
+// Int is an Int field, 0 if it was not sent.
+func (e *Event) Int(name string) int64 {
+	n, _ := strconv.ParseInt(string(e.Arg(name)), 10, 64)
+	return n
+}
+
+// Bool is a Bool field, false if it was not sent.
+func (e *Event) Bool(name string) bool { return string(e.Arg(name)) == "true" }
+
+func unquote(raw []byte) string {
+	if len(raw) < 2 {
+		return ""
+	}
+	for _, c := range raw {
+		if c == '\\' {
+			b, _ := jsontext.AppendUnquote(nil, raw)
+			return string(b)
+		}
+	}
+	return string(raw[1 : len(raw)-1])
+}

@@ -1,0 +1,107 @@
+// Package frame holds one outbound WebSocket message, encoded once and shared by
+// every connection that it goes to. A leaf: dialects build frames, sockets write
+// them, nobody changes them.
+package frame
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+)
+
+// Class decides what happens to a frame when a client is slow.
+type Class uint8
+
+const (
+	// Control frames (replies, session events) are kept; too many close the
+	// connection.
+	Control Class = iota
+	// Durable frames are kept; too many close the connection, and the client
+	// resumes from its position.
+	Durable
+	// Ephemeral frames are merged by key or dropped first.
+	Ephemeral
+)
+
+// Room for the longest unmasked header of RFC 6455 section 5.2.
+const maxHeader = 10
+
+// Frame is one final, unmasked WebSocket data message. Its bytes never change.
+type Frame struct {
+	buf      []byte // header right-aligned in the first maxHeader bytes, then the payload
+	start    uint8  // where the header begins
+	binary   bool
+	class    Class
+	key      string
+	deflated atomic.Pointer[[]byte]
+}
+
+// Begin returns a buffer to append a payload of about n bytes to; Finish takes it.
+func Begin(n int) []byte { return make([]byte, maxHeader, maxHeader+n) }
+
+// Finish makes a Frame of a buffer that came from Begin. Of two Ephemeral frames
+// with the same key that wait in one queue, the newer replaces the older; an
+// empty key merges with nothing.
+func Finish(buf []byte, isBinary bool, class Class, key string) *Frame {
+	op := byte(0x81)
+	if isBinary {
+		op = 0x82
+	}
+	f := &Frame{buf: buf, binary: isBinary, class: class, key: key}
+	f.start = uint8(putHeader(buf, op))
+	return f
+}
+
+// putHeader writes the header so that it ends where the payload begins.
+func putHeader(buf []byte, op byte) int {
+	switch n := len(buf) - maxHeader; {
+	case n < 126:
+		buf[8], buf[9] = op, byte(n)
+		return 8
+	case n < 1<<16:
+		buf[6], buf[7] = op, 126
+		binary.BigEndian.PutUint16(buf[8:], uint16(n))
+		return 6
+	default:
+		buf[0], buf[1] = op, 127
+		binary.BigEndian.PutUint64(buf[2:], uint64(n))
+		return 0
+	}
+}
+
+// Wire is the frame with its header, uncompressed.
+func (f *Frame) Wire() []byte { return f.buf[f.start:] }
+
+// Payload is the message alone, for transports without WebSocket frames.
+func (f *Frame) Payload() []byte { return f.buf[maxHeader:] }
+
+// Size is the number of bytes of Wire.
+func (f *Frame) Size() int { return len(f.buf) - int(f.start) }
+
+// Binary tells a binary message from a text one.
+func (f *Frame) Binary() bool { return f.binary }
+
+// Class says what may be done with the frame in a full queue.
+func (f *Frame) Class() Class { return f.class }
+
+// Key is what Ephemeral frames merge by.
+func (f *Frame) Key() string { return f.key }
+
+// Deflated is the frame compressed by RFC 7692 without context, made once by
+// the first caller's deflate and shared by all others. deflate gets the payload
+// and returns its compressed form, or nil to send it as it is.
+func (f *Frame) Deflated(deflate func(payload []byte) []byte) []byte {
+	if p := f.deflated.Load(); p != nil {
+		return *p
+	}
+	wire := f.Wire()
+	if z := deflate(f.Payload()); z != nil {
+		buf := append(Begin(len(z)), z...)
+		op := byte(0xc1) // FIN and RSV1
+		if f.binary {
+			op = 0xc2
+		}
+		wire = buf[putHeader(buf, op):]
+	}
+	f.deflated.CompareAndSwap(nil, &wire)
+	return *f.deflated.Load()
+}

@@ -1,0 +1,55 @@
+package sequence
+
+import (
+	"context"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+)
+
+// Log keeps the partitions' records. Pebble satisfies it alone, Kafka in a
+// cluster; one suite (logtest) holds both to it.
+type Log interface {
+	// Open makes the caller the only writer of a partition, under a new term. What
+	// an earlier term appended and the log holds durably is visible in the answer.
+	Open(ctx context.Context, partition int) (Partition, error)
+}
+
+// Partition is one partition under one term. Only its committer calls it, from
+// one goroutine; only Pending.Wait may run beside.
+type Partition interface {
+	// Term numbers the writers of the partition.
+	Term() uint64
+	// Head is the newest position of a room, counting what Append has taken but not
+	// yet made durable; the zero Head for a room without events.
+	Head(ctx context.Context, tenant, room string) (event.Head, error)
+	// Lookup finds what an idempotency key was stored as, for at least Window after
+	// it was. It need not find what is not durable yet: the committer knows that.
+	Lookup(ctx context.Context, key Key) (Stored, bool, error)
+	// Append takes a batch of records in the order of their offsets and returns
+	// before they are durable. An error means that nothing of it was or will be
+	// stored.
+	Append(ctx context.Context, batch []event.Record) (Pending, error)
+	// Close gives the partition up. Nothing is in flight.
+	Close() error
+}
+
+// Pending is an appended batch on its way to the disk.
+type Pending interface {
+	// Wait returns nil when the whole batch is durable and no other term can take it
+	// back. After an error the outcome is unknown, and the term is over: the
+	// committer opens the partition again before it goes on. Waits are called in the
+	// order of the Appends, each once.
+	Wait(ctx context.Context) error
+}
+
+// Key is the identity of a send: the same key within Window is the same event.
+type Key struct {
+	Tenant, Room, User, ID string
+}
+
+// Stored is what a key was stored as.
+type Stored struct {
+	event.Position
+	ID        string // the event's ULID
+	Timestamp int64
+}

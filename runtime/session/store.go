@@ -1,0 +1,28 @@
+package session
+
+import (
+	"context"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+)
+
+// Record is what outlives a connection: enough to resume the session on any
+// node. It is written while the session lives, not when it dies.
+type Record struct {
+	ID      string
+	Tenant  string
+	User    string
+	Device  string
+	Secret  [32]byte                  // SHA-256 of the resume token
+	Opened  int64                     // Unix milliseconds
+	Expires int64                     // Unix milliseconds: not resumable after
+	Rooms   map[string]event.Position // joined rooms, and the position at which each was joined
+}
+
+// Store keeps session records. A Save that has returned survives the death of
+// the process, though not necessarily of the machine.
+type Store interface {
+	Save(ctx context.Context, r Record) error
+	Load(ctx context.Context, tenant, id string) (Record, bool, error)
+	Delete(ctx context.Context, tenant, id string) error
+}
