@@ -47,8 +47,8 @@ type Sender struct {
 // as long as the epoch, the life of the room, lasts. The zero Position is before
 // the first event of any epoch.
 type Position struct {
-	Epoch  string
-	Offset uint64
+	Epoch  string `json:"epoch"`
+	Offset uint64 `json:"offset"`
 }
 
 // Envelope is the one message of the protocol (docs/PROTOCOL.md). Its strings and

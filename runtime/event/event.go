@@ -36,9 +36,25 @@ type Origin interface {
 	Opened() bool
 }
 
+// EffectKind is what an effect does.
+type EffectKind uint8
+
+const (
+	// Publish brings the envelope to the room.
+	Publish EffectKind = iota
+	// Join makes the session receive the room, from behind the envelope's position.
+	Join
+	// Leave ends that.
+	Leave
+	// End closes the session's connection behind the answer.
+	End
+)
+
 // Effect is one thing that an event brings about.
 type Effect struct {
 	Envelope
+	Kind    EffectKind
+	Member  Membership // of a Join
 	Durable bool
 	Unread  bool   // see Record
 	Create  bool   // only if the room has no life yet; otherwise Conflict
@@ -51,8 +67,9 @@ type Effect struct {
 type Event struct {
 	Envelope          // decode; Tenant and From by authenticate
 	Raw      []byte   // socket: one envelope as it came, valid until decode has copied it
-	Received int64    // socket: monotonic nanoseconds
+	Received int64    // socket: monotonic nanoseconds since the node started
 	Origin   Origin   // socket
+	Ticket   uint64   // socket: the event's place in the connection's line of answers
 	Spec     *Action  // decode
 	args     args     // validate
 	Effects  []Effect // builtin
@@ -61,8 +78,8 @@ type Event struct {
 	StoredID string   // sequence: its ULID
 	Repeat   bool     // sequence: the event was known; Stored is where
 	Err      error    // pipeline: why it was refused
+	Next     int      // pipeline: the stage to go on with
 
-	Next   int // pipeline: the stage to go on with
 	effect [2]Effect
 }
 

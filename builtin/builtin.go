@@ -1,0 +1,55 @@
+package builtin
+
+import (
+	"context"
+
+	"github.com/heddle-rt/heddle/builtin/chat"
+	"github.com/heddle-rt/heddle/builtin/room"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+	rooms "github.com/heddle-rt/heddle/runtime/room"
+)
+
+// Deps is what handlers read.
+type Deps struct {
+	Rooms   *rooms.Rooms
+	Reader  rooms.Reader
+	History rooms.History
+	JSON    room.Encoder // of envelopes inside payloads
+}
+
+// All lists the actions of all builtins.
+func All(d Deps) []event.Action {
+	var all []event.Action
+	all = append(all, chat.Actions(chat.Deps{Rooms: d.Rooms, Reader: d.Reader, History: d.History})...)
+	all = append(all, room.Actions(room.Deps{Rooms: d.Rooms, Reader: d.Reader, History: d.History, JSON: d.JSON})...)
+	return all
+}
+
+// Projections lists, by action, how durable records become rows of tables.
+func Projections() map[string]rooms.Projection {
+	all := map[string]rooms.Projection{}
+	for _, p := range []map[string]rooms.Projection{chat.Projections(), room.Projections()} {
+		for action, project := range p {
+			all[action] = project
+		}
+	}
+	return all
+}
+
+// Stage calls handlers.
+type Stage struct{}
+
+// NewStage makes the stage.
+func NewStage() *Stage { return &Stage{} }
+
+// Name is the stage's name in metrics.
+func (*Stage) Name() string { return "builtin" }
+
+// Process runs the handler of the event's action.
+func (*Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
+	if err := ev.Spec.Handle(ctx, ev); err != nil {
+		return pipeline.Reject, err
+	}
+	return pipeline.Pass, nil
+}

@@ -1,0 +1,2 @@
+// Package chat handles messages and read markers.
+package chat

@@ -1,0 +1,2 @@
+// Package room handles rooms: create, join, leave, members, history.
+package room

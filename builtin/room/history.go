@@ -1,0 +1,119 @@
+package room
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/frame"
+	"github.com/heddle-rt/heddle/runtime/room"
+)
+
+const defaultPage = 50
+
+func limitOf(ev *event.Event) int {
+	if n := ev.Int("limit"); n > 0 {
+		return int(n)
+	}
+	return defaultPage
+}
+
+type memberReply struct {
+	User   string `json:"user"`
+	Role   string `json:"role"`
+	Joined int64  `json:"joined_at"`
+}
+
+func (r rooms) members(ctx context.Context, ev *event.Event) error {
+	limit := limitOf(ev)
+	page, err := r.Reader.Members(ctx, ev.Tenant, room.Base(ev.Room), ev.Str("after"), limit+1)
+	if err != nil {
+		return fault.Wrap("room.members", fault.Unavailable, err)
+	}
+	reply := struct {
+		Members []memberReply `json:"members"`
+		Next    string        `json:"next,omitempty"`
+	}{Members: []memberReply{}}
+	if len(page) > limit {
+		page = page[:limit]
+		reply.Next = page[limit-1].User
+	}
+	for _, m := range page {
+		reply.Members = append(reply.Members, memberReply{m.User, m.Role, m.Joined})
+	}
+	data, err := json.Marshal(reply)
+	ev.Respond(data)
+	return err
+}
+
+// history answers with a page of envelopes, oldest first.
+func (r rooms) history(ctx context.Context, ev *event.Event) error {
+	if ev.Arg("before") != nil && ev.Arg("after") != nil {
+		return fault.New(fault.Invalid, "data.after", "not together with before")
+	}
+	head, err := r.History.Head(ctx, ev.Tenant, ev.Room)
+	if err != nil {
+		return fault.Wrap("room.history", fault.Unavailable, err)
+	}
+	limit := limitOf(ev)
+	page, err := r.page(ctx, ev, head, limit)
+	if err != nil {
+		return err
+	}
+	more := false
+	if len(page) > 0 {
+		if ev.Arg("after") != nil {
+			more = page[len(page)-1].Offset < head.Offset
+		} else {
+			more = len(page) == limit && page[0].Offset > 1
+		}
+	}
+	ev.Respond(appendPage(r.JSON, page, head.Epoch, more))
+	return nil
+}
+
+func (r rooms) page(ctx context.Context, ev *event.Event, head event.Head, limit int) ([]event.Record, error) {
+	if ev.Arg("after") == nil {
+		page, err := r.History.Before(ctx, ev.Tenant, ev.Room, uint64(ev.Int("before")), limit, maxBytes)
+		slices.Reverse(page)
+		return page, fault.Wrap("room.history", fault.Unavailable, err)
+	}
+	at := event.Position{Epoch: head.Epoch, Offset: uint64(ev.Int("after"))}
+	if at.Offset >= head.Offset {
+		return nil, nil
+	}
+	page, err := r.History.After(ctx, ev.Tenant, ev.Room, at, limit, maxBytes)
+	if errors.Is(err, room.ErrTrimmed) {
+		return nil, fault.New(fault.NotFound, "data.after", "what followed that offset is not kept any more")
+	}
+	return page, fault.Wrap("room.history", fault.Unavailable, err)
+}
+
+// appendPage leaves expired events out: a page is for reading, not for counting.
+func appendPage(enc Encoder, page []event.Record, epoch string, more bool) []byte {
+	data := []byte(`{"events":[`)
+	n := 0
+	for i := range page {
+		if page[i].Data == nil {
+			continue
+		}
+		if n++; n > 1 {
+			data = append(data, ',')
+		}
+		data = append(data, enc.Encode(&page[i].Envelope, frame.Durable, "").Payload()...)
+	}
+	data = append(data, `],"epoch":`...)
+	data, _ = appendQuoted(data, epoch)
+	if more {
+		return append(data, `,"more":true}`...)
+	}
+	return append(data, `,"more":false}`...)
+}
+
+func appendQuoted(dst []byte, s string) ([]byte, error) {
+	q, err := json.Marshal(s)
+	return append(dst, q...), err
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/heddle-rt/heddle/runtime/app"
+	"github.com/heddle-rt/heddle/runtime/config"
+	"github.com/heddle-rt/heddle/runtime/observe"
+)
+
+// sources are the flags of every command that reads the configuration.
+type sources struct {
+	Config []string `short:"c" placeholder:"FILE" help:"YAML file; a later one goes over an earlier one."`
+	Set    []string `short:"s" placeholder:"PATH=VALUE" help:"Set one option, over files and environment (HEDDLE_SOCKET_LISTEN and so on)."`
+}
+
+// load reads the configuration. base, if not empty, lies under all files.
+func (s *sources) load(base string) (*config.Result[app.Config], error) {
+	const baseName = "(built in)"
+	opts := config.Options{Files: s.Config, Environ: os.Environ(), Set: s.Set}
+	if base != "" {
+		opts.Files = append([]string{baseName}, s.Config...)
+		opts.Open = func(name string) (io.ReadCloser, error) {
+			if name == baseName {
+				return io.NopCloser(strings.NewReader(base)), nil
+			}
+			return os.Open(name)
+		}
+	}
+	r, err := config.Load[app.Config](opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintln(os.Stderr, "heddle: warning:", w)
+	}
+	return r, nil
+}
+
+type serveCmd struct {
+	sources
+}
+
+func (c *serveCmd) Run() error {
+	if len(c.Config) == 0 && os.Getenv("HEDDLE_TENANTS") == "" {
+		return errors.New("serve needs --config FILE (or everything in the environment); heddle dev needs nothing")
+	}
+	r, err := c.load("")
+	if err != nil {
+		return err
+	}
+	return run(*r.Value, nil, nil)
+}
+
+// run serves until SIGTERM or SIGINT; a second signal ends the process at once.
+// started, if not nil, is called when the addresses are known.
+func run(cfg app.Config, web http.Handler, started func(*app.App)) error {
+	log := observe.NewLogger(cfg.Log, os.Stderr)
+	node, err := app.New(cfg, app.Deps{Log: log, HTTP: web})
+	if err != nil {
+		return err
+	}
+	if err := node.Listen(); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the next signal has its default effect
+	if started != nil {
+		started(node)
+	}
+	return node.Run(ctx)
+}

@@ -1,0 +1,125 @@
+package ack
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/frame"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+)
+
+// Answerer is a connection that takes the answer to one of its events.
+type Answerer interface {
+	EncodeAnswer(env *event.Envelope) *frame.Frame
+	// Answer sends f, which may be nil, when the ticket's turn has come.
+	Answer(ticket uint64, f *frame.Frame, then Then)
+}
+
+// Stage answers events: with an ack those that carry an id, with an error all
+// that were refused.
+type Stage struct {
+	log    *slog.Logger
+	now    func() time.Time
+	counts counts
+}
+
+// NewStage makes the stage for these actions, which it counts.
+func NewStage(log *slog.Logger, now func() time.Time, actions []event.Action) *Stage {
+	return &Stage{log: log, now: now, counts: newCounts(actions)}
+}
+
+// Name is the stage's name in metrics.
+func (s *Stage) Name() string { return "ack" }
+
+// Process sends the answer and counts how the event ended.
+func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, error) {
+	to := ev.Origin.(Answerer)
+	if ev.Err != nil {
+		f := fault.Of(ev.Err)
+		s.counts.refused(ev, f.Kind)
+		if f.Err != nil {
+			s.log.Warn("an event failed", "action", ev.Action, "tenant", ev.Tenant, "room", ev.Room, "error", ev.Err)
+		}
+		env := ErrorEnvelope(f)
+		env.Ref, env.Room, env.Action, env.Tenant = ev.ID, ev.Room, ev.Action, ev.Tenant
+		env.Timestamp = s.now().UnixMilli()
+		to.Answer(ev.Ticket, to.EncodeAnswer(&env), 0)
+		return pipeline.Pass, nil
+	}
+	s.counts.done(ev)
+	var then Then
+	for i := range ev.Effects {
+		switch ev.Effects[i].Kind {
+		case event.Join:
+			then |= StartRooms
+		case event.End:
+			then |= Hangup
+		}
+	}
+	var f *frame.Frame
+	if ev.ID != "" {
+		f = to.EncodeAnswer(s.ack(ev))
+	}
+	to.Answer(ev.Ticket, f, then)
+	return pipeline.Pass, nil
+}
+
+func (s *Stage) ack(ev *event.Event) *event.Envelope {
+	env := event.Envelope{
+		Type: event.TypeAck, ID: ev.StoredID, Ref: ev.ID, Tenant: ev.Tenant, Room: ev.Room,
+		Position: ev.Stored, Action: ev.Action, Data: ev.Reply, Timestamp: ev.Timestamp,
+	}
+	if env.Timestamp == 0 {
+		env.Timestamp = s.now().UnixMilli()
+	}
+	if ev.Repeat {
+		env.Data = withRepeat(ev.Reply)
+	}
+	if env.Data == nil {
+		env.Data = []byte("{}")
+	}
+	return &env
+}
+
+// withRepeat adds "repeat":true to an object.
+func withRepeat(data []byte) []byte {
+	if len(data) <= len("{}") {
+		return []byte(`{"repeat":true}`)
+	}
+	return append([]byte(`{"repeat":true,`), data[1:]...)
+}
+
+// ErrorEnvelope is the wire form of a failure.
+func ErrorEnvelope(f *fault.Error) event.Envelope {
+	data, _ := json.Marshal(ErrorData(f))
+	return event.Envelope{Type: event.TypeError, Data: data}
+}
+
+// Error is the data of an error envelope, and the body of an HTTP error.
+type Error struct {
+	Code       string `json:"code"`
+	Message    string `json:"message"`
+	Field      string `json:"field,omitempty"`
+	Retryable  bool   `json:"retryable"`
+	RetryAfter int64  `json:"retry_after_ms,omitempty"`
+}
+
+// ErrorData is what a client may know of a failure.
+func ErrorData(f *fault.Error) Error {
+	return Error{Code: f.Kind.Code(), Message: f.Message(), Field: f.Field, Retryable: f.Kind.Retryable(), RetryAfter: f.After.Milliseconds()}
+}
+
+// Counts are the events of one action by how they ended.
+type Counts struct {
+	Action string
+	Done   uint64
+	Repeat uint64
+	Failed map[string]uint64 // by fault code
+}
+
+// Stats reads the counters of all actions.
+func (s *Stage) Stats() []Counts { return s.counts.read() }

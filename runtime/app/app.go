@@ -1,0 +1,240 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/heddle-rt/heddle/builtin"
+	"github.com/heddle-rt/heddle/runtime/ack"
+	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
+	"github.com/heddle-rt/heddle/runtime/authenticate"
+	"github.com/heddle-rt/heddle/runtime/deliver"
+	"github.com/heddle-rt/heddle/runtime/dialect/native"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/observe"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+	"github.com/heddle-rt/heddle/runtime/room"
+	"github.com/heddle-rt/heddle/runtime/sequence"
+	"github.com/heddle-rt/heddle/runtime/session"
+	"github.com/heddle-rt/heddle/runtime/socket"
+)
+
+// Deps is what the caller hands over.
+type Deps struct {
+	Log *slog.Logger
+	// HTTP answers requests that are not WebSocket handshakes; nil answers 404.
+	HTTP http.Handler
+}
+
+// App is one node.
+type App struct {
+	cfg Config
+	log *slog.Logger
+	now func() time.Time
+
+	store     *embedded.Store
+	verifier  *authenticate.Verifier
+	hub       *deliver.Hub
+	committer *sequence.Committer
+	sessions  *session.Manager
+	pipeline  *pipeline.Pipeline
+	workers   *pipeline.Workers
+	answers   *ack.Stage
+	server    *socket.Server
+	admin     *observe.Admin
+	registry  *observe.Registry
+	fatal     chan error
+	ready     readiness
+}
+
+// errDisk is what a node dies of when its disk fails.
+var errDisk = errors.New("the disk failed; what was acknowledged is safe, the node must be restarted")
+
+// New builds a node and opens its store; Listen and Run start it.
+func New(cfg Config, deps Deps) (*App, error) {
+	if cfg.Node == "" {
+		cfg.Node, _ = os.Hostname()
+	}
+	a := &App{cfg: cfg, log: deps.Log.With("node", cfg.Node), now: time.Now, fatal: make(chan error, 1)}
+	var err error
+	if a.verifier, err = authenticate.New(authConfigs(cfg.Tenants), authenticate.Deps{Logger: a.log}); err != nil {
+		return nil, err
+	}
+	if err := a.storage(cfg); err != nil {
+		return nil, err
+	}
+	if err := a.core(cfg); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	if err := a.edges(cfg, deps); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	return a, nil
+}
+
+func authConfigs(tenants map[string]Tenant) map[string]authenticate.Config {
+	out := make(map[string]authenticate.Config, len(tenants))
+	for name, t := range tenants {
+		out[name] = t.Auth
+	}
+	return out
+}
+
+func (a *App) storage(cfg Config) (err error) {
+	a.store, err = embedded.Open(cfg.Storage, embedded.Deps{
+		Projections: builtin.Projections(),
+		Retention:   room.New(cfg.Rooms, nil).Retention,
+		Fatal: func(err error) {
+			select {
+			case a.fatal <- fmt.Errorf("%w: %w", errDisk, err):
+			default:
+			}
+		},
+		Logger: a.log,
+	})
+	return err
+}
+
+// core makes what lies between the sockets and the store.
+func (a *App) core(cfg Config) (err error) {
+	rooms := room.New(cfg.Rooms, a.store)
+	a.workers = pipeline.NewWorkers(cfg.Workers)
+	a.hub = deliver.New(cfg.Deliver, deliver.Deps{
+		History: a.store, Log: a.log,
+		Observe: func(r *event.Record) { a.sessions.Observe(r) },
+	})
+	a.committer, err = sequence.New(cfg.Sequence, sequence.Deps{
+		Log: a.store.Log(), Publisher: a.hub, Space: a.store.Space, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.sessions = session.NewManager(cfg.Session, session.Deps{
+		Hub: a.hub, Rooms: rooms, Reader: a.store, History: a.store, Store: a.store, Log: a.log, Now: a.now,
+		Limits: session.Limits{Heartbeat: cfg.Socket.Heartbeat.Interval, MaxFrameBytes: int(cfg.Socket.MaxFrameBytes)},
+	})
+	actions := append(a.sessions.Actions(), builtin.All(builtin.Deps{
+		Rooms: rooms, Reader: a.store, History: a.store, JSON: native.JSON{},
+	})...)
+	a.pipeline = pipeline.New(a.log, a.workers, a.route(cfg, actions)...)
+	a.sessions.SetRoute(a.pipeline)
+	return nil
+}
+
+// resume goes on with an event whose durable effects are on disk, or refused.
+func (a *App) resume(ev *event.Event, err error) {
+	a.pipeline.Continue(context.Background(), ev, err)
+}
+
+// edges makes the listeners.
+func (a *App) edges(cfg Config, deps Deps) (err error) {
+	a.server, err = socket.New(cfg.Socket, socket.Deps{
+		Handler: sockets{a}, HTTP: deps.HTTP, Logger: a.log,
+		Subprotocols: []string{native.JSON{}.Name(), native.MessagePack{}.Name()},
+		OnQuality:    sockets{a}.quality,
+	})
+	if err != nil {
+		return err
+	}
+	a.registry = a.metrics()
+	a.admin, err = observe.NewAdmin(cfg.Admin, observe.AdminDeps{Registry: a.registry, Logger: a.log, Checks: a.checks()})
+	if err != nil {
+		return err
+	}
+	a.admin.Handle("GET /connections", http.HandlerFunc(a.connections))
+	return nil
+}
+
+// Listen binds the addresses, so that a caller knows them before Run.
+func (a *App) Listen() error {
+	if err := a.server.Listen(); err != nil {
+		return err
+	}
+	return a.admin.Listen()
+}
+
+// Addr is where clients connect; AdminAddr where operators look.
+func (a *App) Addr() net.Addr      { return a.server.Addr() }
+func (a *App) AdminAddr() net.Addr { return a.admin.Addr() }
+
+// Run serves until ctx ends, then drains: it stops accepting, sends the clients
+// away over the configured time, finishes what is under way, and closes the
+// store. A disk that fails ends it at once, with an error and without closing.
+func (a *App) Run(ctx context.Context) error {
+	// Each layer outlives those above it: sockets stop first, the store last.
+	base, stopBase := context.WithCancelCause(context.Background())
+	defer stopBase(nil)
+	top, stopTop := context.WithCancel(base)
+	defer stopTop()
+
+	var lower, upper errgroup.Group
+	run := func(g *errgroup.Group, ctx context.Context, name string, f func(context.Context) error) {
+		g.Go(func() error {
+			err := f(ctx)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+				stopBase(err)
+			}
+			return err
+		})
+	}
+	run(&lower, base, "storage", a.store.Run)
+	run(&lower, base, "admin", a.admin.Run)
+	core, stopCore := context.WithCancel(base)
+	defer stopCore()
+	var middle errgroup.Group
+	run(&middle, core, "sequence", a.committer.Run)
+	run(&middle, core, "deliver", a.hub.Run)
+	run(&middle, core, "workers", a.workers.Run)
+	run(&middle, core, "authenticate", a.verifier.Run)
+	run(&middle, core, "session", a.sessions.Run)
+	run(&upper, top, "socket", a.server.Run)
+	a.ready.set("")
+	a.log.Info("serving", "address", a.Addr().String(), "admin", a.AdminAddr().String())
+
+	select {
+	case <-ctx.Done():
+		a.drain(base)
+	case <-base.Done():
+	case err := <-a.fatal:
+		return err // no goroutine that writes may ever return
+	}
+	stopTop()
+	stop := func() error {
+		err := upper.Wait()
+		stopCore()
+		err = errors.Join(err, middle.Wait())
+		cause := context.Cause(base)
+		stopBase(nil)
+		if err = errors.Join(err, lower.Wait(), a.store.Close()); err == nil {
+			err = cause
+		}
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- stop() }() // ends with done; if the disk fails meanwhile, with the process
+	select {
+	case err := <-done:
+		return err
+	case err := <-a.fatal:
+		return err
+	}
+}
+
+// drain sends clients away.
+func (a *App) drain(ctx context.Context) {
+	a.ready.set("draining")
+	a.log.Info("draining", "over", a.cfg.Drain)
+	a.server.StopAccepting()
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain+5*time.Second)
+	defer cancel()
+	a.sessions.Drain(ctx, a.cfg.Drain)
+}

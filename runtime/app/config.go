@@ -1,0 +1,68 @@
+package app
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
+	"github.com/heddle-rt/heddle/runtime/authenticate"
+	"github.com/heddle-rt/heddle/runtime/deliver"
+	"github.com/heddle-rt/heddle/runtime/limit"
+	"github.com/heddle-rt/heddle/runtime/observe"
+	"github.com/heddle-rt/heddle/runtime/room"
+	"github.com/heddle-rt/heddle/runtime/sequence"
+	"github.com/heddle-rt/heddle/runtime/session"
+	"github.com/heddle-rt/heddle/runtime/socket"
+)
+
+// Config is a node's whole configuration.
+type Config struct {
+	Node     string                     `yaml:"node" doc:"Name of this node in logs and metrics; the host's name if left out."`
+	Log      observe.LogConfig          `yaml:"log" doc:"Logging, to standard error."`
+	Admin    observe.AdminConfig        `yaml:"admin" doc:"Metrics, health and profiles, on an address of their own."`
+	Socket   socket.Config              `yaml:"socket" doc:"Connections of end users."`
+	Session  session.Config             `yaml:"session" doc:"Sessions and resume."`
+	Limit    limit.Config               `yaml:"limit" doc:"Budget of one connection."`
+	Sequence sequence.Config            `yaml:"sequence" doc:"Committer of durable events."`
+	Deliver  deliver.Config             `yaml:"deliver" doc:"Delivery and catching up."`
+	Storage  embedded.Config            `yaml:"storage" doc:"The embedded store: log, history, rooms, sessions."`
+	Rooms    map[string]room.TypeConfig `yaml:"rooms" doc:"Types of rooms, by the part of a room's name before the colon. conv, channel and user are there unless redefined."`
+	Tenants  map[string]Tenant          `yaml:"tenants" doc:"Tenants by name. At least one."`
+	Workers  int                        `yaml:"workers" default:"64" min:"1" max:"10000" doc:"Requests that read the store or check a token, at once."`
+	Drain    time.Duration              `yaml:"drain" default:"10s" min:"0s" max:"1h" doc:"Over this time clients are sent away when the node is told to stop."`
+}
+
+// Tenant is one tenant's part.
+type Tenant struct {
+	Auth authenticate.Config `yaml:"auth" doc:"Who issues the tenant's tokens, and how they are checked."`
+}
+
+var tenantName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// Check reports what the single options can not tell.
+func (c *Config) Check(report func(path, problem string)) {
+	if len(c.Tenants) == 0 {
+		report("tenants", "at least one tenant is needed")
+	}
+	for name := range c.Tenants {
+		if !tenantName.MatchString(name) {
+			report("tenants."+name, "a tenant's name is 1 to 63 of a-z, 0-9, _ and -, not beginning with _ or -")
+		}
+	}
+	for name, t := range c.Rooms {
+		if !room.TypeName.MatchString(name) {
+			report("rooms."+name, "a room type is 1 to 32 of a-z, 0-9, _ and -, beginning with a letter")
+		}
+		if t.Join == "members" && !t.Members {
+			report("rooms."+name+".join", "members may join only where members are kept")
+		}
+		if t.Publish == "moderators" && !t.Members {
+			report("rooms."+name+".publish", "moderators exist only where members are kept")
+		}
+	}
+	if c.Storage.Window < minWindow {
+		report("storage.window", "retries must be recognised for at least 5m")
+	}
+}
+
+const minWindow = 5 * time.Minute // promise P3

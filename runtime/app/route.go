@@ -1,0 +1,32 @@
+package app
+
+import (
+	"github.com/heddle-rt/heddle/builtin"
+	"github.com/heddle-rt/heddle/runtime/ack"
+	"github.com/heddle-rt/heddle/runtime/authenticate"
+	"github.com/heddle-rt/heddle/runtime/authorize"
+	"github.com/heddle-rt/heddle/runtime/decode"
+	"github.com/heddle-rt/heddle/runtime/deliver"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/limit"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+	"github.com/heddle-rt/heddle/runtime/sequence"
+	"github.com/heddle-rt/heddle/runtime/validate"
+)
+
+// route is the order in which every event passes the stages. The socket comes
+// before it.
+func (a *App) route(cfg Config, actions []event.Action) []pipeline.Stage {
+	a.answers = ack.NewStage(a.log, a.now, actions)
+	return []pipeline.Stage{
+		decode.New(actions),
+		authenticate.NewStage(a.verifier, a.now),
+		limit.New(cfg.Limit),
+		validate.New(),
+		authorize.New(),
+		builtin.NewStage(),
+		sequence.NewStage(sequence.StageDeps{Committer: a.committer, Continue: a.resume}),
+		deliver.NewStage(a.hub),
+		a.answers,
+	}
+}

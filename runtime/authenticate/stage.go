@@ -1,0 +1,74 @@
+package authenticate
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+)
+
+// Subject is a connection that may still have to say who it is.
+type Subject interface {
+	event.Origin
+	// Authenticated gives the connection its identity.
+	Authenticated(id *event.Identity)
+}
+
+// Checker verifies tokens; the Verifier is one.
+type Checker interface {
+	Verify(ctx context.Context, token string) (*event.Identity, error)
+}
+
+// Stage puts tenant and sender into every event, from the session: what the
+// client wrote there is ignored.
+type Stage struct {
+	verifier Checker
+	now      func() time.Time
+}
+
+// NewStage makes the stage.
+func NewStage(v Checker, now func() time.Time) *Stage { return &Stage{verifier: v, now: now} }
+
+// Name is the stage's name in metrics.
+func (s *Stage) Name() string { return "authenticate" }
+
+// Process fills Tenant and From. The event that opens a session may bring the
+// token.
+func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
+	id := ev.Origin.Identity()
+	if id == nil {
+		if ev.Spec.Permission != event.BeforeSession {
+			return pipeline.Reject, fault.New(fault.SessionRequired, "payload.action", "")
+		}
+		var err error
+		if id, err = s.first(ctx, ev); err != nil {
+			return pipeline.Reject, err
+		}
+	}
+	if id.Expires != 0 && s.now().UnixMilli() >= id.Expires {
+		return pipeline.Reject, fault.New(fault.TokenExpired, "", "")
+	}
+	ev.Tenant = id.Tenant
+	ev.From = event.Sender{User: id.User, Device: id.Device}
+	return pipeline.Pass, nil
+}
+
+// first verifies the token in the first message.
+func (s *Stage) first(ctx context.Context, ev *event.Event) (*event.Identity, error) {
+	var data struct {
+		Token string `json:"token"`
+	}
+	if err := json.Unmarshal(ev.Data, &data); err != nil || data.Token == "" {
+		return nil, fault.New(fault.Unauthenticated, "data.token", "no token came with the handshake, and none is here")
+	}
+	id, err := s.verifier.Verify(ctx, data.Token)
+	if err != nil {
+		f := fault.Of(err)
+		return nil, &fault.Error{Op: f.Op, Kind: f.Kind, Field: "data.token", Msg: f.Msg, Err: f.Err}
+	}
+	ev.Origin.(Subject).Authenticated(id)
+	return id, nil
+}

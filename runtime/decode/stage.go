@@ -1,0 +1,65 @@
+package decode
+
+import (
+	"context"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+)
+
+// Source is a connection that knows its dialect.
+type Source interface {
+	// DecodeEnvelope fills env from raw, as far as it can even when it fails; nothing
+	// in env refers to raw afterwards.
+	DecodeEnvelope(raw []byte, env *event.Envelope) error
+}
+
+// AckAction is the action that a client's cumulative acknowledgement runs as.
+const AckAction = "session:ack"
+
+// Stage decodes.
+type Stage struct {
+	actions map[string]*event.Action
+}
+
+// New makes the stage for these actions.
+func New(actions []event.Action) *Stage {
+	s := &Stage{actions: make(map[string]*event.Action, len(actions))}
+	for i := range actions {
+		s.actions[actions[i].Name] = &actions[i]
+	}
+	return s
+}
+
+// Name is the stage's name in metrics.
+func (s *Stage) Name() string { return "decode" }
+
+// Process fills the envelope and the declaration.
+func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, error) {
+	err := ev.Origin.(Source).DecodeEnvelope(ev.Raw, &ev.Envelope)
+	ev.Raw = nil
+	if err != nil {
+		return pipeline.Reject, err
+	}
+	switch ev.Type {
+	case event.TypeAck:
+		ev.Action = AckAction
+	case event.TypeError:
+		return pipeline.Reject, fault.New(fault.Invalid, "type", "clients send event, message or ack")
+	}
+	if ev.Spec = s.actions[ev.Action]; ev.Spec == nil || ev.Action == AckAction && ev.Type != event.TypeAck {
+		ev.Spec = nil
+		return pipeline.Reject, fault.New(fault.UnknownAction, "payload.action", "no action is called "+quote(ev.Action))
+	}
+	return pipeline.Pass, nil
+}
+
+// quote shows a client its own word, shortened.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return "\"" + s + "\""
+}

@@ -1,0 +1,284 @@
+package deliver
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/frame"
+	"github.com/heddle-rt/heddle/runtime/room"
+)
+
+// offsets is a dialect whose payload is the offset alone.
+type offsets struct{}
+
+func (offsets) Index() int { return 0 }
+func (offsets) Encode(env *event.Envelope, c frame.Class, key string) *frame.Frame {
+	return frame.Finish(binary.BigEndian.AppendUint64(frame.Begin(8), env.Offset), true, c, key)
+}
+
+// receiver is a session that notes the offsets it gets.
+type receiver struct {
+	mu   sync.Mutex
+	got  []uint64
+	lost error
+}
+
+func (*receiver) Encoder() Encoder                   { return offsets{} }
+func (r *receiver) Push(f *frame.Frame) bool         { return r.PushAll([]*frame.Frame{f}) }
+func (*receiver) Drained(context.Context, int) error { return nil }
+func (r *receiver) PushAll(fs []*frame.Frame) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range fs {
+		r.got = append(r.got, binary.BigEndian.Uint64(f.Payload()))
+	}
+	return true
+}
+
+func (r *receiver) Lost(_ *Sub, why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = why
+}
+
+// memory is a room's history.
+type memory struct {
+	mu      sync.Mutex
+	records []event.Record
+	first   uint64 // what retention has left
+	err     error
+}
+
+const (
+	tenant = "acme"
+	conv   = "conv:1"
+	epoch  = "e1"
+)
+
+// store makes the next n records durable and returns them.
+func (m *memory) store(n int) []event.Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	from := len(m.records)
+	for range n {
+		m.records = append(m.records, event.Record{Envelope: event.Envelope{
+			Tenant: tenant, Room: conv, Position: event.Position{Epoch: epoch, Offset: uint64(len(m.records) + 1)}, Data: []byte("{}"),
+		}})
+	}
+	return m.records[from:]
+}
+
+func (m *memory) Head(context.Context, string, string) (event.Head, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.records) == 0 {
+		return event.Head{}, m.err
+	}
+	return event.Head{Position: m.records[len(m.records)-1].Position}, m.err
+}
+
+func (m *memory) After(_ context.Context, _, _ string, p event.Position, limit, _ int) ([]event.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return nil, m.err
+	}
+	if p.Offset+1 < m.first {
+		return nil, room.ErrTrimmed
+	}
+	rest := m.records[min(p.Offset, uint64(len(m.records))):]
+	return append([]event.Record(nil), rest[:min(limit, len(rest))]...), nil
+}
+
+func newHub(t *testing.T, h History) *Hub {
+	hub := New(Config{Page: 7, PageBytes: 1 << 20, Readers: 2, Reorder: 4, Timeout: time.Second},
+		Deps{History: h, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { _ = hub.Run(ctx); close(done) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return hub
+}
+
+// contiguous fails unless got is from, from+1, … to.
+func contiguous(t *testing.T, got []uint64, from, to uint64) {
+	t.Helper()
+	if uint64(len(got)) != to-from+1 {
+		t.Fatalf("got %d offsets, want %d to %d: %v", len(got), from, to, got)
+	}
+	for i, o := range got {
+		if o != from+uint64(i) {
+			t.Fatalf("offset %d in place of %d: %v", o, from+uint64(i), got)
+		}
+	}
+}
+
+func TestFromTheHeadOnlyNewEventsCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		m.store(10)
+		hub, r := newHub(t, m), &receiver{}
+		s := hub.Subscribe(tenant, conv, r, event.Position{Epoch: epoch, Offset: 10}, event.Membership{})
+		hub.Start(t.Context(), s)
+		hub.Publish(m.store(3))
+		contiguous(t, r.got, 11, 13)
+		if p := s.Position(); p.Offset != 13 {
+			t.Errorf("position %v", p)
+		}
+	})
+}
+
+func TestCatchingUpWhileEventsFlow(t *testing.T) {
+	for seed := range uint64(50) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := rand.New(rand.NewPCG(seed, 2))
+				m := &memory{}
+				m.store(r.IntN(60))
+				at := event.Position{}
+				if n := len(m.records); n > 0 {
+					at = event.Position{Epoch: epoch, Offset: uint64(r.IntN(n + 1))}
+				}
+				hub, rec := newHub(t, m), &receiver{}
+				s := hub.Subscribe(tenant, conv, rec, at, event.Membership{})
+				for range r.IntN(4) {
+					hub.Publish(m.store(1 + r.IntN(5))) // before the answer is out
+				}
+				hub.Start(t.Context(), s)
+				for range 20 {
+					hub.Publish(m.store(1 + r.IntN(5)))
+				}
+				synctest.Wait()
+				hub.Publish(m.store(1))
+				contiguous(t, rec.got, at.Offset+1, uint64(len(m.records)))
+			})
+		})
+	}
+}
+
+func TestLostAndReorderedRecordsAreHealed(t *testing.T) {
+	for seed := range uint64(50) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := rand.New(rand.NewPCG(seed, 3))
+				m := &memory{}
+				m.store(1)
+				hub, rec := newHub(t, m), &receiver{}
+				s := hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 1}, event.Membership{})
+				hub.Start(t.Context(), s)
+				for range 30 {
+					batch := m.store(1 + r.IntN(3))
+					switch r.IntN(4) {
+					case 0: // lost
+					case 1: // twice
+						hub.Publish(batch)
+						hub.Publish(batch)
+					case 2: // behind a later one
+						later := m.store(1)
+						hub.Publish(later)
+						hub.Publish(batch)
+					default:
+						hub.Publish(batch)
+					}
+				}
+				hub.Publish(m.store(1)) // shows what was lost at the end
+				synctest.Wait()
+				contiguous(t, rec.got, 2, uint64(len(m.records)))
+			})
+		})
+	}
+}
+
+func TestAResendStartsAtTheFirstUnacknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		m.store(1)
+		hub, rec := newHub(t, m), &receiver{}
+		s := hub.Subscribe(tenant, conv, rec, event.Position{}, event.Membership{})
+		hub.Start(t.Context(), s)
+		hub.Publish(m.store(9))
+		synctest.Wait()
+		contiguous(t, rec.got, 1, 10)
+		rec.got = nil
+		hub.Rewind(s, 4)
+		hub.Publish(m.store(1))
+		hub.Start(t.Context(), s)
+		synctest.Wait()
+		contiguous(t, rec.got, 5, 11)
+	})
+}
+
+func TestARoomThatCanNotBeReadIsLost(t *testing.T) {
+	for name, m := range map[string]*memory{
+		"trimmed": {first: 9},
+		"broken":  {err: context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m.store(10)
+				hub, rec := newHub(t, m), &receiver{}
+				hub.Start(t.Context(), hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 2}, event.Membership{}))
+				synctest.Wait()
+				if rec.lost == nil {
+					t.Fatal("nobody was told")
+				}
+			})
+		})
+	}
+}
+
+func TestANewLifeOfARoomStartsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		m.store(5)
+		hub, rec := newHub(t, m), &receiver{}
+		hub.Start(t.Context(), hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 5}, event.Membership{}))
+		next := event.Record{Envelope: event.Envelope{Tenant: tenant, Room: conv, Position: event.Position{Epoch: "e2", Offset: 1}, Data: []byte("{}")}}
+		hub.Publish([]event.Record{next})
+		contiguous(t, rec.got, 1, 1)
+		hub.Publish(m.store(1)) // of the life that is over
+		contiguous(t, rec.got, 1, 1)
+	})
+}
+
+func TestUnsubscribedGetNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		hub, gone, stays := newHub(t, m), &receiver{}, &receiver{}
+		s := hub.Subscribe(tenant, conv, gone, event.Position{}, event.Membership{})
+		hub.Start(t.Context(), s)
+		hub.Start(t.Context(), hub.Subscribe(tenant, conv, stays, event.Position{}, event.Membership{}))
+		hub.Unsubscribe(s)
+		hub.Unsubscribe(s)
+		hub.Publish(m.store(2))
+		hub.Emit(&event.Envelope{Tenant: tenant, Room: conv}, "")
+		hub.Emit(&event.Envelope{Tenant: "other", Room: conv}, "")
+		if len(gone.got) != 0 || len(stays.got) != 3 || hub.Subs.Load() != 1 || hub.Rooms.Load() != 1 {
+			t.Fatalf("%v, %v, %d subs, %d rooms", gone.got, stays.got, hub.Subs.Load(), hub.Rooms.Load())
+		}
+	})
+}
+
+type sink struct{ receiver }
+
+func (*sink) Push(*frame.Frame) bool { return true }
+
+func BenchmarkEmit1000(b *testing.B) {
+	hub := New(Config{Readers: 1}, Deps{})
+	for range 1000 {
+		hub.Subscribe(tenant, conv, &sink{}, event.Position{}, event.Membership{})
+	}
+	env := &event.Envelope{Tenant: tenant, Room: conv}
+	b.ReportAllocs()
+	for b.Loop() {
+		hub.Emit(env, "")
+	}
+}

@@ -1,0 +1,44 @@
+package deliver
+
+import (
+	"context"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+)
+
+// Joiner is a session whose rooms an event may change.
+type Joiner interface {
+	// JoinRoom makes the session a subscriber, standing at a position. Durable events
+	// flow once the answer to the event has been queued.
+	JoinRoom(ctx context.Context, room string, at event.Position, m event.Membership) error
+	LeaveRoom(ctx context.Context, room string)
+}
+
+// Stage carries out an event's ephemeral effects.
+type Stage struct{ hub *Hub }
+
+// NewStage delivers through the hub.
+func NewStage(h *Hub) *Stage { return &Stage{hub: h} }
+
+// Name is the stage's name in metrics.
+func (s *Stage) Name() string { return "deliver" }
+
+// Process publishes ephemeral effects, and makes joins and leaves. An event that
+// was a repeat publishes nothing: its first run did.
+func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
+	for i := range ev.Effects {
+		e := &ev.Effects[i]
+		switch {
+		case e.Kind == event.Join:
+			if err := ev.Origin.(Joiner).JoinRoom(ctx, e.Room, e.Position, e.Member); err != nil {
+				return pipeline.Reject, err
+			}
+		case e.Kind == event.Leave:
+			ev.Origin.(Joiner).LeaveRoom(ctx, e.Room)
+		case !e.Durable && !ev.Repeat:
+			s.hub.Emit(&e.Envelope, e.Merge)
+		}
+	}
+	return pipeline.Pass, nil
+}

@@ -1,0 +1,89 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+// Workers are goroutines whose stacks are deep already. Connections wait for one
+// of them where their own stack should stay small, so their number also bounds
+// how many slow actions run at once.
+type Workers struct {
+	n     int
+	tasks chan task
+	stop  chan struct{}
+	done  sync.Pool // of chan struct{}, one element each
+}
+
+type task struct {
+	ctx context.Context
+	p   *Pipeline
+	ev  *event.Event
+	fn  func()
+	end chan struct{}
+}
+
+// NewWorkers makes n workers; Run starts them.
+func NewWorkers(n int) *Workers {
+	return &Workers{
+		n: n, tasks: make(chan task), stop: make(chan struct{}),
+		done: sync.Pool{New: func() any { return make(chan struct{}, 1) }},
+	}
+}
+
+// Run works until ctx ends and every task taken is finished. Tasks that find no
+// worker any more are refused.
+func (w *Workers) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for range w.n {
+		wg.Go(w.work)
+	}
+	<-ctx.Done()
+	close(w.stop)
+	wg.Wait()
+	return nil
+}
+
+func (w *Workers) work() {
+	for {
+		select {
+		case <-w.stop:
+			return
+		case t := <-w.tasks:
+			if t.fn != nil {
+				t.fn()
+			} else {
+				t.p.loop(t.ctx, t.ev, true)
+			}
+			t.end <- struct{}{}
+		}
+	}
+}
+
+// do runs the rest of an event's route on a worker and waits for it.
+func (w *Workers) do(ctx context.Context, p *Pipeline, ev *event.Event) {
+	end := w.done.Get().(chan struct{})
+	select {
+	case w.tasks <- task{ctx: ctx, p: p, ev: ev, end: end}:
+		<-end
+	case <-w.stop:
+		p.Continue(ctx, ev, fault.New(fault.Draining, "", ""))
+	}
+	w.done.Put(end)
+}
+
+// Do runs fn on a worker and waits for it; false means that they have stopped.
+func (w *Workers) Do(fn func()) bool {
+	end := w.done.Get().(chan struct{})
+	defer w.done.Put(end)
+	select {
+	case w.tasks <- task{fn: fn, end: end}:
+		<-end
+		return true
+	case <-w.stop:
+		return false
+	}
+}

@@ -1,0 +1,125 @@
+package room
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+// Rooms knows the types of rooms and decides who may join what.
+type Rooms struct {
+	types  map[string]TypeConfig
+	reader Reader
+}
+
+// New makes the policy: the default types, with those of the configuration added
+// or in their place.
+func New(types map[string]TypeConfig, reader Reader) *Rooms {
+	all := DefaultTypes()
+	maps.Copy(all, types)
+	return &Rooms{types: all, reader: reader}
+}
+
+// Type finds the type of a room by its name.
+func (r *Rooms) Type(room string) (TypeConfig, error) {
+	t, ok := r.types[TypeOf(room)]
+	if !ok {
+		return t, fault.New(fault.NotFound, "room", "there is no room type \""+TypeOf(room)+"\"")
+	}
+	return t, nil
+}
+
+// Retention is how many events of a room are kept, and for how long; zero is
+// without bound.
+func (r *Rooms) Retention(_, room string) (maxEvents uint64, maxAge time.Duration) {
+	t := r.types[TypeOf(room)]
+	return t.MaxEvents, t.MaxAge
+}
+
+// Admission is the answer to somebody who wants to receive a room.
+type Admission struct {
+	Member event.Membership
+	// Enroll says that the user is not a member yet, but may become one by joining.
+	Enroll bool
+}
+
+// Admit decides whether a user may receive a room, and what else there.
+func (r *Rooms) Admit(ctx context.Context, id *event.Identity, room string) (Admission, error) {
+	t, err := r.Type(room)
+	if err != nil {
+		return Admission{}, err
+	}
+	adm := Admission{Member: event.Membership{Publish: t.Publish == "participants", Durable: t.Stream}}
+	base := Base(room)
+	switch {
+	case t.Join == "self":
+		if base != TypeOf(room)+":"+id.User {
+			return Admission{}, forbidden()
+		}
+		return adm, nil
+	case !t.Members:
+		if t.Join != "open" {
+			return Admission{}, forbidden()
+		}
+		return adm, nil
+	}
+	m, found, err := r.reader.Member(ctx, id.Tenant, base, id.User)
+	if err != nil {
+		return Admission{}, fault.Wrap("room.Admit", fault.Unavailable, err)
+	}
+	if found {
+		adm.Member.Moderate = m.Role == RoleOwner || m.Role == RoleModerator
+		adm.Member.Publish = adm.Member.Publish || t.Publish == "moderators" && adm.Member.Moderate
+		return adm, nil
+	}
+	return r.enroll(ctx, id.Tenant, base, t, adm)
+}
+
+// enroll decides for somebody who is not a member.
+func (r *Rooms) enroll(ctx context.Context, tenant, base string, t TypeConfig, adm Admission) (Admission, error) {
+	if t.Join != "open" {
+		return Admission{}, forbidden()
+	}
+	_, found, err := r.reader.Room(ctx, tenant, base)
+	switch {
+	case err != nil:
+		return Admission{}, fault.Wrap("room.Admit", fault.Unavailable, err)
+	case !found:
+		return Admission{}, fault.New(fault.NotFound, "room", "there is no such room; room:create makes it")
+	}
+	adm.Enroll = true
+	return adm, nil
+}
+
+// forbidden does not tell whether the room exists.
+func forbidden() error {
+	return fault.New(fault.Forbidden, "room", "not a member of this room")
+}
+
+// Replayable reports why the events behind a position can not all be replayed, ""
+// if they can. head is the room's newest position.
+func Replayable(ctx context.Context, h History, tenant, room string, p event.Position, head event.Head) (string, error) {
+	switch {
+	case p.Offset == 0 && (p.Epoch == "" || p.Epoch == head.Epoch):
+	case p.Epoch != head.Epoch:
+		return "epoch", nil
+	case p.Offset > head.Offset:
+		return "ahead", nil
+	case p.Offset == head.Offset:
+		return "", nil
+	}
+	if head.Offset == 0 {
+		return "", nil
+	}
+	_, err := h.After(ctx, tenant, room, event.Position{Epoch: head.Epoch, Offset: p.Offset}, 1, 1)
+	if err == nil {
+		return "", nil
+	}
+	if isTrimmed(err) {
+		return "trimmed", nil
+	}
+	return "", fault.Wrap("room.Replayable", fault.Unavailable, err)
+}

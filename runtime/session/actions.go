@@ -1,0 +1,99 @@
+package session
+
+import (
+	"context"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+)
+
+// Actions declares the actions of the session itself.
+func (m *Manager) Actions() []event.Action {
+	common := event.Payload{
+		{Name: "token", Kind: event.String, Max: 8192, Doc: "JWT, if the handshake brought none"},
+		{Name: "device", Kind: event.String, Min: 1, Max: 128, Format: "user", Doc: "name of the device, unless the token has one"},
+		{Name: "acks", Kind: event.Bool, Doc: "the client will acknowledge what it handles"},
+		{Name: "attributes", Kind: event.Object, Max: 2048, Doc: "anything about the client, for operators"},
+	}
+	with := func(more ...event.Field) event.Payload { return append(append(event.Payload{}, common...), more...) }
+	position := event.Field{Kind: event.Object, Max: 256, Fields: positionFields()}
+	return []event.Action{
+		{
+			Name: "session:open", Doc: "Opens a session; the first envelope of a connection.",
+			Payload: with(event.Field{Name: "rooms", Kind: event.Array, Max: 100, Elem: &event.Field{Kind: event.String, Format: "room"}, Doc: "more rooms to join, of types without members"}),
+			Reply:   welcomeFields(), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: m.open,
+		},
+		{
+			Name: "session:resume", Doc: "Continues a session after a drop; instead of session:open.",
+			Payload: with(
+				event.Field{Name: "session", Kind: event.String, Required: true, Min: 1, Max: 64, Doc: "id of the session"},
+				event.Field{Name: "resume_token", Kind: event.String, Required: true, Min: 1, Max: 128, Doc: "as the session was given"},
+				event.Field{Name: "positions", Kind: event.Map, Max: 1000, Elem: &position, Doc: "by room, the last event that was handled"}),
+			Reply: append(welcomeFields(), resumeFields()...), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: m.resume,
+		},
+		{
+			Name: "session:ack", Doc: "What an envelope of type ack runs as: everything up to its position was handled.",
+			NeedsRoom: true, Permission: event.Participant, Rate: event.RateControl, Handle: acknowledge,
+		},
+		{
+			Name: "session:ping", Doc: "Does nothing but being answered.",
+			Permission: event.AnyUser, Rate: event.RateControl, Handle: func(context.Context, *event.Event) error { return nil },
+		},
+		{
+			Name: "session:close", Doc: "Ends the session for good; the server then closes the connection with 1000.",
+			Permission: event.AnyUser, Rate: event.RateControl, Slow: true, Handle: m.goodbye,
+		},
+	}
+}
+
+func positionFields() event.Payload {
+	return event.Payload{
+		{Name: "epoch", Kind: event.String, Required: true, Max: 32},
+		{Name: "offset", Kind: event.Int, Required: true, Max: 1 << 53},
+	}
+}
+
+func welcomeFields() event.Payload {
+	return event.Payload{
+		{Name: "session", Kind: event.String, Required: true, Doc: "id of the session"},
+		{Name: "resume_token", Kind: event.String, Required: true, Doc: "secret that session:resume needs"},
+		{Name: "resume_ttl_ms", Kind: event.Int, Required: true, Doc: "how long after a drop it may be resumed"},
+		{Name: "user", Kind: event.String, Required: true, Doc: "who the token speaks for"},
+		{Name: "device", Kind: event.String, Required: true, Doc: "may be empty"},
+		{Name: "heartbeat_ms", Kind: event.Int, Required: true, Doc: "interval of the server's pings"},
+		{Name: "max_frame_bytes", Kind: event.Int, Required: true, Doc: "longest frame that the server reads"},
+		{Name: "rooms", Kind: event.Array, Required: true, Doc: "rooms joined: room, epoch, offset, unread, read_offset", Elem: &event.Field{Kind: event.Object}},
+		{Name: "refused", Kind: event.Array, Doc: "rooms not joined: room, code", Elem: &event.Field{Kind: event.Object}},
+	}
+}
+
+func resumeFields() event.Payload {
+	return event.Payload{
+		{Name: "recovered", Kind: event.Bool, Required: true, Doc: "the session goes on and nothing is lost"},
+		{Name: "reason", Kind: event.String, Doc: "why not: session_unknown, session_mismatch, positions_lost"},
+		{Name: "lost", Kind: event.Array, Doc: "rooms not replayed whole: room, reason (epoch, ahead, trimmed)", Elem: &event.Field{Kind: event.Object}},
+	}
+}
+
+// acknowledge notes how far the client has come in a room.
+func acknowledge(_ context.Context, ev *event.Event) error {
+	ev.Origin.(*Session).acknowledged(ev.Room, ev.Position)
+	return nil
+}
+
+// goodbye deletes the record; the connection closes behind the answer.
+func (m *Manager) goodbye(ctx context.Context, ev *event.Event) error {
+	s := ev.Origin.(*Session)
+	s.mu.Lock()
+	id := s.id
+	s.mu.Unlock()
+	if err := m.deps.Store.Delete(ctx, ev.Tenant, id); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	if m.byID[id] == s {
+		delete(m.byID, id)
+	}
+	m.mu.Unlock()
+	ev.Emit(event.Effect{Kind: event.End})
+	return nil
+}

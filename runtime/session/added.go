@@ -1,0 +1,69 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/room"
+)
+
+// Durable events in a user's own room that change which rooms the user's sessions
+// receive.
+const (
+	ActionAdded   = "room:added"
+	ActionRemoved = "room:removed"
+)
+
+// Change is the data of ActionAdded and ActionRemoved. Since is where the added
+// user's view of the room begins.
+type Change struct {
+	Room  string         `json:"room"`
+	Since event.Position `json:"since"`
+}
+
+type addition struct {
+	tenant, user string
+	removed      bool
+	change       Change
+}
+
+// Observe sees the durable events of users' own rooms, on the committer's
+// goroutine. If more users are added to rooms than the node can follow, their
+// sessions are closed, and find their rooms when they resume.
+func (m *Manager) Observe(r *event.Record) {
+	if r.Action != ActionAdded && r.Action != ActionRemoved {
+		return
+	}
+	a := addition{tenant: r.Tenant, user: r.Room[len(room.UserType)+1:], removed: r.Action == ActionRemoved}
+	if err := json.Unmarshal(r.Data, &a.change); err != nil {
+		m.deps.Log.Error("an event of a user's room is not readable", "room", r.Room, "offset", r.Offset, "error", err)
+		return
+	}
+	select {
+	case m.added <- a:
+	default:
+		for _, s := range m.ofUser(a.tenant, a.user) {
+			s.conn.CloseWith(fault.Overloaded, "resume")
+		}
+	}
+}
+
+// attachAdded carries additions out until ctx ends.
+func (m *Manager) attachAdded(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-m.added:
+			for _, s := range m.ofUser(a.tenant, a.user) {
+				if a.removed {
+					s.LeaveRoom(ctx, a.change.Room)
+				} else {
+					s.attach(ctx, a.change.Room, a.change.Since)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/deliver"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/room"
+)
+
+// recordSlack is how much longer a record is kept than the session may be
+// resumed, while the session lives; living sessions renew their records.
+const recordSlack = 10 * time.Minute
+
+// Route is the pipeline.
+type Route interface {
+	Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64)
+	Now() int64
+}
+
+// Admitter decides who may receive a room.
+type Admitter interface {
+	Admit(ctx context.Context, id *event.Identity, room string) (room.Admission, error)
+}
+
+// Deps is what sessions need.
+type Deps struct {
+	Route   Route
+	Hub     *deliver.Hub
+	Rooms   Admitter
+	Reader  room.Reader
+	History room.History
+	Store   Store
+	Log     *slog.Logger
+	Now     func() time.Time
+	Limits  Limits
+}
+
+// Limits are told to clients when a session opens.
+type Limits struct {
+	Heartbeat     time.Duration
+	MaxFrameBytes int
+}
+
+// Manager knows all sessions that have a connection to this node.
+type Manager struct {
+	cfg    Config
+	deps   Deps
+	ctx    context.Context // of work that no event waits for; ended by Run
+	stop   context.CancelFunc
+	states gauge
+	added  chan addition
+
+	mu       sync.RWMutex
+	all      map[*Session]struct{}
+	byID     map[string]*Session
+	byUser   map[userKey][]*Session
+	detached map[string]int64 // session id to the time of its end, Unix milliseconds
+
+	Counters
+}
+
+type userKey struct{ tenant, user string }
+
+// Counters count what sessions have done.
+type Counters struct {
+	SessionsOpened atomic.Uint64
+	Resumed        atomic.Uint64 // with nothing lost
+	Unrecovered    atomic.Uint64
+	Malformed      atomic.Uint64 // frames
+	Resent         atomic.Uint64 // events sent again for want of an ack
+}
+
+// NewManager makes a manager. Its Route is set by the app before Run.
+func NewManager(cfg Config, deps Deps) *Manager {
+	m := &Manager{
+		cfg: cfg, deps: deps, added: make(chan addition, 4096),
+		all: map[*Session]struct{}{}, byID: map[string]*Session{}, byUser: map[userKey][]*Session{}, detached: map[string]int64{},
+	}
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	return m
+}
+
+// SetRoute gives the manager the pipeline, which itself is made of the manager's
+// actions.
+func (m *Manager) SetRoute(r Route) { m.deps.Route = r }
+
+// Run ticks and attaches until ctx ends.
+func (m *Manager) Run(ctx context.Context) error {
+	defer m.stop()
+	var wg sync.WaitGroup
+	wg.Go(func() { m.attachAdded(ctx) })
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			wg.Wait()
+			return nil
+		case <-tick.C:
+			m.tick(ctx)
+		}
+	}
+}
+
+func (m *Manager) add(s *Session) {
+	m.mu.Lock()
+	m.all[s] = struct{}{}
+	m.mu.Unlock()
+}
+
+// enter makes an opened session known by its id and user. The session that had
+// the id on this node, if any, is returned.
+func (m *Manager) enter(s *Session, id *event.Identity) (old *Session) {
+	k := userKey{id.Tenant, id.User}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, was := m.detached[s.id]; was {
+		delete(m.detached, s.id)
+		m.states[Detached].Add(-1)
+	}
+	old = m.byID[s.id]
+	m.byID[s.id] = s
+	m.byUser[k] = append(m.byUser[k], s)
+	return old
+}
+
+// Closed ends the session's connection: it leaves its rooms, and can be resumed
+// if it was open and did not say goodbye.
+func (s *Session) Closed() {
+	s.mu.Lock()
+	s.gone = true
+	rooms, opened, id := s.rooms, s.rec != nil, s.id
+	s.rooms = nil
+	s.mu.Unlock()
+	s.line.Close()
+	for _, j := range rooms {
+		s.m.deps.Hub.Unsubscribe(j.sub)
+	}
+	s.m.remove(s, id, opened)
+}
+
+func (m *Manager) remove(s *Session, id string, opened bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.all, s)
+	if opened {
+		who := s.Identity()
+		k := userKey{who.Tenant, who.User}
+		m.byUser[k] = without(m.byUser[k], s)
+		if len(m.byUser[k]) == 0 {
+			delete(m.byUser, k)
+		}
+		if m.byID[id] == s {
+			delete(m.byID, id)
+			if len(m.detached) < m.cfg.Detached && s.machine.move(&m.states, Detached) {
+				m.detached[id] = m.deps.Now().Add(m.cfg.ResumeTTL).UnixMilli()
+				return
+			}
+		}
+	}
+	s.machine.move(&m.states, Closed)
+}
+
+func without(list []*Session, s *Session) []*Session {
+	for i := range list {
+		if list[i] == s {
+			list[i] = list[len(list)-1]
+			list[len(list)-1] = nil
+			return list[:len(list)-1]
+		}
+	}
+	return list
+}
+
+// ofUser lists the sessions of a user on this node.
+func (m *Manager) ofUser(tenant, user string) []*Session {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return append([]*Session(nil), m.byUser[userKey{tenant, user}]...)
+}
+
+// each lists all sessions.
+func (m *Manager) each() []*Session {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	out := make([]*Session, 0, len(m.all))
+	for s := range m.all {
+		out = append(out, s)
+	}
+	return out
+}
+
+// Counts are the sessions by state, and the users who have one here.
+func (m *Manager) Counts() (byState map[string]int64, users int) {
+	byState = make(map[string]int64, States)
+	for st := range States {
+		byState[st.String()] = m.states[st].Load()
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return byState, len(m.byUser)
+}

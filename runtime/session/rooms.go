@@ -1,0 +1,155 @@
+package session
+
+import (
+	"context"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/room"
+)
+
+// Member says what the session may do in a room that it has joined.
+func (s *Session) Member(name string) (event.Membership, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j := s.find(name); j != nil {
+		return j.sub.Member, true
+	}
+	return event.Membership{}, false
+}
+
+// find looks a room up, with s.mu held. Sessions have few rooms: a scan beats a
+// map in time and in memory.
+func (s *Session) find(name string) *joined {
+	for _, j := range s.rooms {
+		if j.sub.Room() == name {
+			return j
+		}
+	}
+	return nil
+}
+
+// JoinRoom makes the session a subscriber and puts the room into its record;
+// startRooms lets durable events flow. A room joined already goes back to the
+// position, if it is further.
+func (s *Session) JoinRoom(ctx context.Context, name string, at event.Position, m event.Membership) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.gone:
+		return fault.New(fault.SessionLost, "", "the connection is closing")
+	case s.find(name) != nil:
+		j := s.find(name)
+		if now := j.sub.Position(); now.Epoch == at.Epoch && now.Offset > at.Offset {
+			s.m.deps.Hub.Rewind(j.sub, at.Offset)
+			j.started = false
+		}
+		return nil
+	case len(s.rooms) >= s.m.cfg.Rooms:
+		return fault.New(fault.Forbidden, "room", "this session has joined as many rooms as it may")
+	}
+	if _, kept := s.rec.Rooms[name]; !kept {
+		s.rec.Rooms[name] = at
+		if err := s.save(ctx); err != nil {
+			delete(s.rec.Rooms, name)
+			return err
+		}
+	}
+	sub := s.m.deps.Hub.Subscribe(s.Identity().Tenant, name, s, at, m)
+	s.rooms = append(s.rooms, &joined{sub: sub, acked: at.Offset})
+	return nil
+}
+
+// LeaveRoom ends the subscription.
+func (s *Session) LeaveRoom(ctx context.Context, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, j := range s.rooms {
+		if j.sub.Room() != name {
+			continue
+		}
+		s.rooms = append(s.rooms[:i], s.rooms[i+1:]...)
+		s.m.deps.Hub.Unsubscribe(j.sub)
+		delete(s.rec.Rooms, name)
+		if err := s.save(ctx); err != nil {
+			// The record still has the room: a resume asks for admission again, so the
+			// worst is a room that the client has to leave once more.
+			s.m.deps.Log.Warn("a session could not be saved", "session", s.id, "error", err)
+		}
+		return
+	}
+}
+
+// startRooms lets the durable events of rooms just joined flow.
+func (s *Session) startRooms() {
+	s.mu.Lock()
+	var start []*joined
+	for _, j := range s.rooms {
+		if !j.started {
+			j.started = true
+			start = append(start, j)
+		}
+	}
+	s.mu.Unlock()
+	for _, j := range start {
+		s.m.deps.Hub.Start(s.m.ctx, j.sub)
+	}
+	s.machine.move(&s.m.states, Active)
+}
+
+// save writes the record, with s.mu held.
+func (s *Session) save(ctx context.Context) error {
+	now := s.m.deps.Now()
+	s.rec.Expires = now.Add(s.m.cfg.ResumeTTL + recordSlack).UnixMilli()
+	return fault.Wrap("session.save", fault.Unavailable, s.m.deps.Store.Save(ctx, *s.rec))
+}
+
+// attach joins the session to a room that its user was added to elsewhere.
+func (s *Session) attach(ctx context.Context, name string, since event.Position) {
+	if !s.Opened() {
+		return
+	}
+	adm, err := s.m.deps.Rooms.Admit(ctx, s.Identity(), name)
+	if err != nil || adm.Enroll {
+		return
+	}
+	if err := s.JoinRoom(ctx, name, since, adm.Member); err != nil {
+		s.m.deps.Log.Warn("a session could not join a room that its user was added to", "room", name, "error", err)
+		s.conn.CloseWith(fault.Unavailable, "resume")
+		return
+	}
+	s.startRooms()
+}
+
+// snapshot describes a room to a session that joins it.
+func (m *Manager) snapshot(ctx context.Context, id *event.Identity, name string) (RoomState, error) {
+	head, err := m.deps.History.Head(ctx, id.Tenant, name)
+	if err != nil {
+		return RoomState{}, err
+	}
+	st := RoomState{Room: name, Epoch: head.Epoch, Offset: head.Offset, head: head}
+	if room.TypeOf(name) == room.UserType {
+		return st, nil
+	}
+	mark, err := m.deps.Reader.Marker(ctx, id.Tenant, id.User, name)
+	if err != nil {
+		return RoomState{}, err
+	}
+	if mark.Epoch == head.Epoch {
+		st.ReadOffset, st.Unread = mark.Offset, head.Messages-min(mark.Messages, head.Messages)
+	} else {
+		st.Unread = head.Messages
+	}
+	return st, nil
+}
+
+// RoomState is a room in the answer to session:open and session:resume.
+type RoomState struct {
+	Room       string `json:"room"`
+	Epoch      string `json:"epoch"`
+	Offset     uint64 `json:"offset"`
+	Unread     uint64 `json:"unread"`
+	ReadOffset uint64 `json:"read_offset"`
+
+	head event.Head
+}
