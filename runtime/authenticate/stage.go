@@ -67,7 +67,7 @@ func (s *Stage) first(ctx context.Context, ev *event.Event) (*event.Identity, er
 	id, err := s.verifier.Verify(ctx, data.Token)
 	if err != nil {
 		f := fault.Of(err)
-		return nil, &fault.Error{Op: f.Op, Kind: f.Kind, Field: "data.token", Msg: f.Msg, Err: f.Err}
+		return nil, &fault.Error{Op: f.Op, Kind: f.Kind, Field: "data.token", Msg: f.Msg, After: f.After, Err: f.Err}
 	}
 	ev.Origin.(Subject).Authenticated(id)
 	return id, nil
