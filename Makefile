@@ -1,0 +1,63 @@
+# Heddle. "make help" lists the targets.
+GO      ?= go
+BIN     := bin/heddle
+STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick e2e clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build and start a development node with a chat page on http://127.0.0.1:8080 (data in ./data)
+	$(BIN) dev --data ./data
+
+build: ## build bin/heddle
+	$(GO) build -o $(BIN) ./cmd/heddle
+
+test: ## all tests that need only Go
+	$(GO) test ./...
+
+race: ## the same with the race detector
+	$(GO) test -race ./...
+
+check: fmt lint test generated ## format, vet, lint, tests, tidy and generated files clean
+
+fmt: ## fail if a file is not formatted
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not formatted:"; echo "$$bad"; exit 1; fi
+
+lint: ## vet and staticcheck
+	$(GO) vet ./...
+	$(GO) run $(STATIC) ./...
+	cd bench && $(GO) vet ./...
+
+generate: ## write generated files: protocol schema and tables, configuration reference, web bundles
+	$(GO) generate ./...
+
+generated: ## fail if go.mod or a generated file is not up to date
+	$(GO) mod tidy -diff
+	cd bench && $(GO) mod tidy -diff
+	$(GO) generate ./...
+	@git diff --exit-code --stat -- docs clients examples cmd || (echo "generated files were not up to date"; exit 1)
+
+crash: ## the crash proof for long: CRASH_SEEDS seeds in memory, CRASH_KILLS real kill -9 (defaults 2000, 300)
+	HEDDLE_CRASH_SEEDS=$(or $(CRASH_SEEDS),2000) $(GO) test -count=1 -timeout 60m -run Crash ./runtime/adapter/embedded/...
+	HEDDLE_CRASH_KILLS=$(or $(CRASH_KILLS),300) $(GO) test -count=1 -timeout 60m -run Kill ./cmd/heddle/...
+
+FUZZTIME ?= 20s
+fuzz: ## every fuzz target for FUZZTIME (default 20s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+bench: ## the figures of docs/BENCHMARKS.md: Heddle and its peers in the same run (about an hour)
+	cd bench && $(GO) run ./cmd/matrix -all
+
+bench-quick: ## the same, briefly, to see that it works
+	cd bench && $(GO) run ./cmd/matrix -all -quick
+
+e2e: build ## the demo page in a real Chromium (needs Node and chromium)
+	cd e2e && npm ci --no-audit --no-fund && HEDDLE_BIN=$(abspath $(BIN)) npm test
+
+clean: ## remove what was built
+	rm -rf bin bench/bin
