@@ -95,3 +95,12 @@ func (s *Summary) Cumulative() map[float64]uint64 {
 	}
 	return out
 }
+
+// Merge adds what o has counted.
+func (s *Summary) Merge(o Summary) {
+	s.Count += o.Count
+	s.Sum += o.Sum
+	for i, n := range o.counts {
+		s.counts[i] += n
+	}
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+)
+
+// Reference writes all options of T as Markdown: a table for each section, with
+// the environment variable of each option.
+func Reference[T any](w io.Writer) error {
+	s, err := describe(reflect.TypeFor[T]())
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	s.section(&b, "", "HEDDLE")
+	_, err = io.WriteString(w, b.String())
+	return err
+}
+
+// section writes the single options of a struct, then its sections. variable is
+// the environment variable of the struct; empty within maps and lists, whose
+// entries have none of their own.
+func (s *shape) section(b *strings.Builder, path, variable string) {
+	if rows := s.rows(path, variable); rows != "" {
+		if path != "" {
+			fmt.Fprintf(b, "## `%s`\n\n", path)
+		}
+		b.WriteString("| option | type | default | meaning |\n|---|---|---|---|\n" + rows + "\n")
+	}
+	for _, f := range s.fields {
+		inner, at, name := f.shape, join(path, f.name), f.variable(variable)
+		for inner.elem != nil {
+			at, name = join(at, inner.each()), ""
+			inner = inner.elem
+		}
+		if inner.kind == kindStruct {
+			inner.section(b, at, name)
+		}
+	}
+}
+
+func (f *field) variable(section string) string {
+	if section == "" {
+		return ""
+	}
+	return section + "_" + strings.ToUpper(f.name)
+}
+
+func (s *shape) rows(path, variable string) string {
+	var b strings.Builder
+	for _, f := range s.fields {
+		if f.shape.kind == kindStruct {
+			continue
+		}
+		meaning := cell(f.doc)
+		if extra := f.demands(); extra != "" {
+			meaning += " *" + cell(extra) + "*"
+		}
+		if name := f.variable(variable); name != "" {
+			meaning += " `" + name + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.name, cell(f.shape.noun()), f.initially(), strings.TrimSpace(meaning))
+	}
+	return b.String()
+}
+
+// noun names the type for a reader.
+func (s *shape) noun() string {
+	switch s.kind {
+	case kindBool:
+		return "boolean"
+	case kindInt, kindUint:
+		return "whole number"
+	case kindFloat:
+		return "number"
+	case kindDuration:
+		return "duration"
+	case kindText:
+		return strings.ToLower(s.typ.Name())
+	case kindStruct:
+		return "section"
+	case kindList:
+		return "list of " + s.elem.noun()
+	case kindMap:
+		return s.elem.noun() + " by name"
+	}
+	return "text"
+}
+
+func (f *field) initially() string {
+	if f.def == nil || f.shape.rules.secret {
+		return ""
+	}
+	text, err := json.Marshal(f.shape.native(f.initial()))
+	if err != nil {
+		return ""
+	}
+	return "`" + cell(strings.Trim(string(text), `"`)) + "`"
+}
+
+// demands are the rules in words.
+func (f *field) demands() string {
+	r := f.shape.rules
+	parts := r.ends()
+	if r.enum != nil {
+		parts = append([]string{"one of " + strings.Join(r.enum, ", ")}, parts...)
+	}
+	if r.required {
+		parts = append([]string{"required"}, parts...)
+	}
+	if r.secret {
+		parts = append(parts, "secret")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// cell keeps a text within its column.
+func cell(text string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
+}
