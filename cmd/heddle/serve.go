@@ -63,8 +63,8 @@ func (c *serveCmd) Run() error {
 // run serves until SIGTERM or SIGINT; a second signal ends the process at once.
 // started, if not nil, is called when the addresses are known.
 func run(cfg app.Config, web http.Handler, started func(*app.App)) error {
-	log := observe.NewLogger(cfg.Log, os.Stderr)
-	node, err := app.New(cfg, app.Deps{Log: log, HTTP: web})
+	log, level := observe.NewLogger(cfg.Log, os.Stderr)
+	node, err := app.New(cfg, app.Deps{Log: log, Level: level, HTTP: web})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,8 @@ import (
 
 // Deps is what the caller hands over.
 type Deps struct {
-	Log *slog.Logger
+	Log   *slog.Logger
+	Level *slog.LevelVar // of Log, changed over the admin server; nil for none
 	// HTTP answers requests that are not WebSocket handshakes; nil answers 404.
 	HTTP http.Handler
 }
@@ -50,7 +51,6 @@ type App struct {
 	answers   *ack.Stage
 	server    *socket.Server
 	admin     *observe.Admin
-	registry  *observe.Registry
 	fatal     chan error
 	ready     readiness
 }
@@ -144,8 +144,9 @@ func (a *App) edges(cfg Config, deps Deps) (err error) {
 	if err != nil {
 		return err
 	}
-	a.registry = a.metrics()
-	a.admin, err = observe.NewAdmin(cfg.Admin, observe.AdminDeps{Registry: a.registry, Logger: a.log, Checks: a.checks()})
+	a.admin, err = observe.New(cfg.Admin, observe.Deps{
+		Registry: a.metrics(cfg.Metrics), Log: a.log, Level: deps.Level, Checks: a.checks(),
+	})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,8 @@ import (
 type Config struct {
 	Node     string                     `yaml:"node" doc:"Name of this node in logs and metrics; the host's name if left out."`
 	Log      observe.LogConfig          `yaml:"log" doc:"Logging, to standard error."`
-	Admin    observe.AdminConfig        `yaml:"admin" doc:"Metrics, health and profiles, on an address of their own."`
+	Admin    observe.Config             `yaml:"admin" doc:"Metrics, health and profiles, on an address of their own."`
+	Metrics  observe.MetricsConfig      `yaml:"metrics" doc:"Bounds on metrics."`
 	Socket   socket.Config              `yaml:"socket" doc:"Connections of end users."`
 	Session  session.Config             `yaml:"session" doc:"Sessions and resume."`
 	Limit    limit.Config               `yaml:"limit" doc:"Budget of one connection."`

@@ -35,9 +35,9 @@ func (a *App) checks() []observe.Check {
 			return nil
 		}},
 		{Name: "log", Probe: func(context.Context) error {
-			for _, p := range a.committer.Stats() {
+			for i, p := range a.committer.Stats() {
 				if p.Term == 0 {
-					return fmt.Errorf("partition %d is not open", p.Partition)
+					return fmt.Errorf("partition %d is not open", i)
 				}
 			}
 			return nil

@@ -36,7 +36,7 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 			}
 		case e.Kind == event.Leave:
 			ev.Origin.(Joiner).LeaveRoom(ctx, e.Room)
-		case !e.Durable && !ev.Repeat:
+		case e.Kind == event.Publish && !e.Durable && !ev.Repeat:
 			s.hub.Emit(&e.Envelope, e.Merge)
 		}
 	}

@@ -2,6 +2,16 @@
 // the committer of their room's partition and goes on with the connection's next
 // event; the committer looks up the idempotency key, assigns the next offset,
 // appends to the log in batches, and only when a batch is durable publishes it and
-// completes its senders. Each partition has two goroutines, owned by Committer.Run:
-// one assigns and appends, one waits, publishes and completes.
+// completes its senders.
+//
+// A partition is a lane with two goroutines, owned by Committer.Run. The assigner
+// drains the lane's queue, gives positions and appends; the publisher waits for
+// the log, publishes and completes. Batches travel between them in order, at most
+// MaxInFlight of them, so that one is appended while the one before is synced. A
+// full queue makes Submit wait for SubmitTimeout, then refuse.
+//
+// After an Append or a Wait has failed, nothing that the lane believes about its
+// rooms holds: what is in flight fails with a retryable error, the partition is
+// opened again under a new term, and heads and keys are read anew. No offset is
+// given out in between.
 package sequence

@@ -9,8 +9,9 @@ import (
 // Log keeps the partitions' records. Pebble satisfies it alone, Kafka in a
 // cluster; one suite (logtest) holds both to it.
 type Log interface {
-	// Open makes the caller the only writer of a partition, under a new term. What
-	// an earlier term appended and the log holds durably is visible in the answer.
+	// Open makes the caller the only writer of a partition, under a new term: a
+	// Partition of an earlier term fails from then on. What an earlier term appended
+	// and the log holds durably is visible in the answer.
 	Open(ctx context.Context, partition int) (Partition, error)
 }
 
@@ -21,15 +22,16 @@ type Partition interface {
 	Term() uint64
 	// Head is the newest position of a room, counting what Append has taken but not
 	// yet made durable; the zero Head for a room without events.
-	Head(ctx context.Context, tenant, room string) (event.Head, error)
+	Head(ctx context.Context, tenant, room string) (Head, error)
 	// Lookup finds what an idempotency key was stored as, for at least Window after
 	// it was. It need not find what is not durable yet: the committer knows that.
 	Lookup(ctx context.Context, key Key) (Stored, bool, error)
 	// Append takes a batch of records in the order of their offsets and returns
-	// before they are durable. An error means that nothing of it was or will be
-	// stored.
+	// before they are durable. It may read the batch until Wait has returned. An
+	// error means that nothing of it was or will be stored.
 	Append(ctx context.Context, batch []event.Record) (Pending, error)
-	// Close gives the partition up. Nothing is in flight.
+	// Close gives the partition up. Nothing is in flight, unless a Wait has failed:
+	// then the batches behind it are abandoned, and Wait is not called for them.
 	Close() error
 }
 
@@ -42,9 +44,20 @@ type Pending interface {
 	Wait(ctx context.Context) error
 }
 
+// Head is the newest position of a room as its committer needs it.
+type Head struct {
+	event.Head
+	Timestamp int64 // of the newest record; the next one is not older
+}
+
 // Key is the identity of a send: the same key within Window is the same event.
 type Key struct {
 	Tenant, Room, User, ID string
+}
+
+// KeyOf is the idempotency key of a record whose Key is not empty.
+func KeyOf(r *event.Record) Key {
+	return Key{Tenant: r.Tenant, Room: r.Room, User: r.From.User, ID: r.Key}
 }
 
 // Stored is what a key was stored as.
@@ -52,4 +65,9 @@ type Stored struct {
 	event.Position
 	ID        string // the event's ULID
 	Timestamp int64
+}
+
+// StoredOf is the place of a record.
+func StoredOf(r *event.Record) Stored {
+	return Stored{Position: r.Position, ID: r.ID, Timestamp: r.Timestamp}
 }

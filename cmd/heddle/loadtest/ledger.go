@@ -18,10 +18,10 @@ type chunk [chunkSize]atomic.Uint64
 type ledger struct {
 	name string
 
-	mu     sync.Mutex // guards growing, epoch and base
-	epoch  string
-	base   uint64 // the room's top when the run began
+	mu     sync.Mutex // guards growing and beginning
 	placed bool
+	base   uint64                 // the room's top when the run began; set before the first entry
+	life   atomic.Pointer[string] // its epoch; nil while it has no events
 
 	chunks atomic.Pointer[[]*chunk] // entries from base+1
 	top    atomic.Uint64            // the furthest offset known to be stored
@@ -34,11 +34,11 @@ func (l *ledger) begin(epoch string, offset uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.placed {
-		l.placed, l.epoch, l.base = true, epoch, offset
+		l.placed, l.base = true, offset
 		l.top.Store(offset)
 	}
-	if l.epoch == "" {
-		l.epoch = epoch
+	if l.life.Load() == nil && epoch != "" {
+		l.life.Store(&epoch)
 	}
 }
 
@@ -102,4 +102,10 @@ func (l *ledger) audit() (twice, disordered uint64) {
 		newest[sender] = max(newest[sender], number)
 	}
 	return twice, disordered
+}
+
+// is tells whether the ledger is of this life of the room.
+func (l *ledger) is(epoch []byte) bool {
+	p := l.life.Load()
+	return p != nil && *p == string(epoch)
 }

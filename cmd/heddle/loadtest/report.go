@@ -26,8 +26,8 @@ type Report struct {
 	Joined     int     `json:"joined"`       // connections that joined their room
 	JoinTime   float64 `json:"join_seconds"` // from the first dial to the last join
 	Reconnects uint64  `json:"reconnects"`
-	Recovered  uint64  `json:"recovered"`     // of them, sessions resumed whole
-	Away       int     `json:"away"`          // connections that were down at the end
+	Recovered  uint64  `json:"recovered"`               // of them, sessions resumed whole
+	Away       int     `json:"away"`                    // connections that were down at the end
 	ResumeTime float64 `json:"resume_seconds,omitzero"` // storm: from the drop until all had caught up
 
 	Sent       uint64 `json:"sent"`       // messages, without repetitions
@@ -122,7 +122,9 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // WriteTable writes the report for people.
 func (r *Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t"+format+"\n", append([]any{name}, args...)...) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(t, "%s\t"+format+"\n", append([]any{name}, args...)...)
+	}
 	kind := "ephemeral"
 	if r.Durable {
 		kind = "durable"

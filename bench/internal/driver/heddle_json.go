@@ -1,0 +1,76 @@
+package driver
+
+import (
+	"bytes"
+
+	"github.com/heddle-rt/heddle/bench/internal/load"
+)
+
+// heddleJSON is Heddle's native protocol in JSON, in text frames.
+type heddleJSON struct{ heddle }
+
+func (h *heddleJSON) Opened(c *load.Conn) {
+	c.Send(load.AppendFrame(nil, load.OpText, []byte(`[{"v":1,"type":"event","id":"`+openRef+`","payload":{"action":"session:open","data":{}}},`+
+		`{"v":1,"type":"event","id":"`+joinRef+`","room":"`+heddleRooms+c.Room+`","payload":{"action":"room:join","data":{}}}]`)))
+}
+
+// Frame takes a batch apart where one envelope ends and the next begins; bodies
+// of the benchmark do not contain such a place.
+func (h *heddleJSON) Frame(c *load.Conn, p []byte) {
+	if len(p) > 0 && p[0] == '[' {
+		p = p[1:]
+	}
+	for len(p) > 0 {
+		end := bytes.Index(p, []byte(`,{"v":`))
+		envelope := p
+		if end >= 0 {
+			envelope, p = p[:end], p[end+1:]
+		} else {
+			p = nil
+		}
+		kindOfJSON(envelope).report(c, envelope, load.StampKey)
+	}
+}
+
+// kindOfJSON looks at the envelope's type first, which stands near the beginning
+// and so comes before any data.
+func kindOfJSON(p []byte) kind {
+	const mark = `"type":"`
+	i := bytes.Index(p, []byte(mark))
+	if i < 0 {
+		return failed
+	}
+	rest := p[i+len(mark):]
+	switch {
+	case bytes.HasPrefix(rest, []byte("message")), bytes.HasPrefix(rest, []byte("event")):
+		switch {
+		case bytes.Contains(rest, []byte(`"action":"message:send"`)):
+			return delivered
+		case bytes.Contains(rest, []byte(`"action":"session:drain"`)):
+			return failed
+		}
+		return other
+	case bytes.HasPrefix(rest, []byte("ack")):
+		switch {
+		case bytes.Contains(rest, []byte(`"ref":"`+joinRef+`"`)):
+			return joined
+		case bytes.Contains(rest, []byte(`"ref":"`+openRef+`"`)):
+			return opened
+		}
+		return acked
+	}
+	return failed
+}
+
+func (h *heddleJSON) Publish(dst []byte, c *load.Conn, id uint32, body []byte) []byte {
+	p := append(make([]byte, 0, 384), `{"v":1,"type":"message","id":"`...)
+	p = h.appendID(p, id)
+	p = append(p, `","room":"`+heddleRooms...)
+	p = append(p, c.Room...)
+	p = append(p, `","payload":{"action":"message:send","data":{"body":`...)
+	p = append(p, body...)
+	if !h.durable {
+		p = append(p, `,"ephemeral":true`...)
+	}
+	return load.AppendFrame(dst, load.OpText, append(p, `}}}`...))
+}

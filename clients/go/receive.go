@@ -1,0 +1,181 @@
+package heddle
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/lxzan/gws"
+
+	"github.com/heddle-rt/heddle/clients/go/wire"
+)
+
+func (k *conn) OnMessage(_ *gws.Conn, msg *gws.Message) {
+	k.lastSeen.Store(time.Now().UnixMilli())
+	err := k.c.opt.Dialect.Decode(msg.Bytes(), k.envelope)
+	_ = msg.Close()
+	if err != nil {
+		k.end(ending{err: err})
+	}
+}
+
+// envelope handles one envelope of a frame.
+func (k *conn) envelope(v *wire.View) error {
+	e, err := v.Envelope()
+	if err != nil {
+		return err
+	}
+	switch {
+	case e.Type == wire.TypeAck && e.Ref == k.openID:
+		return k.opened(&e)
+	case e.Type == wire.TypeAck:
+		k.c.answered(&e)
+	case e.Type == wire.TypeError:
+		k.failure(&e)
+	default:
+		if e.Action == "session:drain" && e.Room == "" {
+			k.drain(e.Data)
+		}
+		k.event(eventOf(&e))
+	}
+	return nil
+}
+
+// answered hands an ack to its request. What it says of the room's position
+// holds for the events behind it, so it is noted here, in order.
+func (c *Client) answered(e *wire.Envelope) {
+	var d struct {
+		Room   string `json:"room"`
+		Repeat bool   `json:"repeat"`
+		Position
+	}
+	if e.Data != nil {
+		_ = json.Unmarshal(e.Data, &d)
+	}
+	pos := Position{e.Epoch, e.Offset}
+	c.mu.Lock()
+	if r := c.pending[e.Ref]; r != nil {
+		room := r.room
+		if d.Room != "" {
+			room = d.Room
+		}
+		switch r.action {
+		case "room:join":
+			if pos.Offset == 0 && d.Epoch != "" {
+				pos = d.Position
+			}
+			c.joined(room, pos, r.since)
+		case "room:leave":
+			delete(c.streams, room)
+		}
+	}
+	c.mu.Unlock()
+	ack := Ack{Position: pos, ID: e.ID, Timestamp: e.Timestamp, Room: e.Room, Repeat: d.Repeat, Data: e.Data}
+	c.finish(e.Ref, nil, ack, nil)
+}
+
+// joined notes a room's position; the lock is held.
+func (c *Client) joined(room string, now Position, since *Position) {
+	s := c.streams[room]
+	if s == nil {
+		s = &stream{}
+		c.streams[room] = s
+	}
+	switch {
+	case s.known && s.Epoch == now.Epoch:
+	case since != nil && since.Epoch == now.Epoch:
+		s.start(since.Epoch, since.Offset)
+	case now.Epoch != "":
+		s.start(now.Epoch, now.Offset)
+	}
+}
+
+func (k *conn) failure(e *wire.Envelope) {
+	fail := parseError(e.Data)
+	switch e.Ref {
+	case "":
+		k.c.opt.Logger.Warn("heddle server complains", "err", fail)
+	case k.openID:
+		end := ending{next: afterError(fail), err: fail, after: fail.RetryAfter}
+		k.end(end)
+	default:
+		k.c.refused(e.Ref, fail)
+	}
+}
+
+func (k *conn) drain(data []byte) {
+	var d struct {
+		In int64 `json:"reconnect_in_ms"`
+	}
+	_ = json.Unmarshal(data, &d)
+	in := min(max(d.In, 0), time.Minute.Milliseconds())
+	k.c.mu.Lock()
+	k.drainAt = time.Now().Add(time.Duration(in) * time.Millisecond)
+	k.checkAt = time.Time{}
+	k.c.mu.Unlock()
+	k.c.setState(Draining, nil)
+	k.c.signal()
+}
+
+// event puts an event where it belongs: into OnEvent's queue, behind a gap, or
+// away.
+func (k *conn) event(ev Event) {
+	c := k.c
+	if !ev.Durable() {
+		k.deliver(ev)
+		return
+	}
+	c.mu.Lock()
+	s := c.streams[ev.Room]
+	if s == nil {
+		s = &stream{}
+		c.streams[ev.Room] = s
+	}
+	was := s.judge(&ev, time.Now(), c.opt.MaxHeld)
+	switch was {
+	case repeat:
+		c.stats.Repeats++
+	case hold:
+		c.stats.Held++
+	}
+	c.mu.Unlock()
+	if was == overflow {
+		k.end(ending{err: errGap})
+	}
+	for more := was == deliver; more; {
+		if !k.deliver(ev) {
+			return
+		}
+		c.mu.Lock()
+		ev, more = s.advance(ev.Offset, time.Now())
+		c.mu.Unlock()
+	}
+}
+
+// deliver queues an event for OnEvent; false if the connection ended first.
+func (k *conn) deliver(ev Event) bool {
+	queued := true
+	select {
+	case k.c.events <- ev:
+	default:
+		if !ev.Durable() {
+			k.c.mu.Lock()
+			k.c.stats.Dropped++
+			k.c.mu.Unlock()
+			return true
+		}
+		k.blocked.Store(true)
+		select {
+		case k.c.events <- ev:
+		case <-k.quit:
+			queued = false
+		}
+		k.lastSeen.Store(time.Now().UnixMilli())
+		k.blocked.Store(false)
+	}
+	if queued {
+		k.c.mu.Lock()
+		k.c.stats.Received++
+		k.c.mu.Unlock()
+	}
+	return queued
+}

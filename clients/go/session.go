@@ -1,0 +1,175 @@
+package heddle
+
+import (
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/heddle-rt/heddle/clients/go/wire"
+)
+
+type openData struct {
+	Device     string            `json:"device,omitzero"`
+	Acks       bool              `json:"acks,omitzero"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Rooms      []string          `json:"rooms,omitempty"`
+}
+
+type resumeData struct {
+	Session     string              `json:"session"`
+	ResumeToken string              `json:"resume_token"`
+	Acks        bool                `json:"acks,omitzero"`
+	Positions   map[string]Position `json:"positions"`
+}
+
+// opening is the first frame: session:resume if there is a session, else
+// session:open.
+func (k *conn) opening() ([]byte, error) {
+	c := k.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var r request
+	c.number(&r)
+	k.openID = r.id
+	k.openBy = time.Now().Add(c.opt.DialTimeout)
+	k.resumes = c.session != nil
+	r.action = "session:open"
+	var data any
+	if k.resumes {
+		r.action = "session:resume"
+		d := resumeData{Session: c.session.ID, ResumeToken: c.session.ResumeToken, Acks: c.opt.Acks, Positions: map[string]Position{}}
+		for room, s := range c.streams {
+			if s.known {
+				d.Positions[room] = s.Position
+			}
+		}
+		data = d
+	} else {
+		d := openData{Device: c.opt.Device, Acks: c.opt.Acks, Attributes: c.opt.Attributes}
+		for room := range c.streams {
+			d.Rooms = append(d.Rooms, room)
+		}
+		slices.Sort(d.Rooms)
+		data = d
+	}
+	err := c.encode(&r, data)
+	return r.envelope, err
+}
+
+// opened takes the answer to the opening. Events behind it follow from the
+// positions that it tells, or from those of the resume.
+func (k *conn) opened(e *wire.Envelope) error {
+	c := k.c
+	var s Session
+	if err := json.Unmarshal(e.Data, &s); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	kept := k.resumes && (s.Recovered || s.Reason == "positions_lost")
+	c.session = &s
+	c.stats.Connects++
+	if s.Recovered {
+		c.stats.Recoveries++
+	}
+	gaps := c.place(&s, kept)
+	c.resendAll()
+	k.active, k.ackAt = time.Now(), time.Now()
+	k.heartbeat = time.Duration(s.Heartbeat) * time.Millisecond
+	if k.maxFrame = s.MaxFrameBytes; k.maxFrame <= 0 {
+		k.maxFrame = maxEnvelope
+	}
+	c.mu.Unlock()
+
+	c.setState(Active, nil)
+	c.opt.OnSession(s)
+	for _, gap := range gaps {
+		c.opt.OnGap(gap)
+	}
+	c.signal()
+	return nil
+}
+
+// place brings the streams in line with the session's rooms. After a resume
+// (kept), events follow from the client's own positions; in a new session, from
+// the rooms' newest, and what was missed is asked for with room:join. The lock
+// is held.
+func (c *Client) place(s *Session, kept bool) (gaps []Gap) {
+	refused := map[string]bool{}
+	for _, r := range s.Refused {
+		refused[r.Room] = true
+		delete(c.streams, r.Room)
+	}
+	for _, l := range s.Lost {
+		if st := c.streams[l.Room]; st != nil && st.known {
+			gaps = append(gaps, Gap{Room: l.Room, Epoch: st.Epoch, After: st.Offset})
+			st.known = false
+		}
+	}
+	there := map[string]bool{}
+	for _, r := range s.Rooms {
+		there[r.Room] = true
+		st := c.streams[r.Room]
+		switch {
+		case st == nil || (!st.known && !kept):
+			st = &stream{}
+			c.streams[r.Room] = st
+			if !kept && r.Epoch != "" {
+				st.start(r.Epoch, r.Offset)
+			}
+		case kept || !st.known:
+		case st.Epoch != r.Epoch:
+			gaps = append(gaps, Gap{Room: r.Room, Epoch: st.Epoch, After: st.Offset})
+			st.start(r.Epoch, r.Offset)
+		case st.Offset < r.Offset:
+			c.rejoin(r.Room, st)
+		}
+	}
+	if kept {
+		return gaps
+	}
+	for room, st := range c.streams {
+		if !there[room] && !refused[room] {
+			c.rejoin(room, st)
+		}
+	}
+	return gaps
+}
+
+// rejoin asks for a room, from the stream's position if there is one. The lock
+// is held.
+func (c *Client) rejoin(room string, st *stream) {
+	if st.joining {
+		return
+	}
+	var data joinData
+	r := &request{action: "room:join", room: room}
+	if st.known {
+		p := st.Position
+		r.since, data.Since = &p, &p
+	}
+	c.number(r)
+	if err := c.encode(r, data); err != nil {
+		return // the room's name is too long for any server
+	}
+	st.joining = true
+	r.done = func(_ Ack, err error) { c.rejoined(room, st, err) }
+	c.pending[r.id] = r
+	c.requeue(r)
+}
+
+// rejoined ends a rejoin. A room that is refused is left behind.
+func (c *Client) rejoined(room string, st *stream, err error) {
+	c.mu.Lock()
+	st.joining = false
+	lost := err != nil && err != ErrClosed
+	gap := Gap{Room: room, Epoch: st.Epoch, After: st.Offset}
+	if lost && c.streams[room] == st {
+		delete(c.streams, room)
+	}
+	c.mu.Unlock()
+	if lost {
+		c.opt.Logger.Warn("heddle client cannot join a room again", "room", room, "err", err)
+		c.opt.OnGap(gap)
+	}
+}

@@ -1,0 +1,275 @@
+import { Acks } from "./acks.ts";
+import { CLOSE_ABNORMAL, CLOSE_SILENT } from "./closecodes.ts";
+import type { CloseAction } from "./closecodes.ts";
+import { Emitter } from "./emitter.ts";
+import { HeddleError, fromEnvelope } from "./errors.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { Link } from "./link.ts";
+import type { State } from "./link.ts";
+import { watchNetwork } from "./network.ts";
+import { settings } from "./options.ts";
+import type { ClientOptions } from "./options.ts";
+import { Outbox } from "./outbox.ts";
+import type { RequestOptions } from "./outbox.ts";
+import { isMessage } from "./protocol.ts";
+import type { Ack, AckOf, Action, DataOf, Envelope, ErrorData, Message, MessageSend, Position, Quality, SessionInfo } from "./protocol.ts";
+import { Rooms } from "./rooms.ts";
+import { Session } from "./session.ts";
+import type { Outcome } from "./session.ts";
+import { Streams } from "./streams.ts";
+import type { Lost } from "./streams.ts";
+import { Tokens } from "./token.ts";
+
+export interface StateChange {
+  state: State;
+  previous: State;
+  /** In `waiting`: milliseconds until the next attempt; absent while the client is held offline. */
+  retryInMs?: number;
+}
+
+export interface Closed {
+  code: number;
+  reason: string;
+  /** What the client does next. */
+  action: CloseAction;
+}
+
+export interface ClientEvents {
+  state: StateChange;
+  /** A durable event: once each, in the order of its room. */
+  message: Message;
+  /** Anything else that happens. */
+  event: Envelope;
+  /** A new session is open. */
+  ready: SessionInfo;
+  /** The session goes on; `missed` durable events follow. */
+  resumed: SessionInfo & { missed: number };
+  /** Events that will not come; read the room's history to show what there is. */
+  lost: Lost;
+  /** Failures that no promise tells. */
+  error: HeddleError;
+  quality: Quality;
+  /** A connection ended. */
+  close: Closed;
+}
+
+/** One user's session with a Heddle server, over as many connections as it takes. */
+export class Client {
+  readonly #events = new Emitter<ClientEvents>();
+  readonly #streams: Streams;
+  readonly #outbox: Outbox;
+  readonly #session: Session;
+  readonly #heartbeat: Heartbeat;
+  readonly #acks: Acks;
+  readonly #link: Link;
+  readonly #acking: boolean;
+  #closing = false;
+  #unwatch: (() => void) | undefined;
+
+  /** Actions on rooms: create, join, leave, members, history. */
+  readonly room: Rooms;
+
+  constructor(options: ClientOptions) {
+    const config = settings(options);
+    this.#acking = options.acks ?? false;
+    this.#streams = new Streams(config.streams, {
+      deliver: (message) => this.#deliver(message),
+      moved: (room) => this.#moved(room),
+      history: async (room, after) => (await this.request("room:history", { room, data: { after, limit: 200 } })).data,
+      lost: (lost) => this.#events.emit("lost", lost),
+    });
+    this.#session = new Session(
+      { device: options.device, attributes: options.attributes, acks: this.#acking }, this.#streams, options.rooms ?? []);
+    this.#outbox = new Outbox(config.outbox, {
+      write: (json) => this.#link.write(json),
+      suspect: () => this.#heartbeat.check(),
+    });
+    this.#heartbeat = new Heartbeat(
+      () => void this.ping().catch(() => {}), () => this.#link.drop(CLOSE_SILENT, "silent"), config.probeMs);
+    this.#acks = new Acks(config.ackDelayMs, (room) => this.#streams.position(room), (ack) => void this.#link.write(JSON.stringify(ack)));
+    this.#link = new Link(config.link, {
+      socket: config.socket,
+      tokens: new Tokens(options.getToken ?? options.token),
+      opening: () => this.#session.opening(),
+      received: (envelope) => this.#received(envelope),
+      changed: (state, previous, retryInMs) =>
+        this.#events.emit("state", retryInMs === undefined ? { state, previous } : { state, previous, retryInMs }),
+      ended: (code, reason, action) => this.#ended(code, reason, action),
+      troubled: (error) => this.#events.emit("error", error),
+      failed: (error) => this.#failed(error),
+    });
+    this.room = new Rooms(this, this.#streams, this.#session);
+  }
+
+  get state(): State {
+    return this.#link.state;
+  }
+
+  /** The session, once one was opened. */
+  get session(): SessionInfo | undefined {
+    return this.#session.info;
+  }
+
+  /** Requests without an answer yet. */
+  get pending(): number {
+    return this.#outbox.size;
+  }
+
+  /** How far a room's events were delivered to listeners. */
+  position(room: string): Position | undefined {
+    return this.#streams.position(room);
+  }
+
+  on<K extends keyof ClientEvents>(name: K, listener: (value: ClientEvents[K]) => void): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  /** Connects, and stays connected until close() or until the server says that it is of no use. */
+  connect(): void {
+    this.#closing = false;
+    this.#unwatch ??= watchNetwork({
+      online: () => this.#link.wake(),
+      offline: () => this.#link.drop(CLOSE_ABNORMAL, "offline"),
+      visible: () => {
+        this.#link.wake();
+        this.#heartbeat.check();
+      },
+    });
+    this.#link.connect();
+  }
+
+  /** Ends the session. Requests without an answer are rejected with `closed`. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.state === "active" || this.state === "draining") {
+      this.#acks.flush();
+      await this.request("session:close", {}, { timeout: 1000, retries: 0 }).catch(() => {});
+    }
+    this.#session.forget();
+    this.#link.stop();
+    this.#rest("closed", "the client was closed");
+  }
+
+  /** Ends the connection as a lost network would; the client reconnects and resumes. */
+  drop(): void {
+    this.#link.drop(CLOSE_ABNORMAL, "dropped");
+  }
+
+  /** Ends the connection and opens none until goOnline(). Requests wait. */
+  goOffline(): void {
+    this.#link.hold();
+  }
+
+  goOnline(): void {
+    this.#link.release();
+  }
+
+  /**
+   * Sends an action and resolves with its ack. Until then it is repeated under the
+   * same id, over reconnects too, so that it happens once.
+   */
+  request<A extends Action | (string & {})>(
+    action: A, to: { room?: string; data?: DataOf<A> } = {}, options?: RequestOptions,
+  ): Promise<Ack<AckOf<A>>> {
+    if (this.state === "closed") return Promise.reject(new HeddleError("closed", "the client is closed", { action, room: to.room }));
+    return this.#outbox.request(action, to.room, to.data, options) as Promise<Ack<AckOf<A>>>;
+  }
+
+  /** Sends a message to a room. An ephemeral one is not repeated after a lost connection. */
+  send(room: string, message: MessageSend, options: RequestOptions = {}): Promise<Ack<{ repeat?: boolean }>> {
+    return this.request("message:send", { room, data: message }, message.ephemeral ? { retries: 0, ...options } : options);
+  }
+
+  /** Says that the user has read the room up to an offset. */
+  read(room: string, offset: number, options?: RequestOptions): Promise<Ack<{ unread: number; offset: number }>> {
+    const epoch = this.#streams.position(room)?.epoch;
+    return this.request("message:read", { room, data: epoch ? { offset, epoch } : { offset } }, options);
+  }
+
+  /** Resolves with the round trip time in milliseconds. */
+  async ping(options: RequestOptions = { retries: 0 }): Promise<number> {
+    const begin = performance.now();
+    await this.request("session:ping", {}, options);
+    return performance.now() - begin;
+  }
+
+  #received(envelope: Envelope): void {
+    this.#heartbeat.heard();
+    switch (envelope.type) {
+      case "ack":
+        if (this.#session.answers(envelope)) this.#opened(this.#session.opened(envelope.payload?.data as SessionInfo));
+        else this.#outbox.settle(envelope);
+        return;
+      case "error":
+        this.#error(envelope);
+        return;
+      case "message":
+        if (isMessage(envelope)) this.#streams.accept(envelope);
+        return;
+      case "event":
+        this.#event(envelope);
+    }
+  }
+
+  #error(envelope: Envelope): void {
+    if (!this.#session.answers(envelope) && this.#outbox.settle(envelope)) return;
+    const error = fromEnvelope(envelope.payload?.data as ErrorData, envelope.payload?.action, envelope.room);
+    if (this.#session.answers(envelope)) {
+      if (error.code === "session_lost") this.#session.forget();
+      this.#link.refused(error);
+    } else if (envelope.ref === undefined) {
+      this.#link.postpone(error.retryAfterMs);
+      this.#events.emit("error", error);
+    }
+  }
+
+  #event(envelope: Envelope): void {
+    const data = envelope.payload?.data;
+    if (envelope.payload?.action === "session:drain") this.#link.drain((data as { reconnect_in_ms?: number }).reconnect_in_ms ?? 0);
+    if (envelope.payload?.action === "session:quality") this.#events.emit("quality", data as Quality);
+    this.#events.emit("event", envelope);
+  }
+
+  #opened(outcome: Outcome): void {
+    const { info } = outcome;
+    this.#heartbeat.start(info.heartbeat_ms);
+    this.#link.established(info.max_frame_bytes);
+    this.#outbox.open();
+    if (outcome.resumed) this.#events.emit("resumed", { ...info, missed: outcome.missed });
+    else this.#events.emit("ready", info);
+    for (const { room, since } of outcome.rejoin) {
+      this.room.join(room, { since }).catch((error: HeddleError) => this.#streams.lose(room, error.code, undefined));
+    }
+  }
+
+  #deliver(message: Message): void {
+    this.#moved(message.room);
+    this.#events.emit("message", message);
+    // Left on another device: there is nothing more to follow.
+    if (message.payload.action === "room:leave" && message.from?.user === this.session?.user) this.#streams.stop(message.room);
+  }
+
+  #moved(room: string): void {
+    if (this.#acking) this.#acks.mark(room);
+  }
+
+  #ended(code: number, reason: string, action: CloseAction): void {
+    this.#heartbeat.stop();
+    this.#acks.clear();
+    this.#streams.pause();
+    if (action === "reopen") this.#session.forget();
+    this.#outbox.pause();
+    this.#events.emit("close", { code, reason, action });
+  }
+
+  #failed(error: HeddleError): void {
+    this.#rest("closed", error.message, error);
+    if (!this.#closing) this.#events.emit("error", error);
+  }
+
+  #rest(code: string, message: string, cause?: unknown): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    this.#outbox.failAll(code, message, cause);
+  }
+}

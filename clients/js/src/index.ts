@@ -1,0 +1,10 @@
+export { Client } from "./client.ts";
+export type { ClientEvents, Closed, StateChange } from "./client.ts";
+export type { CloseAction } from "./closecodes.ts";
+export { HeddleError } from "./errors.ts";
+export type { LocalCode } from "./errors.ts";
+export type { State } from "./link.ts";
+export type { ClientOptions } from "./options.ts";
+export type { RequestOptions } from "./outbox.ts";
+export * from "./protocol.ts";
+export type { Lost } from "./streams.ts";

@@ -1,0 +1,93 @@
+import { newId } from "./ids.ts";
+import type { Envelope, Position, RoomState, SessionInfo } from "./protocol.ts";
+import type { Streams } from "./streams.ts";
+
+export interface SessionConfig {
+  device: string | undefined;
+  attributes: Record<string, string> | undefined;
+  acks: boolean;
+}
+
+export interface Outcome {
+  info: SessionInfo;
+  /** The old session goes on. */
+  resumed: boolean;
+  /** Durable events that happened while the client was away and follow now. */
+  missed: number;
+  /** Rooms that the client had joined and the new session is not in. */
+  rejoin: { room: string; since: Position }[];
+}
+
+/** The session as the client knows it: opens it, resumes it, and brings the streams in line with the answer. */
+export class Session {
+  readonly #config: SessionConfig;
+  readonly #streams: Streams;
+  /** Rooms that the client asked for and that a new session would not join by itself. */
+  readonly requested = new Set<string>();
+  #info: SessionInfo | undefined;
+  #ref = "";
+
+  constructor(config: SessionConfig, streams: Streams, rooms: string[]) {
+    this.#config = config;
+    this.#streams = streams;
+    for (const room of rooms) this.requested.add(room);
+  }
+
+  get info(): SessionInfo | undefined {
+    return this.#info;
+  }
+
+  /** The session is gone: the next opening asks for a new one. Positions stay, to catch up from. */
+  forget(): void {
+    this.#info = undefined;
+  }
+
+  /** Whether an answer belongs to the opening. */
+  answers(envelope: Envelope): boolean {
+    return envelope.ref !== undefined && envelope.ref === this.#ref;
+  }
+
+  opening(): Envelope {
+    this.#ref = newId();
+    const { device, attributes, acks } = this.#config;
+    if (this.#info) {
+      const { session, resume_token } = this.#info;
+      const data = { session, resume_token, acks, positions: this.#streams.positions() };
+      return { v: 1, type: "event", id: this.#ref, payload: { action: "session:resume", data } };
+    }
+    const data = { device, attributes, acks, rooms: [...this.requested] };
+    return { v: 1, type: "event", id: this.#ref, payload: { action: "session:open", data } };
+  }
+
+  opened(info: SessionInfo): Outcome {
+    const resumed = info.recovered === true;
+    const replayed = resumed || info.reason === "positions_lost";
+    const states = new Map(info.rooms.map((state) => [state.room, state]));
+    const lost = new Set<string>();
+    for (const { room, reason } of info.lost ?? []) {
+      lost.add(room);
+      this.#streams.lose(room, reason, states.get(room));
+    }
+    const absent = this.#absent(states);
+    let missed = 0;
+    for (const state of info.rooms) {
+      if (lost.has(state.room)) continue;
+      const at = this.#streams.position(state.room);
+      if (at && at.epoch === state.epoch) missed += Math.max(0, state.offset - at.offset);
+      if (!replayed) this.#streams.catchUp(state);
+      else if (!at && !resumed) this.#streams.start(state.room, state);
+    }
+    this.#info = info;
+    const rejoin = resumed ? [] : absent.filter(({ room }) => this.requested.has(room));
+    for (const { room } of absent) {
+      if (!rejoin.some((r) => r.room === room)) this.#streams.lose(room, "left", undefined);
+    }
+    return { info, resumed, missed, rejoin };
+  }
+
+  #absent(states: Map<string, RoomState>): { room: string; since: Position }[] {
+    return Object.entries(this.#streams.positions())
+      .filter(([room]) => !states.has(room))
+      .map(([room, since]) => ({ room, since }));
+  }
+}

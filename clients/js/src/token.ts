@@ -1,0 +1,31 @@
+import { HeddleError } from "./errors.ts";
+
+export type TokenSource = string | (() => string | Promise<string>);
+
+/** Keeps the token until it is refused; then the source is asked for a fresh one. */
+export class Tokens {
+  readonly #source: TokenSource | undefined;
+  #token: string | undefined;
+
+  constructor(source: TokenSource | undefined) {
+    this.#source = source;
+  }
+
+  /** The token to connect with, undefined if the client has none. */
+  async current(): Promise<string | undefined> {
+    if (typeof this.#source !== "function") return this.#source;
+    if (this.#token !== undefined) return this.#token;
+    try {
+      this.#token = await this.#source();
+    } catch (cause) {
+      throw new HeddleError("token_failed", "the token could not be had", { cause, retryable: true });
+    }
+    return this.#token;
+  }
+
+  /** The token was refused. False if there is no way to get another. */
+  refresh(): boolean {
+    this.#token = undefined;
+    return typeof this.#source === "function";
+  }
+}

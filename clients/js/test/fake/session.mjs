@@ -1,0 +1,164 @@
+// One connection of the fake server, and the actions of docs/PROTOCOL.md.
+import { Fault, id } from "./store.mjs";
+
+const positions = (conn) => [...conn.rooms].map((room) => conn.server.store.state(room, conn.user));
+
+export class Session {
+  rooms = new Set();
+  opened = false;
+
+  constructor(server, socket, user) {
+    Object.assign(this, { server, socket, user });
+  }
+
+  send(...envelopes) {
+    if (envelopes.length > 0) this.socket.send(JSON.stringify(envelopes.length === 1 ? envelopes[0] : envelopes));
+  }
+
+  frame(text) {
+    const parsed = JSON.parse(text);
+    const batch = Array.isArray(parsed) ? parsed : [parsed];
+    this.server.frames.push(batch);
+    for (const envelope of batch) this.envelope(envelope);
+  }
+
+  envelope(e) {
+    if (e.type === "ack") {
+      this.server.acked?.(e);
+      return;
+    }
+    const { action, data = {} } = e.payload;
+    const answer = (type, body) =>
+      e.id && this.send({ v: 1, type, ref: e.id, timestamp: Date.now(), room: e.room, ...body });
+    try {
+      if (!this.opened && !action.startsWith("session:")) throw new Fault("session_required");
+      const fault = this.server.intercept?.(e, this);
+      if (fault === "ignore") return;
+      if (fault) throw fault;
+      const handler = handlers[action];
+      if (!handler) throw new Fault("unknown_action", undefined, { field: "action" });
+      const { event, reply = {}, then } = handler(this, e, data) ?? {};
+      if (this.server.muteAcks?.(e)) return;
+      answer("ack", { ...(event && { id: event.id, epoch: event.epoch, offset: event.offset }), payload: { action, data: reply } });
+      then?.();
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      answer("error", { payload: { action, data: error.data } });
+    }
+  }
+
+  replay(room, offset) {
+    const { events } = this.server.store.open(room);
+    for (let i = offset; i < events.length; i += 64) this.send(...events.slice(i, i + 64));
+  }
+}
+
+function opening(conn, data, record) {
+  conn.opened = true;
+  conn.device = data.device ?? "web";
+  conn.id = record?.id ?? id();
+  conn.token = record?.token ?? id();
+  conn.server.records.set(conn.id, { id: conn.id, token: conn.token, user: conn.user, rooms: conn.rooms });
+  return {
+    session: conn.id, resume_token: conn.token, resume_ttl_ms: 120_000, user: conn.user, device: conn.device,
+    heartbeat_ms: conn.server.heartbeatMs, max_frame_bytes: 65_536, rooms: positions(conn), refused: [],
+    node: conn.server.node,
+  };
+}
+
+function enter(conn, rooms = []) {
+  conn.rooms.add(`user:${conn.user}`);
+  for (const room of rooms) conn.rooms.add(room);
+  for (const [name, room] of conn.server.store.rooms) if (room.members.has(conn.user)) conn.rooms.add(name);
+}
+
+function within(conn, e) {
+  if (!e.room) throw new Fault("invalid", "a room is needed", { field: "room" });
+  if (!conn.rooms.has(e.room)) throw new Fault("forbidden", "not in this room", { field: "room" });
+}
+
+const handlers = {
+  "session:open"(conn, e, data) {
+    enter(conn, data.rooms);
+    return { reply: opening(conn, data) };
+  },
+  "session:resume"(conn, e, data) {
+    const record = conn.server.records.get(data.session);
+    if (!record || record.token !== data.resume_token || record.user !== conn.user) {
+      enter(conn);
+      return { reply: { ...opening(conn, data), recovered: false, reason: record ? "session_mismatch" : "session_unknown" } };
+    }
+    enter(conn, record.rooms);
+    const reply = { ...opening(conn, data, record), recovered: true };
+    const then = () => {
+      for (const room of conn.rooms) {
+        const at = data.positions[room];
+        if (at) conn.replay(room, at.epoch === conn.server.store.open(room).epoch ? at.offset : 0);
+      }
+    };
+    return { reply, then };
+  },
+  "session:ping": () => ({}),
+  "session:close": (conn) => void conn.server.records.delete(conn.id),
+  "message:send"(conn, e, data) {
+    within(conn, e);
+    if (data.text === undefined && data.body === undefined) throw new Fault("invalid", "text or body", { field: "data.text" });
+    const { text, body, mentions, meta } = data;
+    if (data.ephemeral) {
+      conn.server.publish({ v: 1, type: "event", id: id(), room: e.room, from: from(conn), timestamp: Date.now(),
+        payload: { action: "message:send", data: { text, body, mentions, meta } } });
+      return {};
+    }
+    return stored(conn, e, { text, body, mentions, meta });
+  },
+  "message:read"(conn, e, data) {
+    within(conn, e);
+    conn.server.store.open(e.room).reads.set(conn.user, data.offset);
+    const { epoch, unread } = conn.server.store.state(e.room, conn.user);
+    const event = { v: 1, type: "event", id: id(), from: from(conn), timestamp: Date.now() };
+    const payload = { action: "message:read", data: { offset: data.offset, epoch } };
+    conn.server.publish({ ...event, room: e.room, payload }, (c) => c.user !== conn.user);
+    conn.server.publish({ ...event, room: `user:${conn.user}`, payload: { action: "message:read", data: { room: e.room, offset: data.offset, epoch } } }, (c) => c !== conn);
+    return { reply: { unread, offset: data.offset } };
+  },
+  "room:create"(conn, e, data) {
+    if (!/^conv:.+/.test(e.room ?? "")) throw new Fault("invalid", "conv:name", { field: "room" });
+    if (conn.server.store.rooms.has(e.room) && !conn.server.store.keys.has(`${conn.user}/${e.room}/${e.id}`)) throw new Fault("conflict");
+    for (const c of conn.server.sessions) if (c.user === conn.user || data.members?.includes(c.user)) c.rooms.add(e.room);
+    const out = stored(conn, e, data);
+    return { ...out, reply: { room: e.room } };
+  },
+  "room:join"(conn, e, data) {
+    if (!e.room) throw new Fault("invalid", "a room is needed", { field: "room" });
+    const channel = e.room.startsWith("channel:");
+    const room = channel ? conn.server.store.open(e.room) : conn.server.store.room(e.room);
+    const since = data.since;
+    conn.rooms.add(e.room);
+    const event = !channel && !room.members.has(conn.user) ? stored(conn, e, { user: conn.user }).event : undefined;
+    const reply = { ...conn.server.store.state(e.room, conn.user), members: room.members.size };
+    return { event, reply, then: () => since && conn.replay(e.room, since.epoch === room.epoch ? since.offset : 0) };
+  },
+  "room:leave"(conn, e) {
+    within(conn, e);
+    const { event } = stored(conn, e, { user: conn.user });
+    conn.rooms.delete(e.room);
+    return { event };
+  },
+  "room:members"(conn, e, { after = "", limit = 200 }) {
+    within(conn, e);
+    const all = [...conn.server.store.room(e.room).members.values()].filter((m) => m.user > after).sort((a, b) => (a.user < b.user ? -1 : 1));
+    return { reply: { members: all.slice(0, limit), ...(all.length > limit && { next: all[limit - 1].user }) } };
+  },
+  "room:history"(conn, e, data) {
+    within(conn, e);
+    return { reply: conn.server.store.history(e.room, data) };
+  },
+};
+
+const from = (conn) => ({ user: conn.user, device: conn.device });
+
+function stored(conn, e, data) {
+  const { event, repeat } = conn.server.store.append(e.room, from(conn), e.payload.action, data, e.id);
+  if (!repeat) conn.server.publish(event);
+  return { event, reply: repeat ? { repeat: true } : {} };
+}

@@ -1,0 +1,88 @@
+import { HeddleError } from "../../../clients/js/src/index.ts";
+import type { Client } from "../../../clients/js/src/index.ts";
+import { byId, coalesce, el, KeyedList } from "./dom.ts";
+import type { Room, Rooms } from "./model.ts";
+
+/** The list of rooms with what is unread, and the form that creates and joins them. */
+export class RoomList {
+  readonly #client: Client;
+  readonly #rooms: Rooms;
+  readonly #open: (room: Room) => void;
+  readonly #list = new KeyedList(byId("rooms"));
+  current: Room | undefined;
+
+  /** Shows the rooms as they are now. */
+  readonly render = coalesce(() => this.#render());
+
+  constructor(client: Client, rooms: Rooms, open: (room: Room) => void) {
+    this.#client = client;
+    this.#rooms = rooms;
+    this.#open = open;
+    byId("room-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#enter((id) => this.#create(id));
+    });
+    byId("join").addEventListener("click", () => {
+      if (byId<HTMLFormElement>("room-form").reportValidity()) void this.#enter((id) => this.#join(id));
+    });
+  }
+
+  async #enter(action: (id: string) => Promise<void>): Promise<void> {
+    const name = byId<HTMLInputElement>("room-name");
+    const members = byId<HTMLInputElement>("room-members");
+    const error = byId("room-error");
+    const id = name.value.includes(":") ? name.value : `conv:${name.value}`;
+    error.textContent = "";
+    try {
+      await action(id);
+      name.value = members.value = "";
+      this.#open(this.#rooms.get(id));
+    } catch (thrown) {
+      error.textContent = thrown instanceof HeddleError ? explain(thrown) : String(thrown);
+    }
+  }
+
+  async #create(id: string): Promise<void> {
+    const members = byId<HTMLInputElement>("room-members").value.split(/[\s,]+/).filter(Boolean);
+    await this.#client.room.create(id, { members });
+  }
+
+  async #join(id: string): Promise<void> {
+    const { unread, read_offset, offset } = await this.#client.room.join(id);
+    Object.assign(this.#rooms.get(id), { unread, readOffset: read_offset, syncedTo: offset });
+  }
+
+  #render(): void {
+    const rooms = this.#rooms.sorted();
+    byId("no-rooms").hidden = rooms.length > 0;
+    this.#list.show(rooms.map((room) => {
+      const current = room === this.current;
+      return { key: room.id, signature: `${room.unread} ${current}`, make: () => this.#item(room, current) };
+    }));
+    const unread = rooms.reduce((sum, room) => sum + room.unread, 0);
+    document.title = unread > 0 ? `(${unread}) Heddle chat` : "Heddle chat";
+  }
+
+  #item(room: Room, current: boolean): HTMLElement {
+    const button = el("button", "", el("span", "label", room.label));
+    button.type = "button";
+    button.dataset.room = room.id;
+    if (current) button.setAttribute("aria-current", "true");
+    if (room.unread > 0) button.append(el("span", "unread", String(room.unread), el("span", "sr", " unread")));
+    button.addEventListener("click", () => this.#open(room));
+    return el("li", "", button);
+  }
+}
+
+function explain(error: HeddleError): string {
+  switch (error.code) {
+    case "conflict":
+      return "There is a room of that name already: join it.";
+    case "not_found":
+      return "There is no room of that name: create it.";
+    case "forbidden":
+      return "You are not invited to that room.";
+    default:
+      return error.message;
+  }
+}

@@ -1,0 +1,68 @@
+package embedded
+
+import (
+	"context"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/session"
+)
+
+// Save keeps a session (session.Store). Pebble holds what was written without
+// sync in its own memory, up to a block of 32 KiB, until somebody asks for a
+// sync: a kill would lose it. So Save asks for one, and shares it with every
+// append and Save that waits at the same time.
+func (s *Store) Save(_ context.Context, r session.Record) error {
+	if !s.Space() {
+		return fault.New(fault.StorageFull, "", "")
+	}
+	b := s.db.NewBatch()
+	if err := b.Set(appendKey(nil, tableSession, r.Tenant, r.ID), appendSession(nil, &r), nil); err != nil {
+		return fault.Wrap("embedded.save", fault.Internal, err)
+	}
+	return s.writeSession(b)
+}
+
+// Delete forgets a session, durably (session.Store).
+func (s *Store) Delete(_ context.Context, tenant, id string) error {
+	b := s.db.NewBatch()
+	if err := b.Delete(appendKey(nil, tableSession, tenant, id), nil); err != nil {
+		return fault.Wrap("embedded.delete", fault.Internal, err)
+	}
+	return s.writeSession(b)
+}
+
+func (s *Store) writeSession(b *pebble.Batch) (err error) {
+	if err := s.alive(); err != nil {
+		return err
+	}
+	defer s.contain(&err)
+	if err := s.applySession(b); err != nil {
+		return fault.Wrap("embedded.write", fault.Unavailable, err)
+	}
+	if err := b.SyncWait(); err != nil {
+		s.die(err)
+	}
+	if err := s.alive(); err != nil {
+		return err
+	}
+	return b.Close()
+}
+
+// applySession keeps the sweeper from deleting what it judged before this write.
+func (s *Store) applySession(b *pebble.Batch) error {
+	s.sweep.sessions.RLock()
+	defer s.sweep.sessions.RUnlock()
+	return s.db.ApplyNoSyncWait(b, pebble.Sync)
+}
+
+// Load finds a session that has not expired (session.Store).
+func (s *Store) Load(_ context.Context, tenant, id string) (session.Record, bool, error) {
+	r := session.Record{Tenant: tenant, ID: id}
+	ok, err := s.get(appendKey(nil, tableSession, tenant, id), func(v []byte) error { return decodeSession(v, &r) })
+	if !ok || err != nil || r.Expires <= s.deps.Clock().UnixMilli() {
+		return session.Record{}, false, err
+	}
+	return r, true, nil
+}

@@ -1,0 +1,192 @@
+package embedded
+
+import (
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// sweep is how far Run has come with its pass over rooms and sessions.
+type sweep struct {
+	room     []byte // where to go on; nil: at the beginning
+	session  []byte
+	rest     time.Time    // the next pass begins then
+	trims    bool         // the pass is not through with the rooms
+	expires  bool         // nor with the sessions
+	sessions sync.RWMutex // held to read while a session is written, to write while expired ones are deleted
+}
+
+// sweepOnce does one bounded slice of the work.
+func (s *Store) sweepOnce() error {
+	if err := s.window.turn(s); err != nil {
+		return err
+	}
+	w := &s.sweep
+	if !w.trims && !w.expires {
+		if s.deps.Clock().Before(w.rest) {
+			return nil
+		}
+		w.trims, w.expires = s.deps.Retention != nil, true
+	}
+	if w.trims {
+		if err := s.trimSome(); err != nil {
+			return err
+		}
+		w.trims = w.room != nil
+	}
+	if w.expires {
+		if err := s.expireSome(); err != nil {
+			return err
+		}
+		w.expires = w.session != nil
+	}
+	w.rest = s.deps.Clock().Add(s.cfg.SweepRest)
+	return nil
+}
+
+// trimSome cuts the streams of the next rooms.
+func (s *Store) trimSome() error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableRecord}, UpperBound: []byte{tableRecord + 1}})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	b := s.db.NewBatch()
+	at := s.sweep.room
+	if at == nil {
+		at = []byte{tableRecord}
+	}
+	for range s.cfg.SweepRooms {
+		if !it.SeekGE(at) {
+			at = nil
+			break
+		}
+		prefix := append([]byte(nil), it.Key()[:len(it.Key())-8]...)
+		at = appendEnd(nil, prefix)
+		s.sweep.room = at // also behind a room that cannot be read
+		if err := s.trim(b, it, prefix, at); err != nil {
+			return err
+		}
+	}
+	s.sweep.room = at
+	if err := it.Error(); err != nil {
+		return err
+	}
+	return s.apply(b, pebble.NoSync)
+}
+
+// trim adds to b what cuts the stream that it stands at the first record of.
+func (s *Store) trim(b *pebble.Batch, it *pebble.Iterator, prefix, end []byte) error {
+	tenant, rest, ok := field(prefix[1:])
+	id, _, ok2 := field(rest)
+	if !ok || !ok2 {
+		return errCorrupt
+	}
+	first := recordOffset(it.Key())
+	if !it.SeekLT(end) {
+		return it.Error()
+	}
+	last := recordOffset(it.Key())
+	if top, listed := s.unsettled.durable(name{tenant, id}); listed {
+		last = min(last, top) // the newest durable record is somebody's head
+	}
+	maxEvents, maxAge := s.deps.Retention(tenant, id)
+	cut := first
+	if maxEvents > 0 && last >= maxEvents {
+		cut = max(cut, last-maxEvents+1)
+	}
+	if maxAge > 0 {
+		old := s.deps.Clock().Add(-maxAge).UnixMilli()
+		var err error
+		if cut, err = firstAfter(it, prefix, cut, last, old); err != nil {
+			return err
+		}
+	}
+	if cut = min(cut, last); cut <= first {
+		return nil
+	}
+	s.counters.trimmed.Add(1)
+	return b.DeleteRange(appendRecordKey(nil, tenant, id, 0), appendRecordKey(nil, tenant, id, cut), nil)
+}
+
+// firstAfter is the offset of the first record in [from, last] that is newer than
+// old; last if there is none. A room's timestamps never go backwards.
+func firstAfter(it *pebble.Iterator, prefix []byte, from, last uint64, old int64) (uint64, error) {
+	for from < last {
+		middle := from + (last-from)/2
+		if !it.SeekGE(appendOffset(prefix, middle)) {
+			return from, it.Error()
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return from, err
+		}
+		h, err := decodeHead(value, middle)
+		if err != nil {
+			return from, err
+		}
+		if h.Timestamp > old {
+			last = middle
+		} else {
+			from = middle + 1
+		}
+	}
+	return from, nil
+}
+
+// expireSome deletes the sessions that have expired among the next ones.
+func (s *Store) expireSome() error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableSession}, UpperBound: []byte{tableSession + 1}})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	at := s.sweep.session
+	if at == nil {
+		at = []byte{tableSession}
+	}
+	now := s.deps.Clock().UnixMilli()
+	var expired [][]byte
+	ok := it.SeekGE(at)
+	for i := 0; ok && i < s.cfg.SweepRooms; i++ {
+		if value, err := it.ValueAndErr(); err != nil {
+			return err
+		} else if t, err := sessionExpiry(value); err != nil {
+			return err
+		} else if t <= now {
+			expired = append(expired, append([]byte(nil), it.Key()...))
+		}
+		ok = it.Next()
+	}
+	s.sweep.session = nil
+	if ok {
+		s.sweep.session = append([]byte(nil), it.Key()...)
+	}
+	if err := it.Error(); err != nil || len(expired) == 0 {
+		return err
+	}
+	return s.deleteExpired(expired, now)
+}
+
+// deleteExpired looks at each session again, since it may have been renewed.
+func (s *Store) deleteExpired(keys [][]byte, now int64) error {
+	s.sweep.sessions.Lock()
+	defer s.sweep.sessions.Unlock()
+	b := s.db.NewBatch()
+	for _, key := range keys {
+		var until int64
+		ok, err := s.get(key, func(v []byte) (err error) {
+			until, err = sessionExpiry(v)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if ok && until <= now {
+			s.counters.expired.Add(1)
+			_ = b.Delete(key, nil)
+		}
+	}
+	return s.apply(b, pebble.NoSync)
+}

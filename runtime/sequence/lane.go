@@ -1,0 +1,114 @@
+package sequence
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+// lane is one partition's way through the committer.
+type lane struct {
+	index int
+	cfg   *Config
+	deps  *Deps
+
+	gate   sync.RWMutex // held to read while entering the queue, to write to close it
+	closed bool
+	queue  chan *Submission
+
+	// The same MaxInFlight batches go round: taken from free and filled by the
+	// assigner, sent in flight, given back by the publisher.
+	free   chan *batch
+	flight chan *batch
+	over   chan struct{} // wakes the assigner after a life has ended; holds one
+
+	// A life is one opening of the partition. Batches of a life that is over fail,
+	// even if the log took them.
+	life uint64        // the assigner's
+	dead atomic.Uint64 // the last life that is over, set by the publisher
+
+	// The assigner's own.
+	part   Partition // nil while it is not open
+	heads  *heads
+	flying map[Key]Stored // keys of the batches that have not come round yet
+	stamp  *stamper
+
+	// The publisher's while batches are in flight, then the assigner's.
+	lost []event.Record // of a life that ended: stored or not, nobody knows
+
+	counters counters
+}
+
+func newLane(i int, cfg *Config, deps *Deps) *lane {
+	l := &lane{
+		index: i, cfg: cfg, deps: deps,
+		queue:  make(chan *Submission, cfg.QueueLen),
+		free:   make(chan *batch, cfg.MaxInFlight),
+		flight: make(chan *batch, cfg.MaxInFlight),
+		over:   make(chan struct{}, 1),
+		heads:  newHeads(max(1, cfg.HeadCache/cfg.Partitions)),
+		flying: map[Key]Stored{},
+		stamp:  newStamper(deps.Clock),
+	}
+	for range cfg.MaxInFlight {
+		l.free <- &batch{}
+	}
+	return l
+}
+
+// enter queues without waiting.
+func (l *lane) enter(s *Submission, space bool) error {
+	if !space {
+		return fault.New(fault.StorageFull, "", "")
+	}
+	l.gate.RLock()
+	defer l.gate.RUnlock()
+	if l.closed {
+		return draining()
+	}
+	select {
+	case l.queue <- s:
+		return nil
+	default:
+		return l.overloaded()
+	}
+}
+
+// await queues as soon as there is a place.
+func (l *lane) await(ctx context.Context, s *Submission, stop <-chan struct{}) error {
+	l.gate.RLock()
+	defer l.gate.RUnlock()
+	if l.closed {
+		return draining()
+	}
+	timeout := time.NewTimer(l.cfg.SubmitTimeout)
+	defer timeout.Stop()
+	select {
+	case l.queue <- s:
+		return nil
+	case <-stop:
+		return draining()
+	case <-timeout.C:
+		return l.overloaded()
+	case <-ctx.Done():
+		return fault.Wrap("sequence.submit", fault.Timeout, ctx.Err())
+	}
+}
+
+func draining() error { return fault.New(fault.Draining, "", "") }
+
+func (l *lane) overloaded() error {
+	return &fault.Error{Op: "sequence.submit", Kind: fault.Overloaded, After: l.cfg.SubmitTimeout}
+}
+
+// close lets nobody in any more; the assigner finishes what is there.
+func (l *lane) close() {
+	l.gate.Lock()
+	defer l.gate.Unlock()
+	l.closed = true
+	close(l.queue)
+}

@@ -1,0 +1,100 @@
+package sequence
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// open begins a life of the partition. While the log refuses, what comes in is
+// refused too. It returns false if the lane was closed before it succeeded.
+func (l *lane) open(ctx context.Context) bool {
+	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+		part, err := l.deps.Log.Open(ctx, l.index)
+		if err == nil {
+			l.part = part
+			l.life++
+			l.counters.term.Store(part.Term())
+			l.republish(ctx)
+			return true
+		}
+		if wait == minBackoff {
+			l.deps.Logger.Error("partition cannot be opened", "partition", l.index, "error", err)
+		}
+		if !l.refuse(ctx, wait/2+rand.N(wait/2)) {
+			return false
+		}
+	}
+}
+
+// refuse answers everything with a retryable error for a while; false once the
+// lane is closed and its queue empty.
+func (l *lane) refuse(ctx context.Context, d time.Duration) bool {
+	rest := time.NewTimer(d)
+	defer rest.Stop()
+	for {
+		select {
+		case s, more := <-l.queue:
+			if !more {
+				return false
+			}
+			b := l.take()
+			l.fill(ctx, b, s)
+			l.flight <- b
+		case <-rest.C:
+			return true
+		}
+	}
+}
+
+// endLife waits until the publisher has given all batches back, and gives the
+// partition up with all that was believed of it.
+func (l *lane) endLife() {
+	var idle []*batch
+	for range l.cfg.MaxInFlight {
+		b := <-l.free
+		b.reset()
+		idle = append(idle, b)
+	}
+	for _, b := range idle {
+		l.free <- b
+	}
+	select {
+	case <-l.over:
+	default:
+	}
+	if l.part == nil {
+		return
+	}
+	if err := l.part.Close(); err != nil {
+		l.deps.Logger.Warn("partition did not close", "partition", l.index, "error", err)
+	}
+	l.part = nil
+	l.counters.term.Store(0)
+	l.heads.clear()
+	clear(l.flying)
+}
+
+// republish brings out what a life that failed has stored all the same: its
+// senders were told to try again, but receivers would wait for it until the
+// room's next event showed them the gap. Records without a key do.
+func (l *lane) republish(ctx context.Context) {
+	if l.life > 1 {
+		l.counters.reopens.Add(1)
+	}
+	if len(l.lost) == 0 {
+		return
+	}
+	b := l.take()
+	for i := range l.lost {
+		r := &l.lost[i]
+		if r.Key == "" {
+			continue
+		}
+		if first, ok, err := l.part.Lookup(ctx, KeyOf(r)); err == nil && ok && first.ID == r.ID {
+			b.records = append(b.records, *r)
+		}
+	}
+	l.lost = nil
+	l.flight <- b
+}

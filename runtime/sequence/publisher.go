@@ -1,0 +1,62 @@
+package sequence
+
+import (
+	"context"
+	"time"
+)
+
+// publish is the lane's second goroutine: it waits for each batch in turn, brings
+// it out and completes its senders, until assign has ended.
+func (l *lane) publish(ctx context.Context) {
+	for b := range l.flight {
+		l.settle(ctx, b)
+		now := time.Now()
+		for i := range b.items {
+			it := &b.items[i]
+			l.count(it)
+			l.counters.latency.Observe(now.Sub(it.sub.queued))
+			it.sub.Done.Committed(it.out)
+		}
+		l.free <- b
+	}
+}
+
+// settle learns whether the batch is durable, and publishes it if so.
+func (l *lane) settle(ctx context.Context, b *batch) {
+	switch {
+	case b.err != nil: // nothing was stored; the assigner ends the life itself
+		b.fail("sequence.append", b.err)
+		return
+	case b.life <= l.dead.Load():
+		l.lost = append(l.lost, b.records...)
+		b.fail("sequence.commit", errLifeOver)
+		return
+	case b.pending != nil:
+		if err := b.pending.Wait(ctx); err != nil {
+			l.deps.Logger.Error("commit failed, its outcome is unknown", "partition", l.index, "records", len(b.records), "error", err)
+			l.lost = append(l.lost, b.records...)
+			l.dead.Store(b.life)
+			b.fail("sequence.commit", err)
+			select {
+			case l.over <- struct{}{}:
+			default:
+			}
+			return
+		}
+	}
+	if len(b.records) > 0 {
+		l.counters.records.Add(uint64(len(b.records)))
+		l.deps.Publisher.Publish(b.records)
+	}
+}
+
+func (l *lane) count(it *item) {
+	switch {
+	case it.out.Err == nil && it.out.Repeat:
+		l.counters.repeats.Add(1)
+	case it.out.Err != nil && it.settled:
+		l.counters.refused.Add(1)
+	case it.out.Err != nil:
+		l.counters.failed.Add(1)
+	}
+}

@@ -1,0 +1,169 @@
+package sequence
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+)
+
+// Submitter is what the stage needs of a Committer.
+type Submitter interface {
+	Submit(ctx context.Context, s *Submission) error
+	Offer(s *Submission) error
+}
+
+// StageDeps are what a Stage works with; both are required.
+type StageDeps struct {
+	Committer Submitter
+	// Continue goes on with an event behind the stage, with the error that refuses
+	// it or nil. It runs on a publishing goroutine and must not block.
+	Continue func(ev *event.Event, err error)
+}
+
+// Stage hands the durable effects of events to the committer.
+type Stage struct {
+	deps StageDeps
+	pool sync.Pool // of *join
+}
+
+// NewStage makes the stage.
+func NewStage(deps StageDeps) *Stage {
+	return &Stage{deps: deps, pool: sync.Pool{New: func() any { return new(join) }}}
+}
+
+// Name is the stage's name in metrics.
+func (s *Stage) Name() string { return "sequence" }
+
+// Process passes an event without durable effects. Otherwise it submits the first
+// one and lets go of the event: when that is durable the others follow, and when
+// all are, the event goes on. So an effect that is refused (Create of a room that
+// exists) keeps those behind it from happening, and a sender who tries again after
+// an error in between finds the first one stored and completes the rest.
+func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
+	first := nextDurable(ev, 0)
+	if first < 0 {
+		return pipeline.Pass, nil
+	}
+	j := s.pool.Get().(*join)
+	j.stage, j.ev, j.index = s, ev, first
+	submit(&j.first, ev, first, true)
+	j.first.Done = j
+	if err := s.deps.Committer.Submit(ctx, &j.first); err != nil {
+		s.release(j)
+		return pipeline.Reject, err
+	}
+	return pipeline.Handled, nil
+}
+
+func (s *Stage) release(j *join) {
+	clear(j.more)
+	*j = join{more: j.more[:0]}
+	s.pool.Put(j)
+}
+
+func nextDurable(ev *event.Event, from int) int {
+	for i := from; i < len(ev.Effects); i++ {
+		if ev.Effects[i].Durable {
+			return i
+		}
+	}
+	return -1
+}
+
+// submit prepares one effect's submission.
+func submit(s *Submission, ev *event.Event, i int, first bool) {
+	e := &ev.Effects[i]
+	if ev.ID != "" {
+		e.Key = keyOf(ev, i, first)
+	}
+	s.Record = event.Record{Envelope: e.Envelope, Key: e.Key, Unread: e.Unread}
+	s.Record.Type = event.TypeMessage
+	s.Create = e.Create
+}
+
+// keyOf derives an effect's idempotency key: the sender's id for the first effect,
+// "<id>#<n>" for the n-th, with "@<sender>" behind it if the effect does not speak
+// as the sender, since the log keeps keys by the effect's user. A "#" of the
+// sender's own is doubled, so that no two of these are ever the same.
+func keyOf(ev *event.Event, i int, first bool) string {
+	id := strings.ReplaceAll(ev.ID, "#", "##")
+	own := ev.Effects[i].From.User == ev.From.User
+	if first && own {
+		return id
+	}
+	key := id + "#" + strconv.Itoa(i+1)
+	if !own {
+		key += "@" + ev.From.User
+	}
+	return key
+}
+
+// join follows one event until all its durable effects have an outcome.
+type join struct {
+	stage *Stage
+	ev    *event.Event
+	index int // of the first durable effect
+	first Submission
+	more  []Submission
+	left  atomic.Int32 // of more
+	err   atomic.Pointer[error]
+}
+
+// rest is a join as the completer of the effects behind the first.
+type rest join
+
+// Committed takes the outcome of the first durable effect.
+func (j *join) Committed(o Outcome) {
+	if o.Err != nil {
+		j.finish(o.Err)
+		return
+	}
+	j.ev.Stored, j.ev.StoredID, j.ev.Repeat, j.ev.Timestamp = o.Position, o.ID, o.Repeat, o.Timestamp
+	for i := nextDurable(j.ev, j.index+1); i >= 0; i = nextDurable(j.ev, i+1) {
+		j.more = append(j.more, Submission{})
+		s := &j.more[len(j.more)-1]
+		submit(s, j.ev, i, false)
+		s.Done = (*rest)(j)
+	}
+	if len(j.more) == 0 {
+		j.finish(nil)
+		return
+	}
+	// One more than there are, so that the event does not go on before all were
+	// offered.
+	j.left.Store(int32(len(j.more)) + 1)
+	for i := range j.more {
+		// This goroutine completes a whole partition: it must not wait for a queue.
+		if err := j.stage.deps.Committer.Offer(&j.more[i]); err != nil {
+			(*rest)(j).Committed(Outcome{Err: err})
+		}
+	}
+	(*rest)(j).Committed(Outcome{})
+}
+
+// Committed takes the outcome of a further effect. Any error refuses the event.
+func (r *rest) Committed(o Outcome) {
+	if o.Err != nil {
+		r.err.CompareAndSwap(nil, &o.Err)
+	}
+	if r.left.Add(-1) > 0 {
+		return
+	}
+	var err error
+	if p := r.err.Load(); p != nil {
+		err = *p
+	}
+	(*join)(r).finish(err)
+}
+
+// finish lets go of the join before the event goes on, since both are used again.
+func (j *join) finish(err error) {
+	s, ev := j.stage, j.ev
+	s.release(j)
+	s.deps.Continue(ev, err)
+}

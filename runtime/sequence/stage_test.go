@@ -1,0 +1,221 @@
+package sequence
+
+import (
+	"context"
+	"testing"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+)
+
+// continued is what the stage handed on.
+type continued struct {
+	ev  *event.Event
+	err error
+}
+
+func stageOf(c Submitter) (*Stage, chan continued) {
+	out := make(chan continued, 1)
+	return NewStage(StageDeps{Committer: c, Continue: func(ev *event.Event, err error) { out <- continued{ev, err} }}), out
+}
+
+func newEvent(id string, effects ...event.Effect) *event.Event {
+	ev := &event.Event{}
+	ev.ID, ev.Tenant, ev.From = id, "acme", event.Sender{User: "ann", Device: "phone"}
+	for _, e := range effects {
+		e.Tenant = "acme"
+		ev.Emit(e)
+	}
+	return ev
+}
+
+func effect(room, user string) event.Effect {
+	e := event.Effect{Durable: true, Unread: true}
+	e.Room, e.From.User, e.Action, e.Data = room, user, "message:send", []byte(`{}`)
+	return e
+}
+
+func (r *rig) process(t *testing.T, ev *event.Event) continued {
+	t.Helper()
+	s, out := stageOf(r)
+	if v, err := s.Process(t.Context(), ev); v != pipeline.Handled || err != nil {
+		t.Fatalf("%v, %v", v, err)
+	}
+	return <-out
+}
+
+func TestStagePassesWhatIsNotDurable(t *testing.T) {
+	s, _ := stageOf(nil)
+	typing := effect("conv:1", "ann")
+	typing.Durable = false
+	if v, err := s.Process(t.Context(), newEvent("1", typing)); v != pipeline.Pass || err != nil {
+		t.Errorf("%v, %v", v, err)
+	}
+}
+
+func TestStageStoresTheFirstEffect(t *testing.T) {
+	r := start(t, newFakeLog(), nil)
+	typing := effect("conv:1", "ann")
+	typing.Durable = false
+	got := r.process(t, newEvent("1", typing, effect("conv:1", "ann")))
+	if got.err != nil || got.ev.Stored.Offset != 1 || got.ev.StoredID == "" || got.ev.Repeat || got.ev.Effects[1].Key != "1" {
+		t.Errorf("%+v", got)
+	}
+	again := r.process(t, newEvent("1", typing, effect("conv:1", "ann")))
+	if again.err != nil || again.ev.Stored != got.ev.Stored || again.ev.StoredID != got.ev.StoredID || !again.ev.Repeat {
+		t.Errorf("%+v", again)
+	}
+	r.stop()
+	rec := r.pub.seen[0]
+	if rec.Type != event.TypeMessage || rec.Key != "1" || !rec.Unread || rec.From.User != "ann" || rec.Action != "message:send" {
+		t.Errorf("%+v", rec)
+	}
+}
+
+func TestStageJoinsEffects(t *testing.T) {
+	r := start(t, newFakeLog(), nil)
+	ev := func() *event.Event {
+		return newEvent("1", effect("conv:1", "ann"), effect("user:bob", "ann"), effect("user:cem", ""), effect("conv:1", "ann"))
+	}
+	got := r.process(t, ev())
+	if got.err != nil || got.ev.Stored.Offset != 1 || len(r.pub.seen) != 4 {
+		t.Fatalf("%+v, %d published", got, len(r.pub.seen))
+	}
+	again := r.process(t, ev())
+	if again.err != nil || again.ev.Stored != got.ev.Stored || len(r.pub.seen) != 4 {
+		t.Errorf("%+v, %d published", again, len(r.pub.seen))
+	}
+}
+
+// What a first attempt did not finish, the next one does.
+func TestStageCompletesAnEventThatFailedHalfway(t *testing.T) {
+	log := newFakeLog()
+	r := start(t, log, nil)
+	log.mu.Lock()
+	log.failAppend = func(batch []event.Record) error {
+		if batch[0].Room == "user:bob" {
+			return errFault
+		}
+		return nil
+	}
+	log.mu.Unlock()
+	got := r.process(t, newEvent("1", effect("conv:1", "ann"), effect("user:bob", "ann")))
+	if !fault.Is(got.err, fault.Unavailable) {
+		t.Fatalf("%+v", got)
+	}
+	log.mu.Lock()
+	log.failAppend = nil
+	log.mu.Unlock()
+	got = r.process(t, newEvent("1", effect("conv:1", "ann"), effect("user:bob", "ann")))
+	if got.err != nil || !got.ev.Repeat || len(r.pub.seen) != 2 {
+		t.Errorf("%+v, %d published", got, len(r.pub.seen))
+	}
+}
+
+func TestStageStopsAtARefusedFirstEffect(t *testing.T) {
+	r := start(t, newFakeLog(), nil)
+	create := effect("conv:1", "ann")
+	create.Create = true
+	if got := r.process(t, newEvent("1", create, effect("user:bob", "ann"))); got.err != nil {
+		t.Fatal(got.err)
+	}
+	got := r.process(t, newEvent("2", create, effect("user:bob", "ann")))
+	if !fault.Is(got.err, fault.Conflict) || len(r.pub.seen) != 2 {
+		t.Errorf("%+v, %d published", got, len(r.pub.seen))
+	}
+}
+
+func TestStageRejectsWhatIsNotTaken(t *testing.T) {
+	r := start(t, newFakeLog(), func(_ *Config, d *Deps) { d.Space = func() bool { return false } })
+	s, _ := stageOf(r)
+	if v, err := s.Process(t.Context(), newEvent("1", effect("conv:1", "ann"))); v != pipeline.Reject || !fault.Is(err, fault.StorageFull) {
+		t.Errorf("%v, %v", v, err)
+	}
+}
+
+// fullQueues takes the first effect and refuses to take more without waiting.
+type fullQueues struct{ refused int }
+
+func (*fullQueues) Submit(_ context.Context, s *Submission) error {
+	s.Done.Committed(Outcome{Stored: Stored{ID: "x"}})
+	return nil
+}
+
+func (f *fullQueues) Offer(*Submission) error {
+	f.refused++
+	return fault.New(fault.Overloaded, "", "")
+}
+
+func TestStageDoesNotWaitForTheQueueOfAFurtherEffect(t *testing.T) {
+	f := &fullQueues{}
+	s, out := stageOf(f)
+	_, err := s.Process(t.Context(), newEvent("1", effect("conv:1", "ann"), effect("user:bob", "ann"), effect("user:cem", "ann")))
+	if got := <-out; err != nil || !fault.Is(got.err, fault.Overloaded) || f.refused != 2 {
+		t.Errorf("%+v, %v, %d refused", got, err, f.refused)
+	}
+}
+
+// No two effects of different events, senders or places share a key, however a
+// sender chooses ids.
+func TestKeysOfEffectsAreDistinct(t *testing.T) {
+	seen := map[Key][]any{}
+	for _, id := range []string{"1", "1#", "1##", "1#2", "1##2", "1#2@ann", "#", "#2", "1#2@", "2@ann"} {
+		for _, user := range []string{"ann", "bob", "ann#2", "2@ann"} {
+			for i, speaker := range []string{user, user, "", "", user} {
+				ev := newEvent(id, effect("conv:1", ""), effect("conv:1", ""), effect("conv:1", ""), effect("conv:1", ""), effect("conv:1", ""))
+				ev.From.User = user
+				ev.Effects[i].From.User = speaker
+				k := Key{User: speaker, ID: keyOf(ev, i, i == 0)}
+				if other, twice := seen[k]; twice {
+					t.Errorf("%+v is effect %d of %q by %q, and %v", k, i, id, user, other)
+				}
+				seen[k] = []any{i, id, user}
+			}
+		}
+	}
+	if k := keyOf(newEvent("abc", effect("conv:1", "ann")), 0, true); k != "abc" {
+		t.Errorf("the sender's own id became %q", k)
+	}
+}
+
+// answered completes at once.
+type answered struct{}
+
+func (answered) Submit(_ context.Context, s *Submission) error {
+	s.Done.Committed(Outcome{Stored: Stored{ID: "x"}})
+	return nil
+}
+func (answered) Offer(*Submission) error { return nil }
+
+func BenchmarkStage(b *testing.B) {
+	s := NewStage(StageDeps{Committer: answered{}, Continue: func(*event.Event, error) {}})
+	ev := newEvent("1", effect("conv:1", "ann"))
+	b.ReportAllocs()
+	for range b.N {
+		if v, err := s.Process(b.Context(), ev); v != pipeline.Handled || err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCommitter(b *testing.B) {
+	r := start(b, newFakeLog(), func(c *Config, _ *Deps) { c.Partitions = 1 })
+	tickets := make([]*ticket, 64)
+	for i := range tickets {
+		tickets[i] = newTicket(nil, "conv:1", "ann", "")
+		tickets[i].out <- Outcome{}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		tk := tickets[i%len(tickets)]
+		<-tk.out
+		if err := r.Submit(context.Background(), &tk.Submission); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, tk := range tickets {
+		<-tk.out
+	}
+}

@@ -1,0 +1,36 @@
+package sequence
+
+import (
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+)
+
+// Submission is one durable record on its way to the log. It belongs to the
+// committer from Submit until Done has been called.
+type Submission struct {
+	// Record is what is to be stored. The committer fills in Epoch, Offset, ID,
+	// Timestamp and Messages of its own copy.
+	Record event.Record
+	// Create refuses the record with Conflict if its room has events already.
+	Create bool
+	// Done learns the outcome.
+	Done Completer
+
+	queued time.Time
+}
+
+// Completer learns what became of a submission.
+type Completer interface {
+	// Committed is called once, after the record was published, from the partition's
+	// publishing goroutine: it must not block.
+	Committed(Outcome)
+}
+
+// Outcome is what became of a submission. With Err nil the event is durable at
+// Stored.
+type Outcome struct {
+	Stored
+	Repeat bool  // the key was known; Stored is where the first one is
+	Err    error // a *fault.Error; with a retryable kind the event may have been stored all the same
+}

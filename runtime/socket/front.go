@@ -1,0 +1,216 @@
+package socket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+const (
+	// The first buffer for a request head; heads with a token fit in.
+	headBuffer = 4 << 10
+	// A pause after a failed Accept, which mostly means too few file descriptors.
+	acceptPause = 50 * time.Millisecond
+)
+
+var errHeadTooLarge = errors.New("socket: the request head is too large")
+
+// head is what reading a request takes; it is pooled.
+type head struct {
+	br  *bufio.Reader
+	raw []byte // the head as it came
+}
+
+func newHead() any {
+	return &head{br: bufio.NewReaderSize(nil, headBuffer), raw: make([]byte, 0, headBuffer)}
+}
+
+// accept takes connections until the listener is closed. It waits while as many
+// handshakes as permitted are under way; the kernel's queue is the bound of what
+// waits then.
+func (s *Server) accept(ctx context.Context) {
+	places := make(chan struct{}, s.cfg.Handshake.Max)
+	for {
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		c, err := s.listener.Accept()
+		switch {
+		case err == nil:
+			s.conns.Go(func() { // ended by the handshake timeout
+				defer func() { <-places }()
+				s.greet(ctx, c)
+			})
+			continue
+		case errors.Is(err, net.ErrClosed):
+			return
+		}
+		<-places
+		s.log.Warn("cannot accept connections", "error", err)
+		select {
+		case <-time.After(acceptPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// greet takes one connection through its handshake, or hands it to the HTTP
+// server. All that it uses is garbage or back in its pool afterwards.
+func (s *Server) greet(ctx context.Context, c net.Conn) {
+	peer := addrPort(c.RemoteAddr())
+	viaProxy := isTrusted(s.trusted, peer.Addr())
+	if !viaProxy {
+		if !s.guard.enter(peer.Addr()) {
+			s.count.refusedIP.Add(1)
+			_ = c.Close()
+			return
+		}
+		defer s.guard.leave(peer.Addr())
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Handshake.Timeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	h := s.heads.Get().(*head)
+	defer s.heads.Put(h)
+	h.br.Reset(c)
+	defer h.br.Reset(nil)
+	defer func() {
+		if p := recover(); p != nil {
+			s.logPanic("handshake", p)
+			_ = c.Close()
+		}
+	}()
+	client, err := c, error(nil)
+	if viaProxy && s.cfg.Proxies.Protocol {
+		peer, err = readProxy(h.br, peer)
+	}
+	if err == nil && s.cert != nil {
+		client, err = s.secure(ctx, c, h.br)
+	}
+	if err == nil {
+		err = h.read(int(s.cfg.Handshake.MaxHeaderBytes))
+	}
+	v := visitor{net: client, peer: peer, viaProxy: viaProxy, head: h, stop: stop}
+	if err != nil {
+		s.notRead(v, err)
+		return
+	}
+	s.dispatch(ctx, v)
+}
+
+// visitor is a connection whose head has been read.
+type visitor struct {
+	net      net.Conn
+	peer     netip.AddrPort // the client or, without the PROXY protocol, the proxy
+	viaProxy bool
+	head     *head
+	stop     func() bool // ends the handshake's power over the connection
+}
+
+// rest is what came behind the head.
+func (v visitor) rest() []byte {
+	p, _ := v.head.br.Peek(v.head.br.Buffered())
+	return p
+}
+
+// release ends the handshake's timeout. It is false if that has struck.
+func (v visitor) release() bool { return v.stop() }
+
+// read takes in a request head up to its empty line.
+func (h *head) read(most int) error {
+	h.raw = h.raw[:0]
+	for fresh := true; ; {
+		line, err := h.br.ReadSlice('\n')
+		if len(h.raw)+len(line) > most {
+			return errHeadTooLarge
+		}
+		h.raw = append(h.raw, line...)
+		switch {
+		case err == bufio.ErrBufferFull:
+			fresh = false
+		case err != nil:
+			return err
+		case fresh && len(bytes.TrimRight(line, "\r\n")) == 0:
+			return nil
+		default:
+			fresh = true
+		}
+	}
+}
+
+// secure does the TLS handshake. What br holds of it already is read first.
+func (s *Server) secure(ctx context.Context, c net.Conn, br *bufio.Reader) (net.Conn, error) {
+	if n := br.Buffered(); n > 0 {
+		first, _ := br.Peek(n)
+		c = &prefixed{Conn: c, first: bytes.Clone(first)}
+	}
+	t := tls.Server(c, s.cert.config)
+	br.Reset(t)
+	return t, t.HandshakeContext(ctx)
+}
+
+// notRead ends a connection that did not bring a whole head.
+func (s *Server) notRead(v visitor, err error) {
+	s.count.refusedHead.Add(1)
+	if errors.Is(err, errHeadTooLarge) {
+		_ = refusal{status: http.StatusRequestHeaderFieldsTooLarge, code: "too_large",
+			message: fmt.Sprintf("the request head is larger than %s", s.cfg.Handshake.MaxHeaderBytes)}.write(v.net)
+		s.linger(v.net)
+	}
+	_ = v.net.Close()
+}
+
+// linger lets a refused client read its answer, which a reset would take away.
+func (s *Server) linger(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+		_ = c.SetReadDeadline(time.Now().Add(time.Second))
+		_, _ = io.CopyN(io.Discard, c, int64(s.cfg.Handshake.MaxHeaderBytes)*4)
+	}
+}
+
+// dispatch tells upgrades from other requests.
+func (s *Server) dispatch(ctx context.Context, v visitor) {
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(v.head.raw)))
+	if err != nil {
+		s.count.refusedHead.Add(1)
+		_ = refusal{status: http.StatusBadRequest, code: "malformed", message: "not an HTTP/1.1 request"}.write(v.net)
+		_ = v.net.Close()
+		return
+	}
+	if !s.isUpgrade(r) {
+		s.handOver(v)
+		return
+	}
+	s.upgrade(ctx, v, r)
+}
+
+// handOver gives a request that is no upgrade to the HTTP server.
+func (s *Server) handOver(v visitor) {
+	first := append(bytes.Clone(v.head.raw), v.rest()...)
+	c := &prefixed{Conn: v.net, first: first, remote: net.TCPAddrFromAddrPort(v.peer)}
+	if !s.web.reserve(c) {
+		s.count.refused.Add(1)
+		_ = refuse(&fault.Error{Kind: fault.Overloaded}).write(v.net)
+		_ = v.net.Close()
+		return
+	}
+	if !v.release() || !s.web.take(c) {
+		_ = c.Close()
+	}
+}
