@@ -51,7 +51,7 @@ func Actions(d Deps) []event.Action {
 		{
 			Name: actionRead, Doc: "Moves the user's read marker in a room forward. The room is told (event), and the user's other devices (message in `user:<name>`).",
 			Payload: event.Payload{
-				{Name: "offset", Kind: event.Int, Required: true, Min: 1, Max: 1 << 53, Doc: "newest message that was read"},
+				{Name: "offset", Kind: event.Int, Required: true, Min: 1, Max: event.MaxOffset, Doc: "newest message that was read"},
 				{Name: "epoch", Kind: event.String, Max: 32, Format: "epoch", Doc: "refused if the room has another by now"},
 			},
 			Reply: event.Payload{

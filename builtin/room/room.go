@@ -44,7 +44,7 @@ func Actions(d Deps) []event.Action {
 	r := rooms{d}
 	position := event.Payload{
 		{Name: "epoch", Kind: event.String, Required: true, Max: 32},
-		{Name: "offset", Kind: event.Int, Required: true, Max: 1 << 53},
+		{Name: "offset", Kind: event.Int, Required: true, Max: event.MaxOffset},
 	}
 	limit := event.Field{Name: "limit", Kind: event.Int, Min: 1, Max: maxPage, Doc: "at most so many; 50 if left out"}
 	return []event.Action{
@@ -81,8 +81,8 @@ func Actions(d Deps) []event.Action {
 		{
 			Name: actionHistory, Doc: "Reads a page of the room's stream: the newest, or what lies before or after an offset. Events come oldest first.",
 			Payload: event.Payload{
-				{Name: "before", Kind: event.Int, Min: 1, Max: 1 << 53, Doc: "events below this offset"},
-				{Name: "after", Kind: event.Int, Max: 1 << 53, Doc: "events above this offset; not with before"},
+				{Name: "before", Kind: event.Int, Min: 1, Max: event.MaxOffset, Doc: "events below this offset"},
+				{Name: "after", Kind: event.Int, Max: event.MaxOffset, Doc: "events above this offset; not with before"},
 				limit,
 			},
 			Reply: event.Payload{

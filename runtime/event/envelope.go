@@ -43,6 +43,9 @@ type Sender struct {
 	Device string
 }
 
+// MaxOffset is the largest offset: every client's number type holds it exactly.
+const MaxOffset = 1<<53 - 1
+
 // Position is a place in a room's stream. Offsets count from 1 without a gap for
 // as long as the epoch, the life of the room, lasts. The zero Position is before
 // the first event of any epoch.

@@ -73,13 +73,17 @@ func New(log *slog.Logger, workers *Workers, stages ...Stage) *Pipeline {
 func (p *Pipeline) Now() int64 { return int64(time.Since(p.epoch)) }
 
 // Run takes one envelope through the route, and returns when it has been
-// answered, or handed over by a stage.
-func (p *Pipeline) Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64) {
+// answered, or handed over by a stage. deep says that the caller is a worker, or
+// another goroutine whose stack may grow: slow actions then stay on it.
+func (p *Pipeline) Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64, deep bool) {
 	p.started.Add(1)
 	ev := p.pool.Get().(*event.Event)
 	ev.Origin, ev.Raw, ev.Ticket, ev.Received = origin, raw, ticket, received
-	p.loop(ctx, ev, false)
+	p.loop(ctx, ev, deep)
 }
+
+// Deep calls fn on a worker and waits for it; false means that they have stopped.
+func (p *Pipeline) Deep(fn func()) bool { return p.workers.Do(fn) }
 
 // Continue goes on with an event that a stage has handed over, behind that stage.
 // With an error the event is rejected.

@@ -48,7 +48,7 @@ func (m *Manager) Actions() []event.Action {
 func positionFields() event.Payload {
 	return event.Payload{
 		{Name: "epoch", Kind: event.String, Required: true, Max: 32},
-		{Name: "offset", Kind: event.Int, Required: true, Max: 1 << 53},
+		{Name: "offset", Kind: event.Int, Required: true, Max: event.MaxOffset},
 	}
 }
 

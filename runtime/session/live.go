@@ -13,10 +13,10 @@ import (
 // before it would expire.
 const renewEvery = recordSlack / 2
 
-// tick looks after all sessions of the node, once a second.
-func (m *Manager) tick(ctx context.Context) {
+// tick looks after the sessions whose turn it is, once a second.
+func (m *Manager) tick(ctx context.Context, second int) {
 	now := m.deps.Now()
-	for _, s := range m.each() {
+	for _, s := range m.due(second) {
 		switch st := s.State(); {
 		case (st == Handshake || st == Authenticating) && now.Sub(s.info.Opened) > m.cfg.OpenTimeout:
 			s.conn.CloseWith(fault.HandshakeTimeout, "no session was opened")

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +20,9 @@ const recordSlack = 10 * time.Minute
 
 // Route is the pipeline.
 type Route interface {
-	Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64)
+	Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64, deep bool)
+	// Deep calls fn on a goroutine whose stack is deep already, and waits.
+	Deep(fn func()) bool
 	Now() int64
 }
 
@@ -56,7 +60,9 @@ type Manager struct {
 	added  chan addition
 
 	mu       sync.RWMutex
-	all      map[*Session]struct{}
+	all      [sliced]map[*Session]struct{}
+	next     int                   // slice of the next session
+	watched  map[*Session]struct{} // to be looked at every second
 	byID     map[string]*Session
 	byUser   map[userKey][]*Session
 	detached map[string]int64 // session id to the time of its end, Unix milliseconds
@@ -79,7 +85,10 @@ type Counters struct {
 func NewManager(cfg Config, deps Deps) *Manager {
 	m := &Manager{
 		cfg: cfg, deps: deps, added: make(chan addition, 4096),
-		all: map[*Session]struct{}{}, byID: map[string]*Session{}, byUser: map[userKey][]*Session{}, detached: map[string]int64{},
+		watched: map[*Session]struct{}{}, byID: map[string]*Session{}, byUser: map[userKey][]*Session{}, detached: map[string]int64{},
+	}
+	for i := range m.all {
+		m.all[i] = map[*Session]struct{}{}
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	return m
@@ -96,20 +105,28 @@ func (m *Manager) Run(ctx context.Context) error {
 	wg.Go(func() { m.attachAdded(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for second := 0; ; second++ {
 		select {
 		case <-ctx.Done():
 			wg.Wait()
 			return nil
 		case <-tick.C:
-			m.tick(ctx)
+			m.tick(ctx, second)
 		}
 	}
 }
 
+// Sessions are looked at in turn, one part of sliced a second: token expiry and the
+// renewal of records need not be more precise than that. Sessions that are not
+// open yet, or that acknowledge, are looked at every second.
+const sliced = 15
+
 func (m *Manager) add(s *Session) {
 	m.mu.Lock()
-	m.all[s] = struct{}{}
+	s.slice = uint8(m.next)
+	m.next = (m.next + 1) % sliced
+	m.all[s.slice][s] = struct{}{}
+	m.watched[s] = struct{}{}
 	m.mu.Unlock()
 }
 
@@ -126,6 +143,9 @@ func (m *Manager) enter(s *Session, id *event.Identity) (old *Session) {
 	old = m.byID[s.id]
 	m.byID[s.id] = s
 	m.byUser[k] = append(m.byUser[k], s)
+	if !s.acks {
+		delete(m.watched, s)
+	}
 	return old
 }
 
@@ -147,7 +167,8 @@ func (s *Session) Closed() {
 func (m *Manager) remove(s *Session, id string, opened bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.all, s)
+	delete(m.all[s.slice], s)
+	delete(m.watched, s)
 	if opened {
 		who := s.Identity()
 		k := userKey{who.Tenant, who.User}
@@ -188,11 +209,19 @@ func (m *Manager) ofUser(tenant, user string) []*Session {
 func (m *Manager) each() []*Session {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	out := make([]*Session, 0, len(m.all))
-	for s := range m.all {
-		out = append(out, s)
+	var out []*Session
+	for i := range m.all {
+		out = slices.AppendSeq(out, maps.Keys(m.all[i]))
 	}
 	return out
+}
+
+// due lists the sessions to look at in a second.
+func (m *Manager) due(second int) []*Session {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	out := slices.AppendSeq(make([]*Session, 0, len(m.watched)+len(m.all[second%sliced])), maps.Keys(m.watched))
+	return slices.AppendSeq(out, maps.Keys(m.all[second%sliced]))
 }
 
 // Counts are the sessions by state, and the users who have one here.

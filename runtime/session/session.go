@@ -63,6 +63,8 @@ type Session struct {
 	attrs []byte // JSON, as the client gave them
 	acks  bool
 	gone  bool // Closed has run, or has begun
+
+	slice uint8 // in Manager.all
 }
 
 // joined is one room of a session.
@@ -86,15 +88,25 @@ func (m *Manager) New(conn Conn, d Dialect, id *event.Identity, info Info) *Sess
 	return s
 }
 
-// Frame takes one message of the connection, on its reading goroutine.
+// Frame takes one message of the connection, on its reading goroutine. Most
+// connections send little after they have opened: what comes before that runs on
+// a worker, so that their own stacks stay as small as they began.
 func (s *Session) Frame(ctx context.Context, payload []byte, binary bool) {
+	if s.Opened() {
+		s.frame(ctx, payload, binary, false)
+	} else if !s.m.deps.Route.Deep(func() { s.frame(ctx, payload, binary, true) }) {
+		s.conn.CloseWith(fault.Draining, "")
+	}
+}
+
+func (s *Session) frame(ctx context.Context, payload []byte, binary, deep bool) {
 	s.received = s.m.deps.Route.Now()
 	err := error(nil)
 	if binary != s.dialect.Binary() {
 		err = fault.New(fault.Malformed, "", "the subprotocol "+s.dialect.Name()+" uses the other kind of frame")
 	} else {
 		err = s.dialect.Split(payload, s.m.cfg.Batch, func(raw []byte) error {
-			s.m.deps.Route.Run(ctx, s, raw, s.line.Begin(s.m.cfg.InFlight), s.received)
+			s.m.deps.Route.Run(ctx, s, raw, s.line.Begin(s.m.cfg.InFlight), s.received, deep)
 			return nil
 		})
 	}
