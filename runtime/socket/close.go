@@ -154,7 +154,7 @@ func (c *Conn) letGo() {
 	over := c.holders == 0
 	c.mu.Unlock()
 	if over {
-		c.srv.leave(c)
+		c.srv.leave()
 	}
 }
 

@@ -20,5 +20,7 @@
 //
 // An idle connection holds no buffers: what it reads into comes from a pool when
 // there is something to read (stream.go), and what waits for it is in a backlog
-// that is given back when it is empty (queue.go).
+// that is given back when it is empty (queue.go). It costs about 1.8 KB of heap,
+// most of it gws's and net's, and a stack of 2 KiB; TestIdleConnectionIsCheap
+// holds it there. What the kernel keeps for a socket comes on top.
 package socket

@@ -224,6 +224,20 @@ func TestOtherRequestsAreServed(t *testing.T) {
 	}
 }
 
+func TestTooManyOtherRequests(t *testing.T) {
+	s := serve(t, newApp(), func(c *Config, _ *Deps) { c.MaxHTTP = 1 })
+	const page = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	first := connect(t, s)
+	if r := first.ask(page); r.StatusCode != 404 { // no HTTP handler
+		t.Errorf("status %d", r.StatusCode)
+	}
+	if r := connect(t, s).ask(page); r.StatusCode != 503 {
+		t.Errorf("status %d", r.StatusCode)
+	}
+	_ = first.Close()
+	eventually(t, "place free", func() bool { return connect(t, s).ask(page).StatusCode == 404 })
+}
+
 func TestStopAccepting(t *testing.T) {
 	a := newApp()
 	s := serve(t, a, nil)

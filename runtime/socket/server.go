@@ -190,8 +190,8 @@ func (s *Server) Reload() error {
 // clock is the time since New, and never 0.
 func (s *Server) clock() time.Duration { return time.Since(s.start) + 1 }
 
-// leave gives up the place of c.
-func (s *Server) leave(*Conn) {
+// leave gives up one connection's place.
+func (s *Server) leave() {
 	s.live.Add(-1)
 	s.conns.Done()
 }
