@@ -345,6 +345,42 @@ func TestGapsThatStayAreReported(t *testing.T) {
 	ann.offsets(19, 21)
 }
 
+func TestJoinTellsWhereTheRoomStands(t *testing.T) {
+	for name, c := range map[string]struct {
+		since uint64
+		first uint64 // offset of the first event that comes
+	}{
+		"from now on": {first: 7},
+		"since":       {since: 2, first: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The first event behind the join is lost on its way.
+			s := node(t, heddletest.Options{Tamper: func(_ string, e wire.Envelope) []wire.Envelope {
+				if e.Offset == 7 {
+					return nil
+				}
+				return []wire.Envelope{e}
+			}})
+			ann := start(t, fast(s.URL(), "ann"))
+			var at Position
+			for range 6 {
+				at = Position(s.Publish("conv:9", "message:send", Message{Text: "x"}))
+			}
+			var since *Position
+			if c.since > 0 {
+				since = &Position{at.Epoch, c.since}
+			}
+			if _, _, err := ann.Join(within(t), "conv:9", since); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				s.Publish("conv:9", "message:send", Message{Text: "x"})
+			}
+			ann.offsets(c.first, 8)
+		})
+	}
+}
+
 func TestNewEpochStartsOver(t *testing.T) {
 	s := node(t, heddletest.Options{})
 	ann := start(t, fast(s.URL(), "ann"))

@@ -46,12 +46,14 @@ func (c *Client) answered(e *wire.Envelope) {
 	var d struct {
 		Room   string `json:"room"`
 		Repeat bool   `json:"repeat"`
+		Whole  *bool  `json:"recovered"` // of room:join with since
 		Position
 	}
 	if e.Data != nil {
 		_ = json.Unmarshal(e.Data, &d)
 	}
 	pos := Position{e.Epoch, e.Offset}
+	var gap Gap
 	c.mu.Lock()
 	if r := c.pending[e.Ref]; r != nil {
 		room := r.room
@@ -63,12 +65,21 @@ func (c *Client) answered(e *wire.Envelope) {
 			if pos.Offset == 0 && d.Epoch != "" {
 				pos = d.Position
 			}
-			c.joined(room, pos, r.since)
+			if s := c.streams[room]; s != nil && s.known && d.Whole != nil && !*d.Whole {
+				gap = Gap{Room: room, Epoch: s.Epoch, After: s.Offset}
+				s.known, s.held, s.since = false, nil, time.Time{} // what comes next counts
+			}
+			if d.Whole == nil || *d.Whole {
+				c.joined(room, pos, r.since)
+			}
 		case "room:leave":
 			delete(c.streams, room)
 		}
 	}
 	c.mu.Unlock()
+	if gap.Room != "" {
+		c.opt.OnGap(gap)
+	}
 	ack := Ack{Position: pos, ID: e.ID, Timestamp: e.Timestamp, Room: e.Room, Repeat: d.Repeat, Data: e.Data}
 	c.finish(e.Ref, nil, ack, nil)
 }

@@ -1,12 +1,18 @@
 package heddle
 
 import (
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/heddle-rt/heddle/clients/go/wire"
+)
+
+// The server's bounds of one opening. Rooms beyond are joined one by one, and
+// those without a position are replayed from where they were joined.
+const (
+	maxOpenRooms = 100
+	maxPositions = 1000
 )
 
 type openData struct {
@@ -40,17 +46,14 @@ func (k *conn) opening() ([]byte, error) {
 		r.action = "session:resume"
 		d := resumeData{Session: c.session.ID, ResumeToken: c.session.ResumeToken, Acks: c.opt.Acks, Positions: map[string]Position{}}
 		for room, s := range c.streams {
-			if s.known {
+			if s.known && len(d.Positions) < maxPositions {
 				d.Positions[room] = s.Position
 			}
 		}
 		data = d
 	} else {
 		d := openData{Device: c.opt.Device, Acks: c.opt.Acks, Attributes: c.opt.Attributes}
-		for room := range c.streams {
-			d.Rooms = append(d.Rooms, room)
-		}
-		slices.Sort(d.Rooms)
+		d.Rooms = c.opt.Rooms[:min(len(c.opt.Rooms), maxOpenRooms)]
 		data = d
 	}
 	err := c.encode(&r, data)

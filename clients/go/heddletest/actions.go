@@ -154,10 +154,15 @@ func (s *Server) join(k *conn, e *wire.Envelope) {
 	r := s.room(e.Room)
 	r.members[k.user] = true
 	s.subscribe(k, r)
-	k.answer(e, r.epoch, r.top(), "", map[string]any{
+	data := map[string]any{
 		"room": r.name, "epoch": r.epoch, "offset": r.top(), "unread": 0, "read_offset": r.read[k.user], "members": len(r.members),
-	})
-	if d.Since != nil && d.Since.Epoch == r.epoch {
+	}
+	whole := d.Since != nil && d.Since.Epoch == r.epoch && d.Since.Offset >= r.trimmed
+	if d.Since != nil {
+		data["recovered"] = whole
+	}
+	k.answer(e, r.epoch, r.top(), "", data)
+	if whole {
 		s.replay(k, r, d.Since.Offset)
 	}
 }

@@ -46,11 +46,8 @@ func (m *member) open(ws *gws.Conn) {
 	session, token, at := m.session, m.token, position{m.track.epoch, m.track.last}
 	m.mu.Unlock()
 	if session == "" {
-		data := map[string]any{"device": "load"}
-		if !m.owner() {
-			data["rooms"] = []string{m.room.name}
-		}
-		m.request(ws, openID, "session:open", "", data)
+		// A room of a type without members is there at once; others are created.
+		m.request(ws, openID, "session:open", "", map[string]any{"device": "load", "rooms": []string{m.room.name}})
 		return
 	}
 	positions := map[string]position{}
