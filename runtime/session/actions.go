@@ -85,7 +85,9 @@ func (m *Manager) goodbye(ctx context.Context, ev *event.Event) error {
 	s := ev.Origin.(*Session)
 	s.mu.Lock()
 	id := s.id
+	s.rec = nil // so that it is not saved again
 	s.mu.Unlock()
+	m.saver.settle(id)
 	if err := m.deps.Store.Delete(ctx, ev.Tenant, id); err != nil {
 		return err
 	}

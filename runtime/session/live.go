@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 const renewEvery = recordSlack / 2
 
 // tick looks after the sessions whose turn it is, once a second.
-func (m *Manager) tick(ctx context.Context, second int) {
+func (m *Manager) tick(second int) {
 	now := m.deps.Now()
 	for _, s := range m.due(second) {
 		switch st := s.State(); {
@@ -23,7 +22,7 @@ func (m *Manager) tick(ctx context.Context, second int) {
 		case s.expired(now):
 			s.conn.CloseWith(fault.TokenExpired, "")
 		case s.Opened():
-			s.care(ctx, now)
+			s.care(now)
 		}
 	}
 	m.forget(now)
@@ -42,12 +41,10 @@ func (m *Manager) forget(now time.Time) {
 }
 
 // care renews the record, and resends what stays unacknowledged.
-func (s *Session) care(ctx context.Context, now time.Time) {
+func (s *Session) care(now time.Time) {
 	s.mu.Lock()
 	if s.rec != nil && !s.gone && time.UnixMilli(s.rec.Expires).Sub(now) < s.m.cfg.ResumeTTL+recordSlack-renewEvery {
-		if err := s.save(ctx); err != nil {
-			s.m.deps.Log.Warn("a session could not be saved", "session", s.id, "error", err)
-		}
+		s.m.saver.add(s)
 	}
 	var late []*joined
 	if s.acks {

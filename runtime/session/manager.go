@@ -58,6 +58,7 @@ type Manager struct {
 	stop   context.CancelFunc
 	states gauge
 	added  chan addition
+	saver  *saver
 
 	mu       sync.RWMutex
 	all      [sliced]map[*Session]struct{}
@@ -78,14 +79,15 @@ type Counters struct {
 	Resumed        atomic.Uint64 // with nothing lost
 	Unrecovered    atomic.Uint64
 	Malformed      atomic.Uint64 // frames
-	Resent         atomic.Uint64 // events sent again for want of an ack
+	Resent         atomic.Uint64 // rooms sent again for want of an ack
+	Unsaved        atomic.Uint64 // records that the store refused
 }
 
 // NewManager makes a manager. Its Route is set by the app before Run.
 func NewManager(cfg Config, deps Deps) *Manager {
 	m := &Manager{
 		cfg: cfg, deps: deps, added: make(chan addition, 4096),
-		watched: map[*Session]struct{}{}, byID: map[string]*Session{}, byUser: map[userKey][]*Session{}, detached: map[string]int64{},
+		saver: newSaver(), watched: map[*Session]struct{}{}, byID: map[string]*Session{}, byUser: map[userKey][]*Session{}, detached: map[string]int64{},
 	}
 	for i := range m.all {
 		m.all[i] = map[*Session]struct{}{}
@@ -103,6 +105,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer m.stop()
 	var wg sync.WaitGroup
 	wg.Go(func() { m.attachAdded(ctx) })
+	wg.Go(func() { m.saver.run(ctx, m) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for second := 0; ; second++ {
@@ -111,7 +114,7 @@ func (m *Manager) Run(ctx context.Context) error {
 			wg.Wait()
 			return nil
 		case <-tick.C:
-			m.tick(ctx, second)
+			m.tick(second)
 		}
 	}
 }
@@ -154,7 +157,7 @@ func (m *Manager) enter(s *Session, id *event.Identity) (old *Session) {
 func (s *Session) Closed() {
 	s.mu.Lock()
 	s.gone = true
-	rooms, opened, id := s.rooms, s.rec != nil, s.id
+	rooms, opened, id := s.rooms, s.entered, s.id
 	s.rooms = nil
 	s.mu.Unlock()
 	s.line.Close()

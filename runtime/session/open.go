@@ -79,7 +79,7 @@ func (m *Manager) resume(ctx context.Context, ev *event.Event) error {
 	if err := json.Unmarshal(orEmpty(ev.Arg("positions")), &o.positions); err != nil {
 		return o.fail(fault.New(fault.Invalid, "data.positions", "not positions"))
 	}
-	rec, found, err := m.deps.Store.Load(ctx, o.id.Tenant, ev.Str("session"))
+	rec, found, err := m.load(ctx, o.id.Tenant, ev.Str("session"))
 	if err != nil {
 		return o.fail(fault.Wrap("session.resume", fault.Unavailable, err))
 	}
@@ -182,13 +182,11 @@ func (o *opening) finish(ctx context.Context, names []string) error {
 			o.welcome.Reason = reasonPositions
 		}
 	}
+	rec.Expires = m.expiry()
 	o.s.mu.Lock()
-	o.s.id, o.s.rec = rec.ID, rec
-	err := o.s.save(ctx)
+	o.s.id, o.s.rec, o.s.entered = rec.ID, rec, true
+	m.saver.add(o.s)
 	o.s.mu.Unlock()
-	if err != nil {
-		return o.fail(err)
-	}
 	o.enter()
 	return nil
 }

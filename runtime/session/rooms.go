@@ -32,11 +32,11 @@ func (s *Session) find(name string) *joined {
 // JoinRoom makes the session a subscriber and puts the room into its record;
 // startRooms lets durable events flow. A room joined already goes back to the
 // position, if it is further.
-func (s *Session) JoinRoom(ctx context.Context, name string, at event.Position, m event.Membership) error {
+func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m event.Membership) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.gone:
+	case s.gone || s.rec == nil:
 		return fault.New(fault.SessionLost, "", "the connection is closing")
 	case s.find(name) != nil:
 		j := s.find(name)
@@ -50,10 +50,7 @@ func (s *Session) JoinRoom(ctx context.Context, name string, at event.Position, 
 	}
 	if _, kept := s.rec.Rooms[name]; !kept {
 		s.rec.Rooms[name] = at
-		if err := s.save(ctx); err != nil {
-			delete(s.rec.Rooms, name)
-			return err
-		}
+		s.m.saver.add(s)
 	}
 	sub := s.m.deps.Hub.Subscribe(s.Identity().Tenant, name, s, at, m)
 	s.rooms = append(s.rooms, &joined{sub: sub, acked: at.Offset})
@@ -61,7 +58,7 @@ func (s *Session) JoinRoom(ctx context.Context, name string, at event.Position, 
 }
 
 // LeaveRoom ends the subscription.
-func (s *Session) LeaveRoom(ctx context.Context, name string) {
+func (s *Session) LeaveRoom(_ context.Context, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, j := range s.rooms {
@@ -70,11 +67,9 @@ func (s *Session) LeaveRoom(ctx context.Context, name string) {
 		}
 		s.rooms = append(s.rooms[:i], s.rooms[i+1:]...)
 		s.m.deps.Hub.Unsubscribe(j.sub)
-		delete(s.rec.Rooms, name)
-		if err := s.save(ctx); err != nil {
-			// The record still has the room: a resume asks for admission again, so the
-			// worst is a room that the client has to leave once more.
-			s.m.deps.Log.Warn("a session could not be saved", "session", s.id, "error", err)
+		if s.rec != nil {
+			delete(s.rec.Rooms, name)
+			s.m.saver.add(s)
 		}
 		return
 	}
@@ -95,13 +90,6 @@ func (s *Session) startRooms() {
 		s.m.deps.Hub.Start(s.m.ctx, j.sub)
 	}
 	s.machine.move(&s.m.states, Active)
-}
-
-// save writes the record, with s.mu held.
-func (s *Session) save(ctx context.Context) error {
-	now := s.m.deps.Now()
-	s.rec.Expires = now.Add(s.m.cfg.ResumeTTL + recordSlack).UnixMilli()
-	return fault.Wrap("session.save", fault.Unavailable, s.m.deps.Store.Save(ctx, *s.rec))
 }
 
 // attach joins the session to a room that its user was added to elsewhere.

@@ -64,6 +64,8 @@ type Session struct {
 	acks  bool
 	gone  bool // Closed has run, or has begun
 
+	entered bool // the manager knows it by its id
+
 	slice uint8 // in Manager.all
 }
 

@@ -20,9 +20,9 @@ type Record struct {
 }
 
 // Store keeps session records. A Save that has returned survives the death of
-// the process, though not necessarily of the machine.
+// the process.
 type Store interface {
-	Save(ctx context.Context, r Record) error
+	Save(ctx context.Context, rs ...Record) error
 	Load(ctx context.Context, tenant, id string) (Record, bool, error)
 	Delete(ctx context.Context, tenant, id string) error
 }

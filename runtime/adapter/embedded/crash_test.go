@@ -44,7 +44,7 @@ func seeds(few int) int {
 
 func TestNothingAckedIsLostInACrash(t *testing.T) {
 	acked := 0
-	for seed := range seeds(40) {
+	for seed := range seeds(15) {
 		w := newWorld(uint64(seed), nil)
 		if err := w.run(t); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)

@@ -9,17 +9,19 @@ import (
 	"github.com/heddle-rt/heddle/runtime/session"
 )
 
-// Save keeps a session (session.Store). Pebble holds what was written without
+// Save keeps sessions (session.Store). Pebble holds what was written without
 // sync in its own memory, up to a block of 32 KiB, until somebody asks for a
 // sync: a kill would lose it. So Save asks for one, and shares it with every
 // append and Save that waits at the same time.
-func (s *Store) Save(_ context.Context, r session.Record) error {
+func (s *Store) Save(_ context.Context, rs ...session.Record) error {
 	if !s.Space() {
 		return fault.New(fault.StorageFull, "", "")
 	}
 	b := s.db.NewBatch()
-	if err := b.Set(appendKey(nil, tableSession, r.Tenant, r.ID), appendSession(nil, &r), nil); err != nil {
-		return fault.Wrap("embedded.save", fault.Internal, err)
+	for i := range rs {
+		if err := b.Set(appendKey(nil, tableSession, rs[i].Tenant, rs[i].ID), appendSession(nil, &rs[i]), nil); err != nil {
+			return fault.Wrap("embedded.save", fault.Internal, err)
+		}
 	}
 	return s.writeSession(b)
 }
