@@ -1,21 +1,32 @@
 // The server under test: one that runs already, or one that this starts, kills and starts again.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const { HEDDLE_BIN, HEDDLE_CMD, HEDDLE_URL } = process.env;
 
 /**
- * HEDDLE_URL is where the page is, by default http://127.0.0.1:8080/. HEDDLE_CMD is a
- * shell command that starts a server there, keeping its data between two starts. It
- * runs in a process group of its own, so that kill -9 reaches what it starts.
+ * HEDDLE_BIN is a heddle binary, started on a free port with data of its own.
+ * HEDDLE_CMD is a shell command that starts a server at HEDDLE_URL instead, keeping
+ * its data between two starts. With neither, a server runs at HEDDLE_URL already.
  */
 export class Server {
-  url = process.env.HEDDLE_URL ?? "http://127.0.0.1:8080/";
-  command = process.env.HEDDLE_CMD;
+  url = HEDDLE_URL ?? "http://127.0.0.1:8080/";
+  /** Whether the server can be killed and started again. */
+  ours = Boolean(HEDDLE_BIN || HEDDLE_CMD);
+  #command = HEDDLE_CMD;
+  #data;
   #child;
 
   /** Starts the server, if it is ours to start, and waits until it serves the page. */
   async start() {
-    if (this.command) {
-      this.#child = spawn(this.command, { shell: true, detached: true, stdio: ["ignore", "inherit", "inherit"] });
+    if (HEDDLE_BIN && !this.#command) await this.#prepare();
+    if (this.#command) {
+      // A process group of its own, so that kill -9 reaches whatever the command starts.
+      this.#child = spawn(this.#command, { shell: true, detached: true, stdio: ["ignore", "inherit", "inherit"] });
     }
     const deadline = Date.now() + 30_000;
     for (;;) {
@@ -29,6 +40,23 @@ export class Server {
       if (Date.now() > deadline) throw new Error(`no server at ${this.url}`);
       await new Promise((done) => setTimeout(done, 100));
     }
+  }
+
+  async #prepare() {
+    const probe = createServer().listen(0, "127.0.0.1");
+    await once(probe, "listening");
+    const { port } = probe.address();
+    probe.close();
+    await once(probe, "close");
+    this.#data = await mkdtemp(join(tmpdir(), "heddle-e2e-"));
+    this.url = `http://127.0.0.1:${port}/`;
+    this.#command = `exec "${HEDDLE_BIN}" dev --listen 127.0.0.1:${port} --data "${this.#data}"`;
+  }
+
+  /** Ends the server for good. */
+  async stop() {
+    await this.kill();
+    if (this.#data) await rm(this.#data, { recursive: true, force: true });
   }
 
   /** kill -9, and waits until it is dead. */

@@ -7,3 +7,5 @@
 // With -check it writes nothing, and fails if a committed file is not what its
 // sources give. It starts no goroutine of its own.
 package main
+
+//go:generate go run .

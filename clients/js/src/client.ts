@@ -215,8 +215,7 @@ export class Client {
     if (!this.#session.answers(envelope) && this.#outbox.settle(envelope)) return;
     const error = fromEnvelope(envelope.payload?.data as ErrorData, envelope.payload?.action, envelope.room);
     if (this.#session.answers(envelope)) {
-      if (error.code === "session_lost") this.#session.forget();
-      this.#link.refused(error);
+      this.#link.refused(error, this.#session.info !== undefined);
     } else if (envelope.ref === undefined) {
       this.#link.postpone(error.retryAfterMs);
       this.#events.emit("error", error);

@@ -16,6 +16,8 @@ export const CLOSE_AWAY = 4000;
 export const CLOSE_SILENT = 4002;
 /** Sent by the client when the connection or the session took too long to open. */
 export const CLOSE_HANDSHAKE = 4007;
+/** As if the server had closed with it: the session cannot be resumed. */
+export const CLOSE_LOST = 4100;
 
 const TOKEN_EXPIRED = 4402;
 

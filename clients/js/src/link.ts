@@ -1,5 +1,5 @@
 import { Backoff } from "./backoff.ts";
-import { CLOSE_ABNORMAL, CLOSE_AWAY, CLOSE_DONE, CLOSE_HANDSHAKE, closeAction } from "./closecodes.ts";
+import { CLOSE_ABNORMAL, CLOSE_AWAY, CLOSE_DONE, CLOSE_HANDSHAKE, CLOSE_LOST, closeAction } from "./closecodes.ts";
 import type { CloseAction } from "./closecodes.ts";
 import { Connection } from "./connection.ts";
 import type { SocketConstructor } from "./connection.ts";
@@ -89,9 +89,10 @@ export class Link {
     this.#change("active");
   }
 
-  /** The server refused to open the session. */
-  refused(error: HeddleError): void {
-    if (error.code === "unauthenticated" || error.code === "token_expired") this.#end(4402, error.code, error);
+  /** The server refused to open the session, or to resume it. */
+  refused(error: HeddleError, resuming: boolean): void {
+    if (error.code === "session_lost" || (resuming && error.code === "invalid")) this.#end(CLOSE_LOST, error.code);
+    else if (error.code === "unauthenticated" || error.code === "token_expired") this.#end(4402, error.code, error);
     else if (error.retryable) {
       this.postpone(error.retryAfterMs);
       this.#end(CLOSE_ABNORMAL, error.code);

@@ -122,7 +122,11 @@ export interface RoomCreate {
 }
 
 export interface RoomJoined extends RoomState {
-  members: number;
+  /** With `since`: whether all that followed it is replayed. */
+  recovered?: boolean;
+  /** Why not. */
+  reason?: string;
+  repeat?: boolean;
 }
 
 export interface Member {
@@ -170,10 +174,10 @@ export interface Actions {
   "session:ping": { data: Nothing; ack: Nothing };
   "session:close": { data: Nothing; ack: Nothing };
   "message:send": { data: MessageSend; ack: { repeat?: boolean } };
-  "message:read": { data: MessageRead; ack: { unread: number; offset: number } };
+  "message:read": { data: MessageRead; ack: { unread: number; offset: number; repeat?: boolean } };
   "room:create": { data: RoomCreate; ack: { room: string; repeat?: boolean } };
   "room:join": { data: { since?: Position }; ack: RoomJoined };
-  "room:leave": { data: Nothing; ack: Nothing };
+  "room:leave": { data: Nothing; ack: { room: string } };
   "room:members": { data: { after?: string; limit?: number }; ack: MembersPage };
   "room:history": { data: HistoryQuery; ack: HistoryPage };
 }

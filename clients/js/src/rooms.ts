@@ -35,6 +35,7 @@ export class Rooms {
     try {
       const { data: joined } = await this.#client.request("room:join", { room, data }, options);
       if (!room.startsWith(LASTING)) this.#session.requested.add(room);
+      if (data.since && joined.recovered === false) this.#streams.lose(room, joined.reason ?? "not_kept", { ...joined, room });
       if (!data.since) this.#streams.start(room, { epoch: joined.epoch, offset: joined.offset });
       return joined;
     } catch (error) {

@@ -2,6 +2,10 @@ import { newId } from "./ids.ts";
 import type { Envelope, Position, RoomState, SessionInfo } from "./protocol.ts";
 import type { Streams } from "./streams.ts";
 
+// The protocol's limits. Rooms beyond them are joined one by one, and replayed from where they were joined.
+const MAX_ROOMS = 100;
+const MAX_POSITIONS = 1000;
+
 export interface SessionConfig {
   device: string | undefined;
   attributes: Record<string, string> | undefined;
@@ -52,10 +56,11 @@ export class Session {
     const { device, attributes, acks } = this.#config;
     if (this.#info) {
       const { session, resume_token } = this.#info;
-      const data = { session, resume_token, acks, positions: this.#streams.positions() };
+      const positions = Object.fromEntries(Object.entries(this.#streams.positions()).slice(0, MAX_POSITIONS));
+      const data = { session, resume_token, acks, positions };
       return { v: 1, type: "event", id: this.#ref, payload: { action: "session:resume", data } };
     }
-    const data = { device, attributes, acks, rooms: [...this.requested] };
+    const data = { device, attributes, acks, rooms: [...this.requested].slice(0, MAX_ROOMS) };
     return { v: 1, type: "event", id: this.#ref, payload: { action: "session:open", data } };
   }
 

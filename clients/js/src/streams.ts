@@ -137,7 +137,8 @@ export class Streams {
     const { room } = stream;
     if (this.#filling.has(room)) return;
     this.#filling.add(room);
-    let reason = "not_kept";
+    const begin = stream.position.offset;
+    let reason: string | undefined;
     try {
       while (stream.position.offset < upTo) {
         const { epoch, offset } = stream.position;
@@ -147,7 +148,7 @@ export class Streams {
           reason = "epoch";
           break;
         }
-        this.#tellHoles(stream, page.events);
+        if (offset === begin) this.#tellTrimmed(stream, page.events);
         stream.fill(page.events, offset);
         if (!page.more || stream.position.offset === offset) break;
       }
@@ -160,25 +161,24 @@ export class Streams {
     this.#settle(stream, upTo, reason);
   }
 
-  // History was all there is: what is still missing up to upTo will not come.
-  #settle(stream: Stream, upTo: number, reason: string): void {
-    const { room } = stream;
+  // What is still missing up to upTo will not come. Without a reason history was read
+  // to its end, and leaves out only what has expired: that is no loss.
+  #settle(stream: Stream, upTo: number, reason: string | undefined): void {
     while (stream.position.offset < upTo) {
-      const held = stream.firstHeld ?? Infinity;
-      this.#skip(stream, { epoch: stream.position.epoch, offset: Math.min(upTo, held - 1) }, reason);
+      const at = { epoch: stream.position.epoch, offset: Math.min(upTo, (stream.firstHeld ?? Infinity) - 1) };
+      if (reason === undefined) stream.jump(at);
+      else this.#skip(stream, at, reason);
     }
     if (stream.firstHeld !== undefined) this.#watch(stream, stream.firstHeld);
-    this.#deps.moved(room);
+    this.#deps.moved(stream.room);
   }
 
-  #tellHoles(stream: Stream, events: Message[]): void {
-    let { epoch, offset } = stream.position;
-    for (const message of events) {
-      if (message.offset > offset + 1) {
-        this.#deps.lost({ room: stream.room, reason: "not_kept", from: { epoch, offset }, to: { epoch, offset: message.offset - 1 } });
-      }
-      offset = Math.max(offset, message.offset);
-    }
+  // History that begins later than it was asked for has been trimmed.
+  #tellTrimmed(stream: Stream, events: Message[]): void {
+    const from = stream.position;
+    const first = events[0]?.offset ?? 0;
+    if (first <= from.offset + 1) return;
+    this.#deps.lost({ room: stream.room, reason: "not_kept", from, to: { epoch: from.epoch, offset: first - 1 } });
   }
 
   #skip(stream: Stream, at: Position, reason: string): void {

@@ -233,6 +233,36 @@ test("a member of a lasting room who was removed does not join it again", async 
   assert.deepEqual((await ann.room.members("conv:1")).members.map((m) => m.user), ["ann"]);
 });
 
+test("history that begins too late is told as lost; what expired inside it is not", async (t) => {
+  const { server, ann, bob } = await pair(t);
+  const got = texts(bob);
+  const lost = [];
+  bob.on("lost", ({ reason, from, to }) => lost.push([reason, from.offset, to.offset]));
+  bob.goOffline();
+  for (const text of ["2", "3", "4", "5", "6"]) await ann.send("conv:1", { text });
+  server.records.clear();
+  const history = server.store.history.bind(server.store);
+  server.store.history = (name, query) => {
+    const page = history(name, query);
+    return { ...page, events: page.events.filter((e) => e.offset === 4 || e.offset === 6) };
+  };
+  bob.goOnline();
+  await reached(bob, "conv:1", 6);
+  assert.deepEqual(got, ["4", "6"]);
+  assert.deepEqual(lost, [["not_kept", 1, 3]]);
+});
+
+test("a resume that the server refuses becomes a new session", async (t) => {
+  const { server, make } = await setup(t);
+  const ann = make("ann");
+  const { session } = await connected(ann);
+  for (const code of ["session_lost", "invalid"]) {
+    server.intercept = (e) => (e.payload.action === "session:resume" ? new Fault(code) : undefined);
+    ann.drop();
+    assert.notEqual((await next(ann, "ready")).session, session);
+  }
+});
+
 test("drain: reconnects when told, not before, and resumes", async (t) => {
   const { server, make } = await setup(t);
   const ann = make("ann");

@@ -7,6 +7,9 @@ import type { Room } from "./model.ts";
 import { RoomList } from "./roomlist.ts";
 import { RoomView } from "./roomview.ts";
 
+/** What message:read tells: in the room, or with the room's name in the user's own. */
+type Read = MessageRead & { room?: string; unread?: number };
+
 /** Signs a user in and connects the client with the views. `opened` hears which room is shown. */
 export function startChat(me: string, firstRoom: string | undefined, opened: (room: Room | undefined) => void): Client {
   const client = new Client({ url: endpoint(), getToken: () => fetchToken(me), acks: true });
@@ -36,20 +39,22 @@ export function startChat(me: string, firstRoom: string | undefined, opened: (ro
     take(rooms, message, me);
     const room = rooms.find(message.room);
     if (room && room === view.room && message.payload.action !== "message:send") void view.showMembers(room);
-    if (!room && view.room?.id === message.room) open(undefined);
+    if (view.room && rooms.find(view.room.id) !== view.room) open(undefined);
     list.render();
     view.render();
   });
   client.on("event", (event) => {
-    if (event.payload?.action === "message:read") seen(rooms, event as Envelope<MessageRead & { room?: string }>, me);
+    if (event.payload?.action === "message:read") seen(rooms, event as Envelope<Read>, me);
     list.render();
     view.render();
   });
   client.on("lost", ({ room, to }) => {
     const known = rooms.find(room);
     if (!known) return;
-    if (!to) rooms.remove(room);
-    else if (known.loaded) void view.load(known);
+    if (!to) {
+      rooms.remove(room);
+      if (view.room === known) open(undefined);
+    } else if (known.loaded) void view.load(known);
     list.render();
   });
   byId("back").addEventListener("click", () => open(undefined));
@@ -81,7 +86,10 @@ async function fetchToken(user: string): Promise<string> {
 }
 
 function take(rooms: Rooms, message: Message, me: string): void {
-  if (message.room.startsWith("user:")) return;
+  if (message.room.startsWith("user:")) {
+    ownRoom(rooms, message, me);
+    return;
+  }
   const own = message.from?.user === me;
   if (own && message.payload.action === "room:leave") {
     rooms.remove(message.room);
@@ -92,14 +100,31 @@ function take(rooms: Rooms, message: Message, me: string): void {
   if (!own && message.payload.action === "message:send" && message.offset > room.syncedTo) room.unread++;
 }
 
-function seen(rooms: Rooms, event: Envelope<MessageRead & { room?: string }>, me: string): void {
-  const { room: about, offset } = event.payload?.data ?? {};
+// What the user's own room tells: the deeds of other devices, and of those who invite.
+function ownRoom(rooms: Rooms, message: Message, me: string): void {
+  const { room } = message.payload.data as { room?: string };
+  if (room === undefined) return;
+  switch (message.payload.action) {
+    case "room:added":
+      rooms.get(room);
+      break;
+    case "room:removed":
+      rooms.remove(room);
+      break;
+    case "message:read":
+      seen(rooms, message as Message<Read>, me);
+  }
+}
+
+function seen(rooms: Rooms, event: Envelope<Read>, me: string): void {
+  const { room: about, offset, unread } = event.payload?.data ?? {};
   const user = event.from?.user;
   const room = rooms.find(about ?? event.room ?? "");
   if (!room || offset === undefined || user === undefined) return;
   if (user !== me) room.seen.set(user, Math.max(offset, room.seen.get(user) ?? 0));
-  else if (offset >= room.newest) {
-    room.readOffset = offset;
-    room.unread = 0;
+  else {
+    room.readOffset = Math.max(offset, room.readOffset);
+    if (unread !== undefined) room.unread = unread;
+    else if (offset >= room.newest) room.unread = 0;
   }
 }

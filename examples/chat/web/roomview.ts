@@ -218,7 +218,7 @@ function pending(outgoing: Outgoing, retry: (outgoing: Outgoing) => void): Row {
 
 function note(event: Message): Row {
   const who = event.from?.user ?? "somebody";
-  const deeds: Record<string, string> = { "room:create": "created the room", "room:join": "joined", "room:leave": "left" };
+  const deeds: Record<string, string> = { "room:create": "created the room", "room:join": "joined", "room:leave": "left", "event:expired": "wrote something that has expired" };
   return {
     key: `e${event.offset}`,
     signature: event.id,

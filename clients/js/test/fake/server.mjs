@@ -1,5 +1,5 @@
 // A small server that speaks docs/PROTOCOL.md, for tests of the client and of the demo page.
-// As a program: node server.mjs [--port n] [--data file] [--static folder]
+// As a program: node server.mjs --port n [--data file] [--static folder]
 import { createServer } from "node:http";
 import { readFileSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
@@ -98,7 +98,10 @@ export class FakeServer {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const { values } = parseArgs({ options: { port: { type: "string", default: "8080" }, data: { type: "string" }, static: { type: "string" } } });
-  const server = await new FakeServer({ data: values.data, folder: values.static }).listen(Number(values.port));
-  console.log(`listening on http://127.0.0.1:${server.port}/`);
+  const { values } = parseArgs({ options: { port: { type: "string" }, data: { type: "string" }, static: { type: "string" } } });
+  // Without a port it is only looked at, by node --test, which runs all that lies in test/.
+  if (values.port !== undefined) {
+    const server = await new FakeServer({ data: values.data, folder: values.static }).listen(Number(values.port));
+    console.log(`listening on http://127.0.0.1:${server.port}/`);
+  }
 }

@@ -135,7 +135,7 @@ const handlers = {
     const since = data.since;
     conn.rooms.add(e.room);
     const event = !channel && !room.members.has(conn.user) ? stored(conn, e, { user: conn.user }).event : undefined;
-    const reply = { ...conn.server.store.state(e.room, conn.user), members: room.members.size };
+    const reply = conn.server.store.state(e.room, conn.user);
     return { event, reply, then: () => since && conn.replay(e.room, since.epoch === room.epoch ? since.offset : 0) };
   },
   "room:leave"(conn, e) {
