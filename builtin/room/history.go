@@ -92,18 +92,13 @@ func (r rooms) page(ctx context.Context, ev *event.Event, head event.Head, limit
 	return page, fault.Wrap("room.history", fault.Unavailable, err)
 }
 
-// appendPage leaves expired events out: a page is for reading, not for counting.
 func appendPage(enc Encoder, page []event.Record, epoch string, more bool) []byte {
 	data := []byte(`{"events":[`)
-	n := 0
 	for i := range page {
-		if page[i].Data == nil {
-			continue
-		}
-		if n++; n > 1 {
+		if i > 0 {
 			data = append(data, ',')
 		}
-		data = append(data, enc.Encode(&page[i].Envelope, frame.Durable, "").Payload()...)
+		data = append(data, enc.Encode(page[i].Delivered(), frame.Durable, "").Payload()...)
 	}
 	data = append(data, `],"epoch":`...)
 	data, _ = appendQuoted(data, epoch)

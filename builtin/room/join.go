@@ -16,6 +16,7 @@ type joinReply struct {
 	Offset     uint64 `json:"offset"`
 	Unread     uint64 `json:"unread"`
 	ReadOffset uint64 `json:"read_offset"`
+	Member     bool   `json:"member"`
 	Recovered  *bool  `json:"recovered,omitempty"`
 	Reason     string `json:"reason,omitempty"`
 }
@@ -37,7 +38,7 @@ func (r rooms) join(ctx context.Context, ev *event.Event) error {
 	if mark.Epoch != head.Epoch {
 		mark = room.Marker{}
 	}
-	reply := joinReply{Room: ev.Room, Epoch: head.Epoch, Offset: head.Offset, ReadOffset: mark.Offset, Unread: head.Messages - min(mark.Messages, head.Messages)}
+	reply := joinReply{Room: ev.Room, Epoch: head.Epoch, Offset: head.Offset, ReadOffset: mark.Offset, Member: adm.Lasting, Unread: head.Messages - min(mark.Messages, head.Messages)}
 	at, err := r.since(ctx, ev, head, &reply)
 	if err != nil {
 		return err

@@ -102,6 +102,7 @@ func joinFields() event.Payload {
 		{Name: "offset", Kind: event.Int, Required: true, Doc: "the room's newest position"},
 		{Name: "unread", Kind: event.Int, Required: true},
 		{Name: "read_offset", Kind: event.Int, Required: true},
+		{Name: "member", Kind: event.Bool, Required: true, Doc: "the user is a lasting member: the room is there again in every new session"},
 		{Name: "recovered", Kind: event.Bool, Doc: "with since: whether all that followed it is replayed"},
 		{Name: "reason", Kind: event.String, Doc: "why not: epoch, ahead, trimmed"},
 		{Name: "repeat", Kind: event.Bool},

@@ -36,13 +36,17 @@ func NewStage(log *slog.Logger, now func() time.Time, actions []event.Action) *S
 func (s *Stage) Name() string { return "ack" }
 
 // Process sends the answer and counts how the event ended.
-func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, error) {
+func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
 	to := ev.Origin.(Answerer)
 	if ev.Err != nil {
 		f := fault.Of(ev.Err)
 		s.counts.refused(ev, f.Kind)
 		if f.Err != nil {
-			s.log.Warn("an event failed", "action", ev.Action, "tenant", ev.Tenant, "room", ev.Room, "error", ev.Err)
+			level := slog.LevelDebug // the client's own fault
+			if f.Kind.Status() >= 500 {
+				level = slog.LevelWarn
+			}
+			s.log.Log(ctx, level, "an event failed", "action", ev.Action, "tenant", ev.Tenant, "room", ev.Room, "error", ev.Err)
 		}
 		env := ErrorEnvelope(f)
 		env.Ref, env.Room, env.Action, env.Tenant = ev.ID, ev.Room, ev.Action, ev.Tenant
@@ -72,6 +76,14 @@ func (s *Stage) ack(ev *event.Event) *event.Envelope {
 	env := event.Envelope{
 		Type: event.TypeAck, ID: ev.StoredID, Ref: ev.ID, Tenant: ev.Tenant, Room: ev.Room,
 		Position: ev.Stored, Action: ev.Action, Data: ev.Reply, Timestamp: ev.Timestamp,
+	}
+	for i := range ev.Effects {
+		if e := &ev.Effects[i]; e.Durable {
+			if e.Room != ev.Room { // a position of another room would mislead
+				env.Position = event.Position{}
+			}
+			break
+		}
 	}
 	if env.Timestamp == 0 {
 		env.Timestamp = s.now().UnixMilli()

@@ -118,7 +118,7 @@ func (a *App) core(cfg Config) (err error) {
 		return err
 	}
 	a.sessions = session.NewManager(cfg.Session, session.Deps{
-		Hub: a.hub, Rooms: rooms, Reader: a.store, History: a.store, Store: a.store, Log: a.log, Now: a.now,
+		Hub: a.hub, Rooms: rooms, Reader: a.store, History: a.store, Store: a.store, Log: a.log, Now: a.now, Node: cfg.Node,
 		Limits: session.Limits{Heartbeat: cfg.Socket.Heartbeat.Interval, MaxFrameBytes: int(cfg.Socket.MaxFrameBytes)},
 	})
 	actions := append(a.sessions.Actions(), builtin.All(builtin.Deps{

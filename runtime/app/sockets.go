@@ -16,13 +16,27 @@ type sockets struct{ a *App }
 
 var _ authenticate.Subject = (*session.Session)(nil)
 
-// Admit checks the handshake's token, if there is one.
+// admitted is what Admit has found out about a connection.
+type admitted struct {
+	id  *event.Identity // nil: the first message has to bring the token
+	err error           // of the token, to be told by a close code
+}
+
+// Admit checks the handshake's token, if there is one. Browsers do not show a
+// page the status of a refused handshake: a token from the subprotocol list is
+// refused by a close code.
 func (s sockets) Admit(ctx context.Context, h *socket.Handshake) (any, error) {
 	if h.Token == "" {
-		return (*event.Identity)(nil), nil // the first message brings it
+		return admitted{}, nil
 	}
 	id, err := s.a.verifier.Verify(ctx, h.Token)
-	return id, err
+	if err != nil {
+		s.a.log.Debug("a token was refused", "remote", h.Remote, "error", err)
+		if !h.TokenOffered {
+			return nil, err
+		}
+	}
+	return admitted{id, err}, nil
 }
 
 // Open makes the connection's session.
@@ -31,8 +45,11 @@ func (s sockets) Open(c *socket.Conn) error {
 	if c.Subprotocol() == (native.MessagePack{}).Name() {
 		d = native.MessagePack{}
 	}
-	id := c.Value().(*event.Identity)
-	c.SetValue(s.a.sessions.New(c, d, id, session.Info{
+	from := c.Value().(admitted)
+	if from.err != nil {
+		return from.err
+	}
+	c.SetValue(s.a.sessions.New(c, d, from.id, session.Info{
 		Remote: c.Remote(), Agent: c.UserAgent(), Transport: "websocket", Opened: time.Now(),
 	}))
 	return nil

@@ -97,7 +97,7 @@ func (h *Hub) page(sub *Sub) (done bool, err error) {
 	frames := make([]*frame.Frame, len(records))
 	size := 0
 	for i := range records {
-		frames[i] = encodeStored(sub.to.Encoder(), &records[i])
+		frames[i] = sub.to.Encoder().Encode(records[i].Delivered(), frame.Durable, "")
 		size += frames[i].Size()
 	}
 	// Wait until the page before has gone, so that history alone never overflows a
@@ -143,20 +143,6 @@ func (h *Hub) read(ctx context.Context, k roomKey, at event.Position) ([]event.R
 	}
 	return h.deps.History.After(ctx, k.tenant, k.room, at, h.cfg.Page, h.cfg.PageBytes)
 }
-
-// encodeStored encodes a record from history. One that has expired keeps its
-// place in the order, without its content.
-func encodeStored(enc Encoder, r *event.Record) *frame.Frame {
-	if r.Data == nil {
-		gone := r.Envelope
-		gone.Action, gone.Data, gone.From = ActionExpired, []byte("{}"), event.Sender{}
-		return enc.Encode(&gone, frame.Durable, "")
-	}
-	return enc.Encode(&r.Envelope, frame.Durable, "")
-}
-
-// ActionExpired stands in the place of an event whose time to live is over.
-const ActionExpired = "event:expired"
 
 // heal reads what is missing before the records that came too early, once for all
 // subscribers. If it can not, they are told that the room is lost.

@@ -24,7 +24,7 @@ func (b *encoded) get(enc Encoder, records []event.Record) []*frame.Frame {
 	if b[i] == nil {
 		fs := make([]*frame.Frame, len(records))
 		for j := range records {
-			fs[j] = encodeStored(enc, &records[j])
+			fs[j] = enc.Encode(records[j].Delivered(), frame.Durable, "")
 		}
 		b[i] = fs
 	}

@@ -78,6 +78,20 @@ type Record struct {
 	Messages uint64 // how many Unread records the room's epoch holds up to and with this one
 }
 
+// ActionExpired stands in the place of an event whose time to live is over.
+const ActionExpired = "event:expired"
+
+// Delivered is the record as clients get it: one that has expired keeps its place
+// in the order, without its content.
+func (r *Record) Delivered() *Envelope {
+	if r.Data != nil {
+		return &r.Envelope
+	}
+	gone := r.Envelope
+	gone.Action, gone.Data, gone.From = ActionExpired, []byte("{}"), Sender{}
+	return &gone
+}
+
 // Head is the newest position of a room and what it has counted so far.
 type Head struct {
 	Position

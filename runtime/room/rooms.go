@@ -44,6 +44,9 @@ type Admission struct {
 	Member event.Membership
 	// Enroll says that the user is not a member yet, but may become one by joining.
 	Enroll bool
+	// Lasting says that the room's type keeps members: the user stays one without
+	// a session.
+	Lasting bool
 }
 
 // Admit decides whether a user may receive a room, and what else there.
@@ -52,7 +55,7 @@ func (r *Rooms) Admit(ctx context.Context, id *event.Identity, room string) (Adm
 	if err != nil {
 		return Admission{}, err
 	}
-	adm := Admission{Member: event.Membership{Publish: t.Publish == "participants", Durable: t.Stream}}
+	adm := Admission{Lasting: t.Members, Member: event.Membership{Publish: t.Publish == "participants", Durable: t.Stream}}
 	base := Base(room)
 	switch {
 	case t.Join == "self":

@@ -55,13 +55,14 @@ func positionFields() event.Payload {
 func welcomeFields() event.Payload {
 	return event.Payload{
 		{Name: "session", Kind: event.String, Required: true, Doc: "id of the session"},
+		{Name: "node", Kind: event.String, Required: true, Doc: "name of the node"},
 		{Name: "resume_token", Kind: event.String, Required: true, Doc: "secret that session:resume needs"},
 		{Name: "resume_ttl_ms", Kind: event.Int, Required: true, Doc: "how long after a drop it may be resumed"},
 		{Name: "user", Kind: event.String, Required: true, Doc: "who the token speaks for"},
 		{Name: "device", Kind: event.String, Required: true, Doc: "may be empty"},
 		{Name: "heartbeat_ms", Kind: event.Int, Required: true, Doc: "interval of the server's pings"},
 		{Name: "max_frame_bytes", Kind: event.Int, Required: true, Doc: "longest frame that the server reads"},
-		{Name: "rooms", Kind: event.Array, Required: true, Doc: "rooms joined: room, epoch, offset, unread, read_offset", Elem: &event.Field{Kind: event.Object}},
+		{Name: "rooms", Kind: event.Array, Required: true, Doc: "rooms joined: room, epoch, offset, unread, read_offset, member (a lasting one)", Elem: &event.Field{Kind: event.Object}},
 		{Name: "refused", Kind: event.Array, Doc: "rooms not joined: room, code", Elem: &event.Field{Kind: event.Object}},
 	}
 }

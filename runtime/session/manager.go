@@ -42,6 +42,7 @@ type Deps struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Limits  Limits
+	Node    string // told to clients
 }
 
 // Limits are told to clients when a session opens.

@@ -26,6 +26,7 @@ const (
 // Welcome is the data of the ack of session:open and session:resume.
 type Welcome struct {
 	Session     string      `json:"session"`
+	Node        string      `json:"node"`
 	ResumeToken string      `json:"resume_token"`
 	ResumeTTL   int64       `json:"resume_ttl_ms"`
 	User        string      `json:"user"`
@@ -214,6 +215,7 @@ func (o *opening) room(ctx context.Context, rec *Record, name string) error {
 		return err
 	}
 	rec.Rooms[name] = at
+	state.Member = adm.Lasting
 	o.welcome.Rooms = append(o.welcome.Rooms, state)
 	o.ev.Emit(event.Effect{Kind: event.Join, Member: adm.Member, Envelope: event.Envelope{Room: name, Position: at}})
 	return nil
@@ -257,7 +259,7 @@ func (o *opening) enter() {
 		m.Unrecovered.Add(1)
 	}
 	w := &o.welcome
-	w.Session, w.ResumeToken, w.ResumeTTL = s.id, o.token, m.cfg.ResumeTTL.Milliseconds()
+	w.Session, w.Node, w.ResumeToken, w.ResumeTTL = s.id, m.deps.Node, o.token, m.cfg.ResumeTTL.Milliseconds()
 	w.User, w.Device = o.id.User, o.id.Device
 	w.Heartbeat, w.MaxFrame = m.deps.Limits.Heartbeat.Milliseconds(), m.deps.Limits.MaxFrameBytes
 	data, _ := json.Marshal(w)

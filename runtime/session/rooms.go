@@ -138,6 +138,7 @@ type RoomState struct {
 	Offset     uint64 `json:"offset"`
 	Unread     uint64 `json:"unread"`
 	ReadOffset uint64 `json:"read_offset"`
+	Member     bool   `json:"member"`
 
 	head event.Head
 }

@@ -40,6 +40,7 @@ type Handshake struct {
 	UserAgent    string
 	Origin       string
 	Token        string   // as found: subprotocol list, Authorization, query
+	TokenOffered bool     // it came in the subprotocol list, where browsers have to put it
 	Subprotocols []string // offered by the client and known here, in its order
 	Subprotocol  string   // to select: the first of Subprotocols, or "". Admit may choose another of them
 	TLS          bool
@@ -135,7 +136,7 @@ func (s *Server) subprotocols(h *Handshake, lines []string) bool {
 		for p := range strings.SplitSeq(line, ",") {
 			p = strings.TrimSpace(p)
 			if t, ok := strings.CutPrefix(p, tokenPrefix); ok {
-				h.Token = t
+				h.Token, h.TokenOffered = t, true
 				continue
 			}
 			offered++
