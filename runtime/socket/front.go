@@ -29,10 +29,23 @@ var errHeadTooLarge = errors.New("socket: the request head is too large")
 type head struct {
 	br  *bufio.Reader
 	raw []byte // the head as it came
+
+	parser *bufio.Reader // over parsed
+	parsed bytes.Reader  // over raw
 }
 
 func newHead() any {
-	return &head{br: bufio.NewReaderSize(nil, headBuffer), raw: make([]byte, 0, headBuffer)}
+	const small = 512 // the parser has the whole head behind it
+	return &head{
+		br: bufio.NewReaderSize(nil, headBuffer), raw: make([]byte, 0, headBuffer), parser: bufio.NewReaderSize(nil, small),
+	}
+}
+
+// request parses the head.
+func (h *head) request() (*http.Request, error) {
+	h.parsed.Reset(h.raw)
+	h.parser.Reset(&h.parsed)
+	return http.ReadRequest(h.parser)
 }
 
 // accept takes connections until the listener is closed. It waits while as many
@@ -40,6 +53,7 @@ func newHead() any {
 // waits then.
 func (s *Server) accept(ctx context.Context) {
 	places := make(chan struct{}, s.cfg.Handshake.Max)
+	g := greeters{s: s, next: make(chan net.Conn), places: places}
 	for {
 		select {
 		case places <- struct{}{}:
@@ -49,10 +63,7 @@ func (s *Server) accept(ctx context.Context) {
 		c, err := s.listener.Accept()
 		switch {
 		case err == nil:
-			s.conns.Go(func() { // ended by the handshake timeout
-				defer func() { <-places }()
-				s.greet(ctx, c)
-			})
+			g.take(ctx, c)
 			continue
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -61,6 +72,42 @@ func (s *Server) accept(ctx context.Context) {
 		s.log.Warn("cannot accept connections", "error", err)
 		select {
 		case <-time.After(acceptPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// greeters are the goroutines that take connections through their handshakes. One
+// that is done waits a while for the next connection, since its stack has grown
+// to what a handshake needs.
+type greeters struct {
+	s      *Server
+	next   chan net.Conn
+	places chan struct{} // one is given back for each connection greeted
+}
+
+const greeterRest = time.Second
+
+func (g *greeters) take(ctx context.Context, c net.Conn) {
+	select {
+	case g.next <- c:
+	default:
+		g.s.conns.Go(func() { g.run(ctx, c) }) // ended by the handshake timeout, then ctx or greeterRest
+	}
+}
+
+func (g *greeters) run(ctx context.Context, c net.Conn) {
+	rest := time.NewTimer(greeterRest)
+	defer rest.Stop()
+	for {
+		g.s.greet(ctx, c)
+		<-g.places
+		rest.Reset(greeterRest)
+		select {
+		case c = <-g.next:
+		case <-rest.C:
+			return
 		case <-ctx.Done():
 			return
 		}
@@ -186,7 +233,7 @@ func (s *Server) linger(c net.Conn) {
 
 // dispatch tells upgrades from other requests.
 func (s *Server) dispatch(ctx context.Context, v visitor) {
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(v.head.raw)))
+	r, err := v.head.request()
 	if err != nil {
 		s.count.refusedHead.Add(1)
 		_ = refusal{status: http.StatusBadRequest, code: "malformed", message: "not an HTTP/1.1 request"}.write(v.net)
