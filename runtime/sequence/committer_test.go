@@ -47,13 +47,18 @@ func TestOffsetsAreContiguousAndPublishedBeforeTheAck(t *testing.T) {
 }
 
 func TestHeadsThatWereForgottenAreReadAgain(t *testing.T) {
-	r := start(t, newFakeLog(), func(c *Config, _ *Deps) { c.Partitions, c.HeadCache = 1, 2 })
+	log := newFakeLog()
+	r := start(t, log, func(c *Config, _ *Deps) { c.Partitions, c.HeadCache = 1, 2 })
 	for round := range uint64(5) {
 		for i := range 9 {
 			if o := r.send(t, fmt.Sprintf("conv:%d", i), "ann", ""); o.Err != nil || o.Offset != round+1 {
 				t.Fatalf("%+v in round %d", o, round)
 			}
 		}
+	}
+	r.stop()
+	if log.heads != 5*9 {
+		t.Errorf("heads were read %d times for 45 events in turn", log.heads)
 	}
 }
 

@@ -24,13 +24,16 @@ type fakeLog struct {
 	streams map[roomKey][]event.Record // what is stored, durable or in flight
 	keys    map[Key]Stored
 	misuse  []string
+	heads   int // times that a head was read
 
 	// Each is asked with the mutex held; nil means no fault.
 	failOpen   func(partition int) error
 	failAppend func(batch []event.Record) error
 	// failWait may say that the batch was stored although it reports an error.
 	failWait func(batch []event.Record) (stored bool, err error)
-	gate     chan struct{} // if set, each Wait takes one
+	// keep says how many of the batches behind a failed one the log took after all.
+	keep func() int
+	gate chan struct{} // if set, each Wait takes one
 }
 
 func newFakeLog() *fakeLog {
@@ -64,6 +67,7 @@ type fakePartition struct {
 	term    uint64
 	pending []*fakePending
 	over    bool // a Wait has failed
+	missing bool // and its batch was not stored
 	closed  bool
 }
 
@@ -72,6 +76,7 @@ func (p *fakePartition) Term() uint64 { return p.term }
 func (p *fakePartition) Head(_ context.Context, tenant, room string) (Head, error) {
 	p.log.mu.Lock()
 	defer p.log.mu.Unlock()
+	p.log.heads++
 	return p.log.head(roomKey{tenant, room}), nil
 }
 
@@ -96,8 +101,8 @@ func (p *fakePartition) Append(_ context.Context, batch []event.Record) (Pending
 	l := p.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p.closed || p.over {
-		l.complain("append to a partition whose term is over")
+	if p.closed {
+		l.complain("append to a partition that is closed")
 	}
 	if l.failAppend != nil {
 		if err := l.failAppend(batch); err != nil {
@@ -129,11 +134,26 @@ func (p *fakePartition) Close() error {
 	if l.opened[p.n] == p {
 		delete(l.opened, p.n)
 	}
-	// What was in flight behind a failure is lost: the new term does not see it.
-	for i := len(p.pending) - 1; i >= 0; i-- {
+	// Of what was in flight behind a failure, the new term sees a prefix.
+	kept := 0
+	if l.keep != nil && !p.missing {
+		kept = min(l.keep(), len(p.pending))
+	}
+	for _, w := range p.pending[:kept] {
+		l.remember(w.batch)
+	}
+	for i := len(p.pending) - 1; i >= kept; i-- {
 		l.forget(p.pending[i].batch)
 	}
 	return nil
+}
+
+func (l *fakeLog) remember(batch []event.Record) {
+	for i := range batch {
+		if batch[i].Key != "" {
+			l.keys[KeyOf(&batch[i])] = StoredOf(&batch[i])
+		}
+	}
 }
 
 // forget takes records off the ends of their streams.
@@ -177,15 +197,12 @@ func (w *fakePending) Wait(ctx context.Context) error {
 	if err != nil {
 		w.p.over = true
 		if !stored {
+			w.p.missing = true
 			return err // Close forgets it
 		}
 	}
 	w.p.pending = w.p.pending[1:]
-	for i := range w.batch {
-		if w.batch[i].Key != "" {
-			l.keys[KeyOf(&w.batch[i])] = StoredOf(&w.batch[i])
-		}
-	}
+	l.remember(w.batch)
 	return err
 }
 

@@ -153,35 +153,41 @@ func TestPartitionThatDoesNotOpen(t *testing.T) {
 	})
 }
 
+// planFaults lets some appends and waits fail, as drawn.
+func planFaults(rt *rapid.T, log *fakeLog) {
+	faults := rapid.SliceOfN(rapid.IntRange(0, 11), 0, 40).Draw(rt, "faults")
+	next := func() int {
+		if len(faults) == 0 {
+			return -1
+		}
+		f := faults[0]
+		faults = faults[1:]
+		return f
+	}
+	log.keep = func() int { return max(0, next()) % 4 }
+	log.failAppend = func([]event.Record) error {
+		if next() == 0 {
+			return errFault
+		}
+		return nil
+	}
+	log.failWait = func([]event.Record) (bool, error) {
+		switch next() {
+		case 1:
+			return false, errFault
+		case 2:
+			return true, errFault
+		}
+		return true, nil
+	}
+}
+
 // Whatever fails, and whoever tries again: what was acked is in the log where it
 // was acked, under one position for ever, and was published in order.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		log := newFakeLog()
-		faults := rapid.SliceOfN(rapid.IntRange(0, 11), 0, 40).Draw(rt, "faults")
-		next := func() int {
-			if len(faults) == 0 {
-				return -1
-			}
-			f := faults[0]
-			faults = faults[1:]
-			return f
-		}
-		log.failAppend = func([]event.Record) error {
-			if next() == 0 {
-				return errFault
-			}
-			return nil
-		}
-		log.failWait = func([]event.Record) (bool, error) {
-			switch next() {
-			case 1:
-				return false, errFault
-			case 2:
-				return true, errFault
-			}
-			return true, nil
-		}
+		planFaults(rt, log)
 		r := start(t, log, func(c *Config, d *Deps) {
 			c.Partitions, c.MaxBatch, c.MaxInFlight, c.HeadCache = 1, rapid.IntRange(1, 5).Draw(rt, "batch"), rapid.IntRange(1, 4).Draw(rt, "flight"), 2
 		})

@@ -28,7 +28,8 @@ type Partition interface {
 	Lookup(ctx context.Context, key Key) (Stored, bool, error)
 	// Append takes a batch of records in the order of their offsets and returns
 	// before they are durable. It may read the batch until Wait has returned. An
-	// error means that nothing of it was or will be stored.
+	// error means that nothing of it was or will be stored. An Append may come while
+	// the Wait of an earlier one is failing: it shares that one's fate.
 	Append(ctx context.Context, batch []event.Record) (Pending, error)
 	// Close gives the partition up. Nothing is in flight, unless a Wait has failed:
 	// then the batches behind it are abandoned, and Wait is not called for them.
@@ -39,8 +40,9 @@ type Partition interface {
 type Pending interface {
 	// Wait returns nil when the whole batch is durable and no other term can take it
 	// back. After an error the outcome is unknown, and the term is over: the
-	// committer opens the partition again before it goes on. Waits are called in the
-	// order of the Appends, each once.
+	// committer opens the partition again before it goes on, and what it finds then
+	// is a prefix of what was appended. Waits are called in the order of the Appends,
+	// each once.
 	Wait(ctx context.Context) error
 }
 

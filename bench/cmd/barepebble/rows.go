@@ -15,7 +15,8 @@ const (
 	tableSent   = 7
 
 	tenant = "bench"
-	ulid   = "01JDBQ5R8XW3T6Y9K2M4N7P0QA" // ids and epochs
+	ulid   = "01JDBQ5R8XW3T6Y9K2M4N7P0QA"
+	epoch  = "k2m4n7p0qa3t6"
 	action = "message:send"
 	bucket = "bucket" // with the end of a field, 8 bytes
 )
@@ -43,7 +44,7 @@ func (r *rows) each(set func(key, value []byte) error) error {
 
 	r.fields(tableRecord, tenant, r.room)
 	r.key = binary.BigEndian.AppendUint64(r.key, r.offset)
-	r.value = binary.AppendUvarint(text(append(r.value[:0], 1), ulid), r.offset)
+	r.value = binary.AppendUvarint(text(append(r.value[:0], 1), epoch), r.offset)
 	r.value = append(binary.AppendVarint(r.value, now), 1, 1, 0)
 	for _, s := range []string{ulid, r.user, "", "", action, id} {
 		r.value = text(r.value, s)
@@ -55,14 +56,14 @@ func (r *rows) each(set func(key, value []byte) error) error {
 	}
 
 	r.fields(tableKey, bucket, tenant, r.room, r.user, id)
-	r.value = text(binary.AppendUvarint(append(r.value[:0], 1), r.offset), ulid)
+	r.value = text(binary.AppendUvarint(append(r.value[:0], 1), r.offset), epoch)
 	r.value = text(binary.AppendVarint(r.value, now), ulid)
 	if err := set(r.key, r.value); err != nil {
 		return err
 	}
 
 	r.fields(tableSent, tenant, r.user, r.room)
-	r.value = text(binary.AppendUvarint(append(r.value[:0], 1), r.offset), ulid)
+	r.value = text(binary.AppendUvarint(append(r.value[:0], 1), r.offset), epoch)
 	return set(r.key, binary.AppendUvarint(r.value, r.offset))
 }
 

@@ -43,7 +43,7 @@ const chatRates = "2000,3000,4000,5000,7500,10000,12000,15000,20000,30000,40000,
 func parse() (o options, err error) {
 	e, s := &o.engine, &o.scenario
 	flag.StringVar(&o.driver, "driver", "raw", "protocol: "+strings.Join(driver.Names(), ", "))
-	flag.StringVar(&o.secret, "secret", "bench-tokens-are-signed-with-this-secret", "`secret` of the tokens, for servers that want one")
+	flag.StringVar(&o.secret, "secret", driver.Secret, "`secret` of the tokens, for servers that want one")
 	flag.StringVar(&e.Addr, "addr", "127.0.0.1:8000", "server's IPv4 `address`")
 	flag.IntVar(&e.Loops, "loops", 2, "client threads that read")
 	flag.IntVar(&e.Dialing, "dialing", 128, "handshakes under way at once, per loop")

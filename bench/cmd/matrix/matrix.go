@@ -30,6 +30,9 @@ func (m *matrix) all(ctx context.Context, list []server) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := m.where().write(f); err != nil {
+		return err
+	}
 	failed, done := 0, 0
 	for rep := range m.reps {
 		for _, j := range m.jobs(list) {
@@ -103,7 +106,7 @@ func (r record) write(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s %s\n", time.Now().Format(time.TimeOnly), line)
+	fmt.Fprintf(os.Stderr, "%s %s\n", time.Now().Format(time.TimeOnly), line)
 	_, err = f.Write(append(line, '\n'))
 	return err
 }

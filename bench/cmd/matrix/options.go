@@ -26,7 +26,7 @@ type options struct {
 
 // What quick changes, unless a flag says otherwise.
 const (
-	quickFlags = "-conns 200 -time 1s -warm 500ms -settle 1s -rate 100 -rates 500,1000"
+	quickFlags = "-conns 200 -rooms 20 -time 1s -warm 500ms -settle 1s -rate 100 -rates 500,1000"
 	quickSizes = "100,200,300"
 	quickOut   = "results-quick.jsonl"
 )

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -25,15 +27,15 @@ func (o *options) tables(all results) (list []table) {
 		if len(all[s.scenario]) == 0 {
 			continue
 		}
-		list = append(list, o.medians(s, all[s.scenario]))
-		if t := o.ratios(s, all[s.scenario]); len(t.rows) > 0 {
-			list = append(list, t)
-		}
+		list = append(list, o.medians(s, all[s.scenario]), o.ratios(s, all[s.scenario]))
 	}
 	if runs := all["slope"]; len(runs) > 0 {
 		list = append(list, o.slopes(runs)...)
 	}
-	return list
+	if runs := all[environment][""]; len(runs) > 0 {
+		list = append(list, environments(runs))
+	}
+	return slices.DeleteFunc(list, func(t table) bool { return len(t.rows) == 0 })
 }
 
 // medians is over the runs that were not noisy, or over all if all were; a
@@ -71,7 +73,7 @@ func spread(v []float64, format string) string {
 		lo, hi = min(lo, n), max(hi, n)
 	}
 	s := fmt.Sprintf(format, m)
-	if hi-lo > 0.1*m {
+	if len(v) > 1 && hi-lo > 0.1*math.Abs(m) {
 		s += fmt.Sprintf(" ("+format+"–"+format+")", lo, hi)
 	}
 	return s

@@ -38,7 +38,7 @@ func sheets() []sheet {
 			{"RSS B/conn", "rss_per_conn", "%.0f", lower}, {"PSS B/conn", "pss_per_conn", "%.0f", notCompared},
 			{"RSS MB", "rss_mb", "%.0f", notCompared}, {"live heap B/conn", "heap_live_per_conn", "%.0f", lower},
 			{"stacks B/conn", "stack_per_conn", "%.0f", lower}, {"goroutines/conn", "goroutines_per_conn", "%.2f", notCompared},
-			{"idle CPU %", "idle_cpu_pct", "%.1f", notCompared}}},
+			{"kernel objects B/conn", "kernel_objects_per_end", "%.0f", notCompared}, {"idle CPU %", "idle_cpu_pct", "%.1f", notCompared}}},
 		{"fanout", "S2 fan-out at saturation", append(fanout, cores...)},
 		{"chat", "S3 chat", []column{
 			{"2k p50 ms", "2000:p50_ms", "%.2f", notCompared}, {"2k p99", "2000:p99_ms", "%.1f", lower}, {"2k CPU µs", "2000:cpu_us_per_delivery", "%.2f", lower},

@@ -8,6 +8,9 @@ import (
 	"github.com/heddle-rt/heddle/bench/internal/load"
 )
 
+// Secret signs tokens unless told otherwise; servers/conf/heddle.yaml has it too.
+const Secret = "bench-tokens-are-signed-with-this-secret"
+
 // Names lists every driver.
 func Names() []string {
 	return []string{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -48,16 +49,19 @@ type Kernel struct {
 	// Slabs are the objects in use of the caches that socketSlabs names, from
 	// /proc/slabinfo; 0 where that cannot be read, since only root may.
 	Slabs int64
+	// Objects is one object of each of these caches: what one end of a connection
+	// over IPv4 takes, whatever other processes do meanwhile.
+	Objects int64
 }
 
 // socketSlabs are the caches whose objects a TCP connection in an epoll set
 // holds: socket, inode, file, and its place in the set. Its directory entry (192
 // bytes) is left out: whatever else uses files changes that cache by far more.
 func socketSlabs() []string {
-	return []string{"TCP", "TCPv6", "sock_inode_cache", "filp", "eventpoll_epi", "eventpoll_pwq"}
+	return []string{"TCP", "sock_inode_cache", "filp", "eventpoll_epi"}
 }
 
-// Sockets reads both figures.
+// Sockets reads all figures.
 func Sockets() (k Kernel, err error) {
 	f, err := os.Open("/proc/net/sockstat")
 	if err != nil {
@@ -72,7 +76,7 @@ func Sockets() (k Kernel, err error) {
 		return k, nil // see Kernel.Slabs
 	}
 	defer s.Close() // read only
-	k.Slabs, err = slabs(s)
+	k.Slabs, k.Objects, err = slabs(s)
 	return k, err
 }
 
@@ -93,24 +97,21 @@ func buffers(r io.Reader) (bytes int64, err error) {
 	return 0, s.Err()
 }
 
-// slabs adds up objects in use times their size (slabinfo(5)).
-func slabs(r io.Reader) (bytes int64, err error) {
-	want := map[string]bool{}
-	for _, name := range socketSlabs() {
-		want[name] = true
-	}
+// slabs adds up objects in use times their size, and the sizes (slabinfo(5)).
+func slabs(r io.Reader) (used, objects int64, err error) {
 	s := bufio.NewScanner(r)
 	for s.Scan() {
 		f := strings.Fields(s.Text())
-		if len(f) < 4 || !want[f[0]] {
+		if len(f) < 4 || !slices.Contains(socketSlabs(), f[0]) {
 			continue
 		}
 		active, err1 := strconv.ParseInt(f[1], 10, 64)
 		size, err2 := strconv.ParseInt(f[3], 10, 64)
 		if err1 != nil || err2 != nil {
-			return 0, fmt.Errorf("proc: slabinfo: %q", s.Text())
+			return 0, 0, fmt.Errorf("proc: slabinfo: %q", s.Text())
 		}
-		bytes += active * size
+		used += active * size
+		objects += size
 	}
-	return bytes, s.Err()
+	return used, objects, s.Err()
 }

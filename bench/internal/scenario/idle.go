@@ -46,6 +46,7 @@ func (b *bench) idle(ctx context.Context) (Result, error) {
 	}
 	if kernel.Slabs > 0 {
 		res["kernel_slabs_mb"] = mb(kernel.Slabs - kernel0.Slabs)
+		res["kernel_objects_per_end"] = kernel.Objects
 	}
 	return res, b.goStats(ctx, res)
 }

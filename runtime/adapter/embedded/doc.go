@@ -40,7 +40,8 @@
 // Idempotency keys live in buckets that are numbered, not dated: a new one begins
 // when Config.Window has passed on the process's monotonic clock, a lookup reads
 // the newest two, and older ones are dropped with one range deletion. Neither a
-// clock that jumps nor a restart can make the store forget a key early.
+// clock that jumps nor a restart can make the store forget a key early. A filter in
+// memory answers for keys that are in neither, about two bytes for each key.
 //
 // # Retention and expiry
 //

@@ -62,7 +62,7 @@ func (w *window) find(row []byte, get func(row []byte) (bool, error)) (bool, err
 
 // restore goes on with the newest bucket that the disk holds. The time that it
 // was the newest before is unknown and not counted: it lasts longer. The keys of
-// both buckets are read once to know which are held, about two million a second.
+// both buckets are read once to know which are held, some millions a second.
 func (w *window) restore(s *Store) error {
 	w.seed = maphash.MakeSeed()
 	w.began = s.deps.Clock()
