@@ -189,6 +189,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	run(&lower, base, "storage", a.store.Run)
 	run(&lower, base, "admin", a.admin.Run)
+	run(&lower, base, "heap", (&heap{cfg: a.cfg.Heap}).run)
 	core, stopCore := context.WithCancel(base)
 	defer stopCore()
 	var middle errgroup.Group

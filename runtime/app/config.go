@@ -29,6 +29,7 @@ type Config struct {
 	Storage  embedded.Config            `yaml:"storage" doc:"The embedded store: log, history, rooms, sessions."`
 	Rooms    map[string]room.TypeConfig `yaml:"rooms" doc:"Types of rooms, by the part of a room's name before the colon. conv, channel and user are there unless redefined."`
 	Tenants  map[string]Tenant          `yaml:"tenants" doc:"Tenants by name. At least one."`
+	Heap     HeapConfig                 `yaml:"heap" doc:"Pace of the garbage collector."`
 	Workers  int                        `yaml:"workers" default:"64" min:"1" max:"10000" doc:"Requests that read the store or check a token, at once."`
 	Drain    time.Duration              `yaml:"drain" default:"10s" min:"0s" max:"1h" doc:"Over this time clients are sent away when the node is told to stop."`
 }
