@@ -91,6 +91,13 @@ func (v *view) read(now int64) (r event.Record, size int, err error) {
 
 // Head is the newest durable position of a room.
 func (s *Store) Head(_ context.Context, tenant, id string) (event.Head, error) {
+	if err := s.alive(); err != nil {
+		return event.Head{}, err
+	}
+	return s.recent.head(name{tenant, id}, func() (event.Head, error) { return s.durableHead(tenant, id) })
+}
+
+func (s *Store) durableHead(tenant, id string) (event.Head, error) {
 	v, top, err := s.durableView(tenant, id)
 	if err != nil {
 		return event.Head{}, err

@@ -65,7 +65,7 @@ func (l *ledger) ack(id sendID, o sequence.Outcome) {
 }
 
 func (l *ledger) see(r *event.Record) {
-	at := place{name{crashTenant, r.Room}, r.Offset}
+	at := place{name: name{crashTenant, r.Room}, offset: r.Offset}
 	if was, ok := l.seen[at]; ok && was != r.ID {
 		l.fail("at %+v was %s, and now is %s", at, was, r.ID)
 	}

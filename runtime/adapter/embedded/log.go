@@ -104,7 +104,7 @@ func (p *partition) Append(_ context.Context, records []event.Record) (_ sequenc
 		if err := p.put(b, r); err != nil {
 			return nil, errors.Join(err, b.Close())
 		}
-		w.rooms[i] = place{name{r.Tenant, r.Room}, r.Offset}
+		w.rooms[i] = place{name{r.Tenant, r.Room}, r.Offset, event.Head{Position: r.Position, Messages: r.Messages}}
 	}
 	if p.tables.err != nil {
 		return nil, errors.Join(p.tables.err, b.Close())
@@ -162,6 +162,7 @@ type pending struct {
 type place struct {
 	name
 	offset uint64
+	head   event.Head // of the room, with it
 }
 
 // Wait does not look at ctx: the disk answers, or the process is at its end.
@@ -174,5 +175,6 @@ func (w *pending) Wait(context.Context) error {
 		return err
 	}
 	w.s.unsettled.settle(w)
+	w.s.recent.settle(w) // behind: a head that is known can be read up to
 	return fault.Wrap("embedded.append", fault.Internal, w.batch.Close())
 }

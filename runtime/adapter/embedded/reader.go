@@ -58,19 +58,24 @@ func (s *Store) Members(ctx context.Context, tenant, id, after string, limit int
 
 // RoomsOf lists a user's rooms by name (room.Reader).
 func (s *Store) RoomsOf(ctx context.Context, tenant, user string, limit int) ([]string, error) {
-	var out []string
-	err := s.scan(ctx, appendKey(nil, tableMemberOf, tenant, user), "", 3, func(id string, _ []byte) (bool, error) {
-		if len(out) == limit {
-			return false, nil
-		}
-		out = append(out, id)
-		return true, nil
-	})
-	if err == nil {
-		err = s.unsettled.awaitUser(ctx, name{tenant, user})
+	if err := s.alive(); err != nil {
+		return nil, err
 	}
-	return out, err
+	all, err := s.recent.list(name{tenant, user}, func() (out []string, err error) {
+		err = s.scan(ctx, appendKey(nil, tableMemberOf, tenant, user), "", 3, func(id string, _ []byte) (bool, error) {
+			out = append(out, id)
+			return len(out) < maxRooms, nil
+		})
+		if err == nil {
+			err = s.unsettled.awaitUser(ctx, name{tenant, user})
+		}
+		return out, err
+	})
+	return append([]string(nil), all[:min(limit, len(all))]...), err
 }
+
+// maxRooms is how many rooms of one user are ever listed.
+const maxRooms = 100_000
 
 // scan hands the rows below a prefix to use, from one whose last field is from on,
 // until use returns false. fields is how many text fields a key has.

@@ -25,6 +25,7 @@ type Store struct {
 	lock      *pebble.Lock
 	db        *pebble.DB
 	unsettled *unsettled
+	recent    *recent
 	window    window
 	counters  counters
 
@@ -54,7 +55,7 @@ func Open(cfg Config, deps Deps) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, deps: deps, fs: deps.FS, log: deps.Logger,
-		unsettled: newUnsettled(), open: map[int]*partition{},
+		unsettled: newUnsettled(), recent: newRecent(), open: map[int]*partition{},
 	}
 	if s.fs == nil {
 		s.fs = vfs.Default
