@@ -48,7 +48,9 @@ func (f *feed) stands(s *Sub) bool {
 	if s.epoch != f.epoch || s.at < f.top {
 		return false
 	}
-	s.live = s.index >= 0
+	if s.index >= 0 {
+		f.targets[s.index].live, f.targets[s.index].ahead = true, s.at
+	}
 	return true
 }
 
@@ -58,9 +60,7 @@ func (h *Hub) Rewind(sub *Sub, offset uint64) {
 	f := sub.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if sub.live {
-		sub.live, sub.epoch, sub.at = false, f.epoch, max(f.top, sub.at)
-	}
+	f.pause(sub)
 	if sub.at > offset {
 		sub.at, sub.rewound = offset, true
 	}
@@ -105,7 +105,7 @@ func (h *Hub) page(sub *Sub) (done bool, err error) {
 	if err := sub.to.Drained(ctx, h.cfg.PageBytes); err != nil {
 		return h.finish(sub), fmt.Errorf("deliver: the client does not take history: %w", err)
 	}
-	if len(frames) > 0 && !sub.to.PushAll(frames) {
+	if len(frames) > 0 && !sub.to.Sink().PushAll(frames) {
 		return h.finish(sub), nil // its connection is closing
 	}
 	h.CaughtUp.Add(uint64(len(frames)))
@@ -182,9 +182,7 @@ func (f *feed) giveUp(err error) {
 	subs := make([]*Sub, len(f.subs))
 	copy(subs, f.subs)
 	for _, s := range subs {
-		if s.live {
-			s.live, s.epoch, s.at = false, f.epoch, max(f.top, s.at)
-		}
+		f.pause(s)
 	}
 	f.mu.Unlock()
 	for _, s := range subs {

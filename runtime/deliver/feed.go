@@ -16,12 +16,23 @@ type feed struct {
 
 	mu      sync.RWMutex
 	subs    []*Sub
-	known   bool // epoch and top are what this node has seen; before, nobody is live
+	targets []target // what delivering to subs needs, in the same order
+	known   bool     // epoch and top are what this node has seen; before, nobody is live
 	epoch   string
 	top     uint64
 	held    map[uint64]event.Record // ahead of top, at most Config.Reorder
 	ahead   uint64                  // the furthest record that came too early
 	healing bool
+}
+
+// target is a subscriber as the loops over all of them see it: side by side, so
+// that a delivery touches the connection and nothing else of the session.
+type target struct {
+	sink  Sink
+	enc   Encoder
+	index uint8  // of enc
+	live  bool   // stands where the feed stands
+	ahead uint64 // of a live one: what it has beyond that, because history held it before it was published
 }
 
 // Sub is one session's subscription to one room.
@@ -32,9 +43,7 @@ type Sub struct {
 	to    Receiver
 	index int // in feed.subs; -1 once removed
 
-	// Guarded by feed.mu. While live, the position is the feed's, or at if that is
-	// further: history may hold what the committer is about to publish.
-	live    bool
+	// Guarded by feed.mu. The position counts only while the subscriber is not live.
 	pumping bool
 	rewound bool // since the page at hand was begun
 	epoch   string
@@ -48,16 +57,31 @@ func (s *Sub) Room() string { return s.feed.key.room }
 func (s *Sub) Position() event.Position {
 	s.feed.mu.RLock()
 	defer s.feed.mu.RUnlock()
-	if s.live {
-		return event.Position{Epoch: s.feed.epoch, Offset: max(s.feed.top, s.at)}
+	return s.feed.position(s)
+}
+
+func (f *feed) position(s *Sub) event.Position {
+	if s.index >= 0 && f.targets[s.index].live {
+		return event.Position{Epoch: f.epoch, Offset: max(f.top, f.targets[s.index].ahead)}
 	}
 	return event.Position{Epoch: s.epoch, Offset: s.at}
+}
+
+// pause ends being live: from here on the subscriber has a position of its own.
+func (f *feed) pause(s *Sub) {
+	p := f.position(s)
+	s.epoch, s.at = p.Epoch, p.Offset
+	if s.index >= 0 {
+		f.targets[s.index].live = false
+	}
 }
 
 func (f *feed) add(s *Sub) {
 	f.mu.Lock()
 	s.index = len(f.subs)
 	f.subs = append(f.subs, s)
+	enc := s.to.Encoder()
+	f.targets = append(f.targets, target{sink: s.to.Sink(), enc: enc, index: uint8(enc.Index())})
 	f.mu.Unlock()
 }
 
@@ -68,13 +92,14 @@ func (f *feed) remove(s *Sub) (left int, ok bool) {
 	if s.index < 0 {
 		return len(f.subs), false
 	}
+	f.pause(s)
 	last := len(f.subs) - 1
 	moved := f.subs[last]
-	f.subs[s.index] = moved
+	f.subs[s.index], f.targets[s.index] = moved, f.targets[last]
 	moved.index = s.index
-	f.subs[last] = nil
-	f.subs = f.subs[:last]
-	s.index, s.live = -1, false
+	f.subs[last], f.targets[last] = nil, target{}
+	f.subs, f.targets = f.subs[:last], f.targets[:last]
+	s.index = -1
 	return last, true
 }
 
@@ -83,18 +108,18 @@ func (f *feed) emit(env *event.Envelope, merge string) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	var refused uint64
-	for _, s := range f.subs {
-		enc := s.to.Encoder()
-		fr := frames[enc.Index()]
+	for i := range f.targets {
+		t := &f.targets[i]
+		fr := frames[t.index]
 		if fr == nil {
-			fr = enc.Encode(env, frame.Ephemeral, merge)
-			frames[enc.Index()] = fr
+			fr = t.enc.Encode(env, frame.Ephemeral, merge)
+			frames[t.index] = fr
 		}
-		if !s.to.Push(fr) {
+		if !t.sink.Push(fr) {
 			refused++
 		}
 	}
-	f.count(len(f.subs), refused)
+	f.count(len(f.targets), refused)
 }
 
 func (f *feed) count(deliveries int, refused uint64) {
@@ -129,10 +154,8 @@ func (f *feed) accept(records []event.Record) {
 			return // of a life that is over
 		}
 		f.top, f.held, f.ahead = 0, nil, 0
-		for _, s := range f.subs {
-			if s.live {
-				s.at = 0
-			}
+		for i := range f.targets {
+			f.targets[i].ahead = 0
 		}
 	}
 	if !f.known {
@@ -154,16 +177,17 @@ func (f *feed) accept(records []event.Record) {
 	}
 	var batch encoded
 	delivered, refused := 0, uint64(0)
-	for _, s := range f.subs {
-		if !s.live {
+	for i := range f.targets {
+		t := &f.targets[i]
+		if !t.live {
 			continue
 		}
-		has := min(s.at-min(s.at, f.top), uint64(len(records)))
+		has := min(t.ahead-min(t.ahead, f.top), uint64(len(records)))
 		if has == uint64(len(records)) {
 			continue
 		}
 		delivered += len(records) - int(has)
-		if !s.to.PushAll(batch.get(s.to.Encoder(), records)[has:]) {
+		if !t.sink.PushAll(batch.get(t.enc, records)[has:]) {
 			refused++
 		}
 	}

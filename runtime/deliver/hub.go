@@ -30,14 +30,21 @@ type History interface {
 
 // Receiver takes a session's frames.
 type Receiver interface {
+	// Encoder and Sink are the same for as long as the receiver lives.
 	Encoder() Encoder
-	// Push queues a frame and never blocks.
-	Push(f *frame.Frame) bool
-	PushAll(fs []*frame.Frame) bool
+	Sink() Sink
 	// Drained waits until fewer than below bytes are queued.
 	Drained(ctx context.Context, below int) error
 	// Lost is called when a room can not be fed any more without a gap.
 	Lost(s *Sub, why error)
+}
+
+// Sink is where a receiver's frames go.
+type Sink interface {
+	// Push queues a frame and never blocks; false means that the connection is
+	// closing.
+	Push(f *frame.Frame) bool
+	PushAll(fs []*frame.Frame) bool
 }
 
 // Deps is what the hub needs.

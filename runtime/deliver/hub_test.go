@@ -32,6 +32,7 @@ type receiver struct {
 }
 
 func (*receiver) Encoder() Encoder                   { return offsets{} }
+func (r *receiver) Sink() Sink                       { return r }
 func (r *receiver) Push(f *frame.Frame) bool         { return r.PushAll([]*frame.Frame{f}) }
 func (*receiver) Drained(context.Context, int) error { return nil }
 func (r *receiver) PushAll(fs []*frame.Frame) bool {
@@ -269,6 +270,7 @@ func TestUnsubscribedGetNothing(t *testing.T) {
 
 type sink struct{ receiver }
 
+func (s *sink) Sink() Sink           { return s }
 func (*sink) Push(*frame.Frame) bool { return true }
 
 func BenchmarkEmit1000(b *testing.B) {

@@ -186,11 +186,11 @@ const closeNormal = 1000 // RFC 6455 section 7.4.1
 // Encoder is the dialect of what the session receives.
 func (s *Session) Encoder() deliver.Encoder { return s.dialect }
 
-// Push queues a frame.
-func (s *Session) Push(f *frame.Frame) bool { return s.conn.Push(f) }
+// Sink is the connection.
+func (s *Session) Sink() deliver.Sink { return s.conn }
 
-// PushAll queues several.
-func (s *Session) PushAll(fs []*frame.Frame) bool { return s.conn.PushAll(fs) }
+// Push queues an answer.
+func (s *Session) Push(f *frame.Frame) bool { return s.conn.Push(f) }
 
 // Drained waits until the connection has little to send.
 func (s *Session) Drained(ctx context.Context, below int) error { return s.conn.Drained(ctx, below) }
