@@ -57,7 +57,7 @@ bench-quick: ## the same, briefly, to see that it works
 	cd bench && $(GO) run ./cmd/matrix -all -quick
 
 e2e: build ## the demo page in a real Chromium (needs Node and chromium)
-	cd e2e && npm ci --no-audit --no-fund && HEDDLE_BIN=$(abspath $(BIN)) npm test
+	cd e2e && npm ci --no-audit --no-fund && E2E_BIN=$(abspath $(BIN)) npm test
 
 clean: ## remove what was built
 	rm -rf bin bench/bin

@@ -88,7 +88,7 @@ test("the browser's own offline mode", async (t) => {
   await bob.shows(texts);
 });
 
-test("a killed server loses nothing that it acknowledged", { skip: !server.ours && "neither HEDDLE_BIN nor HEDDLE_CMD is set" }, async (t) => {
+test("a killed server loses nothing that it acknowledged", { skip: !server.ours && "neither E2E_BIN nor E2E_COMMAND is set" }, async (t) => {
   const { ann, bob, room } = await annAndBob(t);
   const first = numbered("before", 10);
   const rest = numbered("while dead", 10);

@@ -6,24 +6,24 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const { HEDDLE_BIN, HEDDLE_CMD, HEDDLE_URL } = process.env;
+const { E2E_BIN, E2E_COMMAND, E2E_URL } = process.env;
 
 /**
- * HEDDLE_BIN is a heddle binary, started on a free port with data of its own.
- * HEDDLE_CMD is a shell command that starts a server at HEDDLE_URL instead, keeping
- * its data between two starts. With neither, a server runs at HEDDLE_URL already.
+ * E2E_BIN is a heddle binary, started on a free port with data of its own.
+ * E2E_COMMAND is a shell command that starts a server at E2E_URL instead, keeping
+ * its data between two starts. With neither, a server runs at E2E_URL already.
  */
 export class Server {
-  url = HEDDLE_URL ?? "http://127.0.0.1:8080/";
+  url = E2E_URL ?? "http://127.0.0.1:8080/";
   /** Whether the server can be killed and started again. */
-  ours = Boolean(HEDDLE_BIN || HEDDLE_CMD);
-  #command = HEDDLE_CMD;
+  ours = Boolean(E2E_BIN || E2E_COMMAND);
+  #command = E2E_COMMAND;
   #data;
   #child;
 
   /** Starts the server, if it is ours to start, and waits until it serves the page. */
   async start() {
-    if (HEDDLE_BIN && !this.#command) await this.#prepare();
+    if (E2E_BIN && !this.#command) await this.#prepare();
     if (this.#command) {
       // A process group of its own, so that kill -9 reaches whatever the command starts.
       this.#child = spawn(this.#command, { shell: true, detached: true, stdio: ["ignore", "inherit", "inherit"] });
@@ -50,7 +50,7 @@ export class Server {
     await once(probe, "close");
     this.#data = await mkdtemp(join(tmpdir(), "heddle-e2e-"));
     this.url = `http://127.0.0.1:${port}/`;
-    this.#command = `exec "${HEDDLE_BIN}" dev --listen 127.0.0.1:${port} --data "${this.#data}"`;
+    this.#command = `exec "${E2E_BIN}" dev --listen 127.0.0.1:${port} --data "${this.#data}" --set admin.listen=127.0.0.1:0`;
   }
 
   /** Ends the server for good. */
