@@ -210,7 +210,7 @@ func TestDecodeAgreesOnEnvelopes(t *testing.T) {
 // accept is what decode and validate do on the route.
 func accept(js []byte, list []event.Action) error {
 	var env event.Envelope
-	if err := (native.JSON{}).Decode(js, &env, nil); err != nil {
+	if err := (native.JSON{}).Decode(js, &env); err != nil {
 		return err
 	}
 	var spec *event.Action

@@ -96,7 +96,7 @@ func TestCodecMatchesSchema(t *testing.T) {
 			}
 			// MessagePack carries the same maps.
 			var again event.Envelope
-			if err := (native.MessagePack{}).DecodeFull(native.MessagePack{}.Encode(&tc.env, frame.Durable, "").Payload(), &again, nil); err != nil {
+			if err := (native.MessagePack{}).DecodeFull(native.MessagePack{}.Encode(&tc.env, frame.Durable, "").Payload(), &again); err != nil {
 				return
 			}
 			if err := s.client.Validate(parse(t, native.JSON{}.Encode(&again, frame.Durable, "").Payload())); (err == nil) != tc.ok {

@@ -28,7 +28,7 @@ type Conn interface {
 type Dialect interface {
 	deliver.Encoder
 	Split(frame []byte, max int, fn func(raw []byte) error) error
-	Decode(raw []byte, env *event.Envelope, version *int) error
+	Decode(raw []byte, env *event.Envelope) error
 	Binary() bool
 	Name() string
 }
@@ -158,7 +158,7 @@ func (s *Session) CloseFor(kind fault.Kind, text string) { s.conn.CloseWith(kind
 
 // DecodeEnvelope reads one envelope in the connection's dialect.
 func (s *Session) DecodeEnvelope(raw []byte, env *event.Envelope) error {
-	return s.dialect.Decode(raw, env, nil)
+	return s.dialect.Decode(raw, env)
 }
 
 // EncodeAnswer writes an answer in the connection's dialect.

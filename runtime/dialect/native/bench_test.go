@@ -23,7 +23,7 @@ func BenchmarkDecode(b *testing.B) {
 			var env event.Envelope
 			for b.Loop() {
 				env = event.Envelope{}
-				if err := c.Decode(raw, &env, nil); err != nil {
+				if err := c.Decode(raw, &env); err != nil {
 					b.Fatal(err)
 				}
 			}

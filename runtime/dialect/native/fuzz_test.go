@@ -40,7 +40,7 @@ func FuzzJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		_ = JSON{}.Split(raw, MaxBatch, func(b []byte) error {
 			var env event.Envelope
-			err := JSON{}.DecodeFull(b, &env, nil)
+			err := JSON{}.DecodeFull(b, &env)
 			checkVerdict(t, b, err)
 			if err != nil {
 				return nil
@@ -97,7 +97,7 @@ func checkRoundTrip(t *testing.T, env *event.Envelope) {
 			t.Fatalf("%q: not JSON", frame)
 		}
 		var again event.Envelope
-		if err := c.DecodeFull(frame, &again, nil); err != nil {
+		if err := c.DecodeFull(frame, &again); err != nil {
 			t.Fatalf("%s: %q: %v", c.Name(), frame, err)
 		}
 		if !reflect.DeepEqual(value(t, env.Data), value(t, again.Data)) {
@@ -116,7 +116,7 @@ func FuzzMessagePack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		_ = MessagePack{}.Split(raw, MaxBatch, func(b []byte) error {
 			var env event.Envelope
-			err := MessagePack{}.DecodeFull(b, &env, nil)
+			err := MessagePack{}.DecodeFull(b, &env)
 			if !utf8.ValidString(env.ID) {
 				t.Fatalf("%q: id %q", b, env.ID)
 			}

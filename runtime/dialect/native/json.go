@@ -89,30 +89,27 @@ func elements(b []byte, i int, ends *[MaxBatch]uint32, limit int) (n int, _ erro
 
 // Decode reads one envelope from a client; tenant_id, from, timestamp and
 // expires_at are ignored. It copies raw once, and all strings and Data of env
-// point into that copy. version may be nil; it is set to the envelope's "v", 1 if
-// it has none, negative if it is out of range. env must be zero. With an error (Malformed, Invalid, UnsupportedVersion) env holds
-// what could be read, so that the answer can carry the id.
-func (JSON) Decode(raw []byte, env *event.Envelope, version *int) error {
+// point into that copy. env must be zero. With an error (Malformed, Invalid,
+// UnsupportedVersion) env holds what could be read, so that the answer can carry
+// the id.
+func (JSON) Decode(raw []byte, env *event.Envelope) error {
 	d := decoder{env: env, version: event.Version}
-	return d.decodeJSON(raw, version)
+	return d.decodeJSON(raw)
 }
 
 // DecodeFull reads one envelope from a server: Decode with all fields.
-func (JSON) DecodeFull(raw []byte, env *event.Envelope, version *int) error {
+func (JSON) DecodeFull(raw []byte, env *event.Envelope) error {
 	d := decoder{env: env, version: event.Version, full: true}
-	return d.decodeJSON(raw, version)
+	return d.decodeJSON(raw)
 }
 
-func (d *decoder) decodeJSON(raw []byte, version *int) error {
+func (d *decoder) decodeJSON(raw []byte) error {
 	if !utf8.Valid(raw) {
 		return problem(0, jsonscan.BadUTF8)
 	}
 	const none = "{}"
 	d.b = append(make([]byte, 0, len(raw)+len(none)), raw...)
 	i, p := d.envelope()
-	if version != nil {
-		*version = d.version
-	}
 	if p != jsonscan.OK {
 		return problem(i, p)
 	}

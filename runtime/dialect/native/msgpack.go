@@ -66,15 +66,15 @@ func splitArray(b []byte, limit int, fn func(raw []byte) error) error {
 // Decode is JSON.Decode for MessagePack. Data is transcoded to JSON: binary
 // becomes a base64 string; extensions (timestamps too), NaN, infinities and keys
 // that are not strings are Malformed.
-func (MessagePack) Decode(raw []byte, env *event.Envelope, version *int) error {
+func (MessagePack) Decode(raw []byte, env *event.Envelope) error {
 	d := decoder{env: env, version: event.Version}
-	return d.decodeMessagePack(raw, version)
+	return d.decodeMessagePack(raw)
 }
 
 // DecodeFull reads one envelope from a server: Decode with all fields.
-func (MessagePack) DecodeFull(raw []byte, env *event.Envelope, version *int) error {
+func (MessagePack) DecodeFull(raw []byte, env *event.Envelope) error {
 	d := decoder{env: env, version: event.Version, full: true}
-	return d.decodeMessagePack(raw, version)
+	return d.decodeMessagePack(raw)
 }
 
 // Encode is JSON.Encode for MessagePack: Data is transcoded, and integers stay

@@ -27,14 +27,11 @@ func unpackable(at int, p jsonscan.Problem) error {
 // beyond twice its length: small values such as nil grow fivefold.
 const growth = 64 << 10
 
-func (d *decoder) decodeMessagePack(raw []byte, version *int) error {
+func (d *decoder) decodeMessagePack(raw []byte) error {
 	// Strings and Data go here one behind the other. If it has to grow, those
 	// before stay alive in the old buffer.
 	d.b = make([]byte, 0, len(raw)+len(raw)/8+32)
 	rest, p := d.pairs(unknown, raw, 1, len(raw)*2+growth)
-	if version != nil {
-		*version = d.version
-	}
 	if p == jsonscan.OK && len(rest) > 0 {
 		p = jsonscan.Trailing
 	}

@@ -16,8 +16,8 @@ type codec interface {
 	Binary() bool
 	Index() int
 	Split(frame []byte, limit int, fn func(raw []byte) error) error
-	Decode(raw []byte, env *event.Envelope, version *int) error
-	DecodeFull(raw []byte, env *event.Envelope, version *int) error
+	Decode(raw []byte, env *event.Envelope) error
+	DecodeFull(raw []byte, env *event.Envelope) error
 	Encode(env *event.Envelope, class frame.Class, key string) *frame.Frame
 }
 
@@ -98,9 +98,8 @@ func TestEncodeThenDecodeFull(t *testing.T) {
 					t.Errorf("%s: frame %v %v %q", c.Name(), f.Binary(), f.Class(), f.Key())
 				}
 				var got event.Envelope
-				version := 0
-				if err := c.DecodeFull(f.Payload(), &got, &version); err != nil || version != 1 {
-					t.Fatalf("%s: %v, version %d", c.Name(), err, version)
+				if err := c.DecodeFull(f.Payload(), &got); err != nil {
+					t.Fatalf("%s: %v", c.Name(), err)
 				}
 				same(t, c.Name(), &got, env)
 			}
@@ -128,7 +127,7 @@ func TestClientsAckHasNoPayload(t *testing.T) {
 	}
 	for _, c := range codecs() {
 		var got event.Envelope
-		if err := c.Decode(c.Encode(env, frame.Control, "").Payload(), &got, nil); err != nil || got.Position != env.Position {
+		if err := c.Decode(c.Encode(env, frame.Control, "").Payload(), &got); err != nil || got.Position != env.Position {
 			t.Errorf("%s: %v, %+v", c.Name(), err, got)
 		}
 	}
@@ -138,7 +137,7 @@ func TestDecodeIgnoresWhatTheSessionKnows(t *testing.T) {
 	for _, c := range codecs() {
 		var env event.Envelope
 		raw := wire(t, c, `{"type":"event","tenant_id":"evil","from":[{"user":1}],"timestamp":"x","expires_at":{},"future":[{"a":[1]}],"payload":{"action":"a:b","more":1}}`)
-		if err := c.Decode(raw, &env, nil); err != nil {
+		if err := c.Decode(raw, &env); err != nil {
 			t.Fatalf("%s: %v", c.Name(), err)
 		}
 		same(t, c.Name(), &env, &event.Envelope{Type: event.TypeEvent, Action: "a:b", Data: []byte(`{}`)})
@@ -172,7 +171,7 @@ func TestDecodeRefuses(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, c := range codecs() {
 				var env event.Envelope
-				e := fault.Of(c.Decode(wire(t, c, tc.in), &env, nil))
+				e := fault.Of(c.Decode(wire(t, c, tc.in), &env))
 				if e.Kind != fault.Invalid || e.Field != tc.field || !strings.HasPrefix(e.Msg, tc.msg) {
 					t.Errorf("%s: %+v", c.Name(), e)
 				}
@@ -185,15 +184,14 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func TestVersionDecidesFirst(t *testing.T) {
-	for in, version := range map[string]int{
-		`{"id":"7","payload":5,"v":2}`: 2, `{"v":0,"id":"7"}`: 0, `{"v":-1,"id":"7"}`: -1, `{"v":18446744073709551615,"id":"7"}`: -1,
+	for _, in := range []string{
+		`{"id":"7","payload":5,"v":2}`, `{"v":0,"id":"7"}`, `{"v":-1,"id":"7"}`, `{"v":18446744073709551615,"id":"7"}`,
 	} {
 		for _, c := range codecs() {
 			var env event.Envelope
-			got := 7
-			e := fault.Of(c.Decode(wire(t, c, in), &env, &got))
-			if e.Kind != fault.UnsupportedVersion || e.Field != "v" || !strings.HasSuffix(e.Msg, "supported: 1") || got != version || env.ID != "7" {
-				t.Errorf("%s %s: %+v, version %d, id %q", c.Name(), in, e, got, env.ID)
+			e := fault.Of(c.Decode(wire(t, c, in), &env))
+			if e.Kind != fault.UnsupportedVersion || e.Field != "v" || !strings.HasSuffix(e.Msg, "supported: 1") || env.ID != "7" {
+				t.Errorf("%s %s: %+v, id %q", c.Name(), in, e, env.ID)
 			}
 		}
 	}
@@ -203,7 +201,7 @@ func TestMalformedJSON(t *testing.T) {
 	deep := func(n int) string {
 		return `{"id":"7","type":"event","payload":{"action":"a:b","data":{"x":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}}}`
 	}
-	if err := (JSON{}).Decode([]byte(deep(29)), new(event.Envelope), nil); err != nil {
+	if err := (JSON{}).Decode([]byte(deep(29)), new(event.Envelope)); err != nil {
 		t.Errorf("at the depth allowed: %v", err)
 	}
 	for _, in := range []string{
@@ -211,12 +209,12 @@ func TestMalformedJSON(t *testing.T) {
 		`{"id":"7","x":"\ud800"}`, `{"id":"7","payload":{"action":"a","action":"b"}}`, `{"id":"7","from":1,"from":2}`, `{"id":"7","payload":{"action":"a","data":{"x":tru}}}`,
 	} {
 		var env event.Envelope
-		if err := (JSON{}).Decode([]byte(in), &env, nil); !fault.Is(err, fault.Malformed) || env.ID != "7" {
+		if err := (JSON{}).Decode([]byte(in), &env); !fault.Is(err, fault.Malformed) || env.ID != "7" {
 			t.Errorf("%s: %v, id %q", in, err, env.ID)
 		}
 	}
 	for _, in := range []string{``, ` `, `null`, `[]`, `"x"`, `{`, "{\"id\":\"\xff\"}"} {
-		if err := (JSON{}).Decode([]byte(in), new(event.Envelope), nil); !fault.Is(err, fault.Malformed) {
+		if err := (JSON{}).Decode([]byte(in), new(event.Envelope)); !fault.Is(err, fault.Malformed) {
 			t.Errorf("%q: %v", in, err)
 		}
 	}
@@ -245,7 +243,7 @@ func TestMalformedMessagePack(t *testing.T) {
 		"deep and unknown": "\x82\xa2id\xa17\xa1x" + strings.Repeat("\x91", 40) + "\x90",
 	} {
 		var env event.Envelope
-		if err := (MessagePack{}).Decode([]byte(in), &env, nil); !fault.Is(err, fault.Malformed) || env.ID != "7" {
+		if err := (MessagePack{}).Decode([]byte(in), &env); !fault.Is(err, fault.Malformed) || env.ID != "7" {
 			t.Errorf("%s: %v, id %q", name, err, env.ID)
 		}
 	}
@@ -256,12 +254,12 @@ func TestMalformedMessagePack(t *testing.T) {
 		"\x81\xa1\"\xc0":                    `{"\"":null}`,
 	} {
 		var env event.Envelope
-		if err := (MessagePack{}).Decode([]byte(data(in)), &env, nil); err != nil || string(env.Data) != `{"x":`+want+`}` {
+		if err := (MessagePack{}).Decode([]byte(data(in)), &env); err != nil || string(env.Data) != `{"x":`+want+`}` {
 			t.Errorf("%q: %v, %s", in, err, env.Data)
 		}
 	}
 	nils := data("\xdd\x00\x01\x00\x00" + strings.Repeat("\xc0", 65536))
-	if err := (MessagePack{}).Decode([]byte(nils), new(event.Envelope), nil); !fault.Is(err, fault.TooLarge) {
+	if err := (MessagePack{}).Decode([]byte(nils), new(event.Envelope)); !fault.Is(err, fault.TooLarge) {
 		t.Errorf("growth: %v", err)
 	}
 }
@@ -290,7 +288,7 @@ func TestSplit(t *testing.T) {
 				n := 0
 				err := c.Split(wire(t, c, tc.in), tc.limit, func(raw []byte) error {
 					var env event.Envelope
-					_ = c.Decode(raw, &env, nil)
+					_ = c.Decode(raw, &env)
 					if n++; env.ID != "7" {
 						t.Errorf("%s: envelope %q", c.Name(), raw)
 					}
@@ -331,7 +329,7 @@ func TestDecodeCopies(t *testing.T) {
 	for _, c := range codecs() {
 		raw := wire(t, c, request)
 		var env event.Envelope
-		if err := c.Decode(raw, &env, nil); err != nil {
+		if err := c.Decode(raw, &env); err != nil {
 			t.Fatal(err)
 		}
 		clear(raw)
@@ -349,7 +347,7 @@ func TestAllocations(t *testing.T) {
 			var env event.Envelope
 			if n := testing.AllocsPerRun(100, func() {
 				env = event.Envelope{}
-				if err := c.Decode(raw, &env, nil); err != nil {
+				if err := c.Decode(raw, &env); err != nil {
 					t.Fatal(err)
 				}
 			}); n != 1 {
