@@ -44,6 +44,11 @@ func (r rooms) create(_ context.Context, ev *event.Event) error {
 	for _, user := range c.Members {
 		ev.Emit(told(ev, user, actionAdded, event.Position{}))
 	}
+	// The creator's own session is in the room when it gets the answer; the sessions
+	// of the others follow the events of their users' rooms.
+	ev.Emit(event.Effect{Kind: event.Join, Envelope: event.Envelope{Room: ev.Room}, Member: event.Membership{
+		Publish: t.Publish != "server", Moderate: true, Durable: t.Stream,
+	}})
 	reply, _ := json.Marshal(map[string]string{"room": ev.Room})
 	ev.Respond(reply)
 	return nil

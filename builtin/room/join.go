@@ -49,7 +49,7 @@ func (r rooms) join(ctx context.Context, ev *event.Event) error {
 		}})
 		ev.Emit(told(ev, ev.From.User, actionAdded, head.Position))
 	}
-	ev.Emit(event.Effect{Kind: event.Join, Member: adm.Member, Envelope: event.Envelope{Room: ev.Room, Position: at}})
+	ev.Emit(event.Effect{Kind: event.Join, Member: adm.Member, Again: ev.Arg("since") != nil, Envelope: event.Envelope{Room: ev.Room, Position: at}})
 	data, _ := json.Marshal(reply)
 	ev.Respond(data)
 	return nil

@@ -49,7 +49,10 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 			s.log.Log(ctx, level, "an event failed", "action", ev.Action, "tenant", ev.Tenant, "room", ev.Room, "error", ev.Err)
 		}
 		env := ErrorEnvelope(f)
-		env.Ref, env.Room, env.Action, env.Tenant = ev.ID, ev.Room, ev.Action, ev.Tenant
+		env.Ref, env.Action, env.Tenant = ev.ID, ev.Action, ev.Tenant
+		if ev.Spec != nil && (f.Kind != fault.Invalid || f.Field != "room") {
+			env.Room = ev.Room // otherwise it may be the name of no room
+		}
 		env.Timestamp = s.now().UnixMilli()
 		to.Answer(ev.Ticket, to.EncodeAnswer(&env), 0)
 		return pipeline.Pass, nil

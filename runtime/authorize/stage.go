@@ -2,7 +2,6 @@ package authorize
 
 import (
 	"context"
-	"strings"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -29,10 +28,10 @@ func (*Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, err
 	case !opened:
 		return pipeline.Reject, fault.New(fault.SessionRequired, "payload.action", "")
 	}
-	if ev.Room != "" && !Granted(ev.Origin.Identity().Rooms, ev.Room) {
-		return pipeline.Reject, fault.New(fault.Forbidden, "room", "the token does not grant this room")
-	}
 	if perm == event.AnyUser {
+		if ev.Room != "" && !ev.Origin.Identity().Grants(ev.Room) {
+			return pipeline.Reject, fault.New(fault.Forbidden, "room", "the token does not grant this room")
+		}
 		return pipeline.Pass, nil
 	}
 	m, joined := ev.Origin.Member(ev.Room)
@@ -45,19 +44,4 @@ func (*Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, err
 		return pipeline.Reject, fault.New(fault.Forbidden, "room", "moderators only")
 	}
 	return pipeline.Pass, nil
-}
-
-// Granted reports whether one of the patterns names the room. A pattern is a
-// room's name, or the beginning of one followed by "*". No patterns at all grant
-// every room.
-func Granted(patterns []string, room string) bool {
-	if patterns == nil {
-		return true
-	}
-	for _, p := range patterns {
-		if prefix, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(room, prefix) || p == room {
-			return true
-		}
-	}
-	return false
 }

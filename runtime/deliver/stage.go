@@ -10,8 +10,9 @@ import (
 // Joiner is a session whose rooms an event may change.
 type Joiner interface {
 	// JoinRoom makes the session a subscriber, standing at a position. Durable events
-	// flow once the answer to the event has been queued.
-	JoinRoom(ctx context.Context, room string, at event.Position, m event.Membership) error
+	// flow once the answer to the event has been queued. A room joined already stays
+	// where it stands, unless it is to go back and get what followed again.
+	JoinRoom(ctx context.Context, room string, at event.Position, m event.Membership, again bool) error
 	LeaveRoom(ctx context.Context, room string)
 }
 
@@ -25,18 +26,20 @@ func NewStage(h *Hub) *Stage { return &Stage{hub: h} }
 func (s *Stage) Name() string { return "deliver" }
 
 // Process publishes ephemeral effects, and makes joins and leaves. An event that
-// was a repeat publishes nothing: its first run did.
+// was a repeat does none of it: its first run did, and what it brought about then
+// may have been taken back since.
 func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
 	for i := range ev.Effects {
 		e := &ev.Effects[i]
 		switch {
+		case ev.Repeat:
 		case e.Kind == event.Join:
-			if err := ev.Origin.(Joiner).JoinRoom(ctx, e.Room, e.Position, e.Member); err != nil {
+			if err := ev.Origin.(Joiner).JoinRoom(ctx, e.Room, e.Position, e.Member, e.Again); err != nil {
 				return pipeline.Reject, err
 			}
 		case e.Kind == event.Leave:
 			ev.Origin.(Joiner).LeaveRoom(ctx, e.Room)
-		case e.Kind == event.Publish && !e.Durable && !ev.Repeat:
+		case e.Kind == event.Publish && !e.Durable:
 			s.hub.Emit(&e.Envelope, e.Merge)
 		}
 	}

@@ -2,6 +2,7 @@ package event
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -17,6 +18,21 @@ type Identity struct {
 	Expires  int64    // Unix milliseconds; 0: never
 	Rooms    []string // patterns of rooms that the token grants; nil: no restriction
 	Metadata []byte   // JSON "meta" of the token, may be nil
+}
+
+// Grants reports whether the token lets its user into a room. A pattern is a room's
+// name, or the beginning of one followed by "*"; no patterns at all grant every
+// room.
+func (id *Identity) Grants(room string) bool {
+	if id.Rooms == nil {
+		return true
+	}
+	for _, p := range id.Rooms {
+		if prefix, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(room, prefix) || p == room {
+			return true
+		}
+	}
+	return false
 }
 
 // Membership is what a session may do in a room that it has joined.
@@ -57,6 +73,7 @@ type Effect struct {
 	Member  Membership // of a Join
 	Durable bool
 	Unread  bool   // see Record
+	Again   bool   // of a Join: a room joined already goes back to the position
 	Create  bool   // only if the room has no life yet; otherwise Conflict
 	Merge   string // of an ephemeral effect: what a newer one replaces in a slow client's queue
 	Key     string // idempotency key, set by sequence on the first durable effect

@@ -63,6 +63,8 @@ func (r *Rooms) Admit(ctx context.Context, id *event.Identity, room string) (Adm
 			return Admission{}, forbidden()
 		}
 		return adm, nil
+	case !id.Grants(room): // the own room is every token's
+		return Admission{}, fault.New(fault.Forbidden, "room", "the token does not grant this room")
 	case !t.Members:
 		if t.Join != "open" {
 			return Admission{}, forbidden()

@@ -7,6 +7,8 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -104,6 +106,10 @@ func (m *Manager) resume(ctx context.Context, ev *event.Event) error {
 			asked = append(asked, name)
 		}
 	}
+	slices.Sort(asked) // maps have no order, the answer has one
+	if err := o.gained(ctx); err != nil {
+		return o.fail(err)
+	}
 	rooms, err := o.names(ctx, asked)
 	if err != nil {
 		return o.fail(err)
@@ -158,6 +164,41 @@ func (o *opening) names(ctx context.Context, asked []string) ([]string, error) {
 	return names, nil
 }
 
+// gained finds the rooms that the user was added to while the session was away:
+// they are replayed from where the user's view of them begins.
+func (o *opening) gained(ctx context.Context) error {
+	if o.old == nil {
+		return nil
+	}
+	m, own := o.s.m, room.OfUser(o.id.User)
+	at := o.old.Rooms[own]
+	if at.Offset == 0 {
+		head, err := m.deps.History.Head(ctx, o.id.Tenant, own)
+		if err != nil || head.Offset == 0 {
+			return fault.Wrap("session.gained", fault.Unavailable, err)
+		}
+		at.Epoch = head.Epoch
+	}
+	missed, err := m.deps.History.After(ctx, o.id.Tenant, own, at, gainedEvents, gainedBytes)
+	if errors.Is(err, room.ErrTrimmed) {
+		return nil // the answer will say that the own room is lost
+	}
+	for i := range missed {
+		var c Change
+		if missed[i].Action != ActionAdded || json.Unmarshal(missed[i].Data, &c) != nil || has(o.old.Rooms, c.Room) {
+			continue
+		}
+		o.old.Rooms[c.Room] = c.Since
+	}
+	return fault.Wrap("session.gained", fault.Unavailable, err)
+}
+
+// How much of the user's own room is looked through for rooms gained.
+const (
+	gainedEvents = 1000
+	gainedBytes  = 1 << 20
+)
+
 // finish looks every room up, writes the record, and answers. The event's effects
 // join the rooms.
 func (o *opening) finish(ctx context.Context, names []string) error {
@@ -196,8 +237,11 @@ func (o *opening) finish(ctx context.Context, names []string) error {
 func (o *opening) room(ctx context.Context, rec *Record, name string) error {
 	m := o.s.m
 	adm, err := m.deps.Rooms.Admit(ctx, o.id, name)
-	if err == nil && adm.Enroll {
+	switch {
+	case err == nil && adm.Enroll:
 		err = fault.New(fault.Forbidden, "room", "not a member")
+	case err == nil && len(rec.Rooms) >= m.cfg.Rooms:
+		err = fault.New(fault.Forbidden, "room", "this session has joined as many rooms as it may")
 	}
 	if err != nil {
 		if f := fault.Of(err); f.Kind.Retryable() {

@@ -30,9 +30,9 @@ func (s *Session) find(name string) *joined {
 }
 
 // JoinRoom makes the session a subscriber and puts the room into its record;
-// startRooms lets durable events flow. A room joined already goes back to the
-// position, if it is further.
-func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m event.Membership) error {
+// startRooms lets durable events flow. A room joined already stays where it stands,
+// unless it is asked to go back.
+func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m event.Membership, again bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -40,7 +40,7 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 		return fault.New(fault.SessionLost, "", "the connection is closing")
 	case s.find(name) != nil:
 		j := s.find(name)
-		if now := j.sub.Position(); now.Epoch == at.Epoch && now.Offset > at.Offset {
+		if now := j.sub.Position(); again && now.Epoch == at.Epoch && now.Offset > at.Offset {
 			s.m.deps.Hub.Rewind(j.sub, at.Offset)
 			j.started = false
 		}
@@ -101,7 +101,7 @@ func (s *Session) attach(ctx context.Context, name string, since event.Position)
 	if err != nil || adm.Enroll {
 		return
 	}
-	if err := s.JoinRoom(ctx, name, since, adm.Member); err != nil {
+	if err := s.JoinRoom(ctx, name, since, adm.Member, false); err != nil {
 		s.m.deps.Log.Warn("a session could not join a room that its user was added to", "room", name, "error", err)
 		s.conn.CloseWith(fault.Unavailable, "resume")
 		return

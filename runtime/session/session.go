@@ -119,10 +119,15 @@ func (s *Session) frame(ctx context.Context, payload []byte, binary, deep bool) 
 
 // unreadable answers a frame that holds no envelopes.
 func (s *Session) unreadable(err error) {
-	s.m.Malformed.Add(1)
 	env := ack.ErrorEnvelope(fault.Of(err))
 	env.Timestamp = s.m.deps.Now().UnixMilli()
 	s.line.End(s.line.Begin(s.m.cfg.InFlight), s.EncodeAnswer(&env), 0, s)
+	s.garbled()
+}
+
+// garbled counts what could not be read, and at last gives up.
+func (s *Session) garbled() {
+	s.m.Malformed.Add(1)
 	if s.malformed++; s.malformed == s.m.cfg.Malformed {
 		s.conn.CloseWith(fault.Malformed, "too many unreadable frames")
 	}
@@ -158,7 +163,11 @@ func (s *Session) CloseFor(kind fault.Kind, text string) { s.conn.CloseWith(kind
 
 // DecodeEnvelope reads one envelope in the connection's dialect.
 func (s *Session) DecodeEnvelope(raw []byte, env *event.Envelope) error {
-	return s.dialect.Decode(raw, env)
+	err := s.dialect.Decode(raw, env)
+	if fault.Is(err, fault.Malformed) {
+		s.garbled()
+	}
+	return err
 }
 
 // EncodeAnswer writes an answer in the connection's dialect.
