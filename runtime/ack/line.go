@@ -10,7 +10,7 @@ import (
 // Line is ready; it holds memory only while an answer waits for an earlier one.
 type Line struct {
 	mu    sync.Mutex
-	room  sync.Cond // of Begin, when the line is full
+	room  sync.Cond // of Begin, when the line is full, and of Settle
 	next  uint64    // ticket of the next event
 	head  uint64    // ticket of the first event not yet answered
 	slots []slot    // of the tickets behind head, as far as any is ready
@@ -96,6 +96,18 @@ func (l *Line) keep(i int, s slot) {
 		l.slots = append(l.slots, slot{})
 	}
 	l.slots[i] = s
+}
+
+// Settle waits until all events are answered, or the connection is gone.
+func (l *Line) Settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.next != l.head && !l.ended {
+		if l.room.L == nil {
+			l.room.L = &l.mu
+		}
+		l.room.Wait()
+	}
 }
 
 // Pending is how many events are unanswered.

@@ -21,11 +21,15 @@ const AckAction = "session:ack"
 // Stage decodes.
 type Stage struct {
 	actions map[string]*event.Action
+	unknown event.Action // stands for all others, so that they too are limited and authorized
 }
 
 // New makes the stage for these actions.
 func New(actions []event.Action) *Stage {
-	s := &Stage{actions: make(map[string]*event.Action, len(actions))}
+	s := &Stage{
+		actions: make(map[string]*event.Action, len(actions)),
+		unknown: event.Action{Name: "unknown", Permission: event.AnyUser, Rate: event.RateControl, Handle: refuse},
+	}
 	for i := range actions {
 		s.actions[actions[i].Name] = &actions[i]
 	}
@@ -49,10 +53,14 @@ func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, e
 		return pipeline.Reject, fault.New(fault.Invalid, "type", "clients send event, message or ack")
 	}
 	if ev.Spec = s.actions[ev.Action]; ev.Spec == nil || ev.Action == AckAction && ev.Type != event.TypeAck {
-		ev.Spec = nil
-		return pipeline.Reject, fault.New(fault.UnknownAction, "payload.action", "no action is called "+quote(ev.Action))
+		ev.Spec = &s.unknown
 	}
 	return pipeline.Pass, nil
+}
+
+// refuse is the handler of actions that nobody handles.
+func refuse(_ context.Context, ev *event.Event) error {
+	return fault.New(fault.UnknownAction, "payload.action", "no action is called "+quote(ev.Action))
 }
 
 // quote shows a client its own word, shortened.

@@ -81,7 +81,7 @@ type Field struct {
 	Required bool
 	Min, Max int64    // Max 0 means no bound of its own
 	Enum     []string // of a String
-	Format   string   // of a String: "room", "user", "id", "epoch" (checked by validate)
+	Format   string   // of a String, or a Map's keys: "room", "user", "id", "epoch" (checked by validate)
 	Elem     *Field   // of an Array or Map
 	Fields   Payload  // of an Object
 	Doc      string

@@ -75,11 +75,14 @@ func (p *Pipeline) Now() int64 { return int64(time.Since(p.epoch)) }
 // Run takes one envelope through the route, and returns when it has been
 // answered, or handed over by a stage. deep says that the caller is a worker, or
 // another goroutine whose stack may grow: slow actions then stay on it.
-func (p *Pipeline) Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64, deep bool) {
+//
+// wait is true if a slow action was handed over: it may change what the session
+// may do, so that the next event must not run before it is answered.
+func (p *Pipeline) Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64, deep bool) (wait bool) {
 	p.started.Add(1)
 	ev := p.pool.Get().(*event.Event)
 	ev.Origin, ev.Raw, ev.Ticket, ev.Received = origin, raw, ticket, received
-	p.loop(ctx, ev, deep)
+	return p.loop(ctx, ev, deep)
 }
 
 // Deep calls fn on a worker and waits for it; false means that they have stopped.
@@ -97,16 +100,16 @@ func (p *Pipeline) Continue(ctx context.Context, ev *event.Event, err error) {
 // One event in eight is timed: which one follows from the clock's low bits.
 func timed(ev *event.Event) bool { return ev.Received>>6&7 == 0 }
 
-func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) {
+func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) (wait bool) {
 	var last int64
 	clock := timed(ev)
 	if clock {
 		last = p.Now()
 	}
 	for ev.Next < len(p.stages) {
-		if !deep && ev.Spec != nil && ev.Spec.Slow {
-			p.workers.do(ctx, p, ev)
-			return
+		slow := ev.Spec != nil && ev.Spec.Slow
+		if slow && !deep {
+			return p.workers.do(ctx, p, ev)
 		}
 		i := ev.Next
 		ev.Next++
@@ -114,7 +117,7 @@ func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) {
 		if verdict == Handled {
 			// The event belongs to somebody else from here on.
 			p.steps[i].left[Handled].Add(1)
-			return
+			return slow
 		}
 		if clock {
 			now := p.Now()
@@ -134,6 +137,7 @@ func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) {
 	}
 	ev.Reset()
 	p.pool.Put(ev)
+	return false
 }
 
 // reject sends the event to the stage that answers. An answering stage that

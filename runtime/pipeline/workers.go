@@ -15,7 +15,7 @@ type Workers struct {
 	n     int
 	tasks chan task
 	stop  chan struct{}
-	done  sync.Pool // of chan struct{}, one element each
+	done  sync.Pool // of chan bool, one element each
 }
 
 type task struct {
@@ -23,14 +23,14 @@ type task struct {
 	p   *Pipeline
 	ev  *event.Event
 	fn  func()
-	end chan struct{}
+	end chan bool // what loop returned
 }
 
 // NewWorkers makes n workers; Run starts them.
 func NewWorkers(n int) *Workers {
 	return &Workers{
 		n: n, tasks: make(chan task), stop: make(chan struct{}),
-		done: sync.Pool{New: func() any { return make(chan struct{}, 1) }},
+		done: sync.Pool{New: func() any { return make(chan bool, 1) }},
 	}
 }
 
@@ -53,31 +53,34 @@ func (w *Workers) work() {
 		case <-w.stop:
 			return
 		case t := <-w.tasks:
+			wait := false
 			if t.fn != nil {
 				t.fn()
 			} else {
-				t.p.loop(t.ctx, t.ev, true)
+				wait = t.p.loop(t.ctx, t.ev, true)
 			}
-			t.end <- struct{}{}
+			t.end <- wait
 		}
 	}
 }
 
-// do runs the rest of an event's route on a worker and waits for it.
-func (w *Workers) do(ctx context.Context, p *Pipeline, ev *event.Event) {
-	end := w.done.Get().(chan struct{})
+// do runs the rest of an event's route on a worker, waits for it, and returns
+// what loop does.
+func (w *Workers) do(ctx context.Context, p *Pipeline, ev *event.Event) (wait bool) {
+	end := w.done.Get().(chan bool)
+	defer w.done.Put(end)
 	select {
 	case w.tasks <- task{ctx: ctx, p: p, ev: ev, end: end}:
-		<-end
+		return <-end
 	case <-w.stop:
 		p.Continue(ctx, ev, fault.New(fault.Draining, "", ""))
+		return false
 	}
-	w.done.Put(end)
 }
 
 // Do runs fn on a worker and waits for it; false means that they have stopped.
 func (w *Workers) Do(fn func()) bool {
-	end := w.done.Get().(chan struct{})
+	end := w.done.Get().(chan bool)
 	defer w.done.Put(end)
 	select {
 	case w.tasks <- task{fn: fn, end: end}:

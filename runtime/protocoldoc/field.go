@@ -43,6 +43,9 @@ func schema(f *event.Field) object {
 	case event.Map:
 		o = object{{"type", "object"}, {"additionalProperties", schema(f.Elem)}}
 		o = limit(limit(o, "minProperties", f.Min), "maxProperties", f.Max)
+		if f.Format != "" {
+			o = o.with("propertyNames", ref("format_"+f.Format))
+		}
 	}
 	if f.Doc != "" {
 		o = o.with("description", f.Doc)

@@ -27,7 +27,7 @@ func (m *Manager) Actions() []event.Action {
 			Payload: with(
 				event.Field{Name: "session", Kind: event.String, Required: true, Min: 1, Max: 64, Doc: "id of the session"},
 				event.Field{Name: "resume_token", Kind: event.String, Required: true, Min: 1, Max: 128, Doc: "as the session was given"},
-				event.Field{Name: "positions", Kind: event.Map, Max: 1000, Elem: &position, Doc: "by room, the last event that was handled"}),
+				event.Field{Name: "positions", Kind: event.Map, Max: 1000, Format: "room", Elem: &position, Doc: "by room, the last event that was handled"}),
 			Reply: append(welcomeFields(), resumeFields()...), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: m.resume,
 		},
 		{

@@ -23,6 +23,9 @@ func (m *Manager) tick(second int) {
 			s.conn.CloseWith(fault.TokenExpired, "")
 		case s.Opened():
 			s.care(now)
+			if s.expired(now.Add(sliced * time.Second)) {
+				m.watch(s) // before its turn comes again
+			}
 		}
 	}
 	m.forget(now)

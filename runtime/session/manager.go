@@ -20,7 +20,7 @@ const recordSlack = 10 * time.Minute
 
 // Route is the pipeline.
 type Route interface {
-	Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64, deep bool)
+	Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64, deep bool) (wait bool)
 	// Deep calls fn on a goroutine whose stack is deep already, and waits.
 	Deep(fn func()) bool
 	Now() int64
@@ -147,7 +147,7 @@ func (m *Manager) enter(s *Session, id *event.Identity) (old *Session) {
 	old = m.byID[s.id]
 	m.byID[s.id] = s
 	m.byUser[k] = append(m.byUser[k], s)
-	if !s.acks {
+	if !s.acks && !s.expired(m.deps.Now().Add(sliced*time.Second)) {
 		delete(m.watched, s)
 	}
 	return old
@@ -218,6 +218,15 @@ func (m *Manager) each() []*Session {
 		out = slices.AppendSeq(out, maps.Keys(m.all[i]))
 	}
 	return out
+}
+
+// watch has a session looked at every second.
+func (m *Manager) watch(s *Session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, here := m.all[s.slice][s]; here {
+		m.watched[s] = struct{}{}
+	}
 }
 
 // due lists the sessions to look at in a second.

@@ -108,7 +108,9 @@ func (s *Session) frame(ctx context.Context, payload []byte, binary, deep bool) 
 		err = fault.New(fault.Malformed, "", "the subprotocol "+s.dialect.Name()+" uses the other kind of frame")
 	} else {
 		err = s.dialect.Split(payload, s.m.cfg.Batch, func(raw []byte) error {
-			s.m.deps.Route.Run(ctx, s, raw, s.line.Begin(s.m.cfg.InFlight), s.received, deep)
+			if s.m.deps.Route.Run(ctx, s, raw, s.line.Begin(s.m.cfg.InFlight), s.received, deep) {
+				s.line.Settle()
+			}
 			return nil
 		})
 	}

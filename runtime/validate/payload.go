@@ -184,6 +184,9 @@ func dictionary(f *event.Field, b []byte, i, depth int) (int, *fault.Error) {
 		if !keys.add(key, escaped) {
 			return i, fault.New(fault.Invalid, excerpt(key), "is there twice")
 		}
+		if msg := format(f.Format, key); msg != "" {
+			return i, fault.New(fault.Invalid, excerpt(key), msg)
+		}
 		end, bad := value(f.Elem, b, j, depth+1)
 		if bad != nil {
 			inside(bad, excerpt(key))
