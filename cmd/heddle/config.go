@@ -17,6 +17,12 @@ type configCmd struct {
 
 type checkCmd struct{ sources }
 
+func (*checkCmd) Help() string {
+	return `Reads the files, the environment (HEDDLE_...) and --set as serve does, and starts nothing. Examples:
+  heddle config check --config heddle.yaml
+  heddle config check --config heddle.yaml --config production.yaml`
+}
+
 func (c *checkCmd) Run() error {
 	if _, err := c.load(""); err != nil {
 		return err
@@ -26,6 +32,11 @@ func (c *checkCmd) Run() error {
 }
 
 type printCmd struct{ sources }
+
+func (*printCmd) Help() string {
+	return `Prints YAML that can be a --config again, save for its secrets. Example:
+  heddle config print --config heddle.yaml --set socket.listen=:9000`
+}
 
 func (c *printCmd) Run() error {
 	r, err := c.load("")
@@ -37,6 +48,12 @@ func (c *printCmd) Run() error {
 
 type schemaCmd struct{}
 
+func (*schemaCmd) Help() string {
+	return `Example, for editors with the YAML language server, whose files begin with
+"# yaml-language-server: $schema=heddle.schema.json":
+  heddle config schema > heddle.schema.json`
+}
+
 func (*schemaCmd) Run() error {
 	schema, err := config.Schema[app.Config]()
 	if err != nil {
@@ -47,5 +64,10 @@ func (*schemaCmd) Run() error {
 }
 
 type referenceCmd struct{}
+
+func (*referenceCmd) Help() string {
+	return `Example:
+  heddle config reference > CONFIG.md`
+}
 
 func (*referenceCmd) Run() error { return config.Reference[app.Config](os.Stdout) }

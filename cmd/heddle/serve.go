@@ -49,6 +49,13 @@ type serveCmd struct {
 	sources
 }
 
+func (*serveCmd) Help() string {
+	return `Serves until SIGTERM or SIGINT, then drains: clients are sent away over the time of the option drain. A
+second signal ends it at once. Examples:
+  heddle serve --config heddle.yaml
+  heddle serve --config heddle.yaml --set socket.listen=:9000 --set log.level=DEBUG`
+}
+
 func (c *serveCmd) Run() error {
 	if len(c.Config) == 0 && os.Getenv("HEDDLE_TENANTS") == "" {
 		return errors.New("serve needs --config FILE (or everything in the environment); heddle dev needs nothing")

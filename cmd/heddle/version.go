@@ -8,6 +8,11 @@ import (
 
 type versionCmd struct{}
 
+func (*versionCmd) Help() string {
+	return `Example:
+  heddle version`
+}
+
 func (*versionCmd) Run() error {
 	fmt.Printf("heddle %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
