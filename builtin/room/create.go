@@ -24,6 +24,8 @@ func (r rooms) create(_ context.Context, ev *event.Event) error {
 	switch {
 	case err != nil:
 		return err
+	case ev.ID == "":
+		return needsID()
 	case !t.Members:
 		return fault.New(fault.Invalid, "room", "rooms of this type need not be created: room:join is enough")
 	case room.Base(ev.Room) != ev.Room:
@@ -53,6 +55,10 @@ func (r rooms) create(_ context.Context, ev *event.Event) error {
 	ev.Respond(reply)
 	return nil
 }
+
+// needsID refuses an event with several durable effects that could not be sent
+// again: if the node fails between two of them, a retry has to complete them.
+func needsID() error { return fault.New(fault.Invalid, "id", "this action needs an id") }
 
 // told is the durable event that brings a user's sessions into a room, or out of
 // it; since is where the user's view of the room begins.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -68,7 +69,11 @@ func (r rooms) history(ctx context.Context, ev *event.Event) error {
 		if ev.Arg("after") != nil {
 			more = page[len(page)-1].Offset < head.Offset
 		} else {
-			more = len(page) == limit && page[0].Offset > 1
+			older, err := r.History.Before(ctx, ev.Tenant, ev.Room, page[0].Offset, 1, 1)
+			if err != nil {
+				return fault.Wrap("room.history", fault.Unavailable, err)
+			}
+			more = len(older) > 0
 		}
 	}
 	ev.Respond(appendPage(r.JSON, page, head.Epoch, more))
@@ -94,11 +99,12 @@ func (r rooms) page(ctx context.Context, ev *event.Event, head event.Head, limit
 
 func appendPage(enc Encoder, page []event.Record, epoch string, more bool) []byte {
 	data := []byte(`{"events":[`)
+	now := time.Now().UnixMilli()
 	for i := range page {
 		if i > 0 {
 			data = append(data, ',')
 		}
-		data = append(data, enc.Encode(page[i].Delivered(), frame.Durable, "").Payload()...)
+		data = append(data, enc.Encode(page[i].Delivered(now), frame.Durable, "").Payload()...)
 	}
 	data = append(data, `],"epoch":`...)
 	data, _ = appendQuoted(data, epoch)

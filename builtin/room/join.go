@@ -43,6 +43,9 @@ func (r rooms) join(ctx context.Context, ev *event.Event) error {
 	if err != nil {
 		return err
 	}
+	if adm.Enroll && ev.ID == "" {
+		return needsID()
+	}
 	if adm.Enroll {
 		ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{
 			Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionJoin, Data: []byte("{}"),
@@ -88,6 +91,9 @@ func (r rooms) leave(ctx context.Context, ev *event.Event) error {
 		_, member, err := r.Reader.Member(ctx, ev.Tenant, ev.Room, ev.From.User)
 		if err != nil {
 			return fault.Wrap("room.leave", fault.Unavailable, err)
+		}
+		if member && ev.ID == "" {
+			return needsID()
 		}
 		if member {
 			ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{

@@ -34,7 +34,7 @@ const (
 	maxInvited = 100
 	maxPage    = 200
 	maxMeta    = 4 << 10
-	maxBytes   = 512 << 10 // of a page of history
+	maxBytes   = 256 << 10 // of a page of history
 )
 
 type rooms struct{ Deps }

@@ -38,6 +38,10 @@ func (s *Stage) Name() string { return "ack" }
 // Process sends the answer and counts how the event ended.
 func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
 	to := ev.Origin.(Answerer)
+	if ev.Dropped {
+		to.Answer(ev.Ticket, nil, 0) // its place in the line
+		return pipeline.Pass, nil
+	}
 	if ev.Err != nil {
 		f := fault.Of(ev.Err)
 		s.counts.refused(ev, f.Kind)

@@ -49,11 +49,18 @@ type App struct {
 	pipeline  *pipeline.Pipeline
 	workers   *pipeline.Workers
 	answers   *ack.Stage
+	sequence  *sequence.Stage
 	server    *socket.Server
 	admin     *observe.Admin
 	fatal     chan error
 	ready     readiness
 }
+
+// stopTimeout is how long a node may take to stop once its clients are gone: a disk
+// that hangs must not hang the process. What was acknowledged is safe.
+const stopTimeout = 30 * time.Second
+
+var errStuck = errors.New("the node did not stop in time")
 
 // errDisk is what a node dies of when its disk fails.
 var errDisk = errors.New("the disk failed; what was acknowledged is safe, the node must be restarted")
@@ -106,9 +113,9 @@ func (a *App) storage(cfg Config) (err error) {
 // core makes what lies between the sockets and the store.
 func (a *App) core(cfg Config) (err error) {
 	rooms := room.New(cfg.Rooms, a.store)
-	a.workers = pipeline.NewWorkers(cfg.Workers)
+	a.workers = pipeline.NewWorkers(cfg.Workers, a.log)
 	a.hub = deliver.New(cfg.Deliver, deliver.Deps{
-		History: a.store, Log: a.log,
+		History: a.store, Log: a.log, Now: a.now,
 		Observe: func(r *event.Record) { a.sessions.Observe(r) },
 	})
 	a.committer, err = sequence.New(cfg.Sequence, sequence.Deps{
@@ -124,7 +131,8 @@ func (a *App) core(cfg Config) (err error) {
 	actions := append(a.sessions.Actions(), builtin.All(builtin.Deps{
 		Rooms: rooms, Reader: a.store, History: a.store, JSON: native.JSON{},
 	})...)
-	a.pipeline = pipeline.New(a.log, a.workers, a.route(cfg, actions)...)
+	route := a.route(cfg, actions)
+	a.pipeline = pipeline.New(pipeline.Deps{Log: a.log, Second: a.sequence.Second, Timeout: cfg.Timeout}, a.workers, route...)
 	a.sessions.SetRoute(a.pipeline)
 	return nil
 }
@@ -222,12 +230,14 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- stop() }() // ends with done; if the disk fails meanwhile, with the process
+	go func() { done <- stop() }() // ends with done, or with the process
 	select {
 	case err := <-done:
 		return err
 	case err := <-a.fatal:
 		return err
+	case <-time.After(stopTimeout):
+		return errStuck
 	}
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
@@ -27,10 +28,11 @@ type Config struct {
 	Sequence sequence.Config            `yaml:"sequence" doc:"Committer of durable events."`
 	Deliver  deliver.Config             `yaml:"deliver" doc:"Delivery and catching up."`
 	Storage  embedded.Config            `yaml:"storage" doc:"The embedded store: log, history, rooms, sessions."`
-	Rooms    map[string]room.TypeConfig `yaml:"rooms" doc:"Types of rooms, by the part of a room's name before the colon. conv, channel and user are there unless redefined."`
+	Rooms    map[string]room.TypeConfig `yaml:"rooms" default:"{conv: {members: true, join: members, max_events: 1000000, max_age: 8640h}, channel: {}, user: {join: self, publish: server, max_events: 10000}}" doc:"Types of rooms, by the part of a room's name before the colon. What is written of conv, channel and user goes over their defaults."`
 	Tenants  map[string]Tenant          `yaml:"tenants" doc:"Tenants by name. At least one."`
 	Heap     HeapConfig                 `yaml:"heap" doc:"Pace of the garbage collector."`
 	Workers  int                        `yaml:"workers" default:"64" min:"1" max:"10000" doc:"Requests that read the store or check a token, at once."`
+	Timeout  time.Duration              `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"Deadline of a request that reads the store, after which it is refused as timeout."`
 	Drain    time.Duration              `yaml:"drain" default:"10s" min:"0s" max:"1h" doc:"Over this time clients are sent away when the node is told to stop."`
 }
 
@@ -46,7 +48,11 @@ func (c *Config) Check(report func(path, problem string)) {
 	if len(c.Tenants) == 0 {
 		report("tenants", "at least one tenant is needed")
 	}
-	for name := range c.Tenants {
+	for name, t := range c.Tenants {
+		if _, err := authenticate.New(map[string]authenticate.Config{name: t.Auth}, authenticate.Deps{}); err != nil {
+			_, why, _ := strings.Cut(err.Error(), ": auth: ")
+			report("tenants."+name+".auth", why)
+		}
 		if !tenantName.MatchString(name) {
 			report("tenants."+name, "a tenant's name is 1 to 63 of a-z, 0-9, _ and -, not beginning with _ or -")
 		}

@@ -24,13 +24,14 @@ var layers = map[string][]string{
 	"runtime/frame":            nil,
 	"runtime/observe":          nil,
 	"runtime/config":           nil,
+	"runtime/jsonscan":         nil,
 	"runtime/pipeline":         leaves,
 	"runtime/socket":           leaves,
-	"runtime/dialect/native":   append(leaves, "runtime/dialect/native/jsonscan"),
+	"runtime/dialect/native":   append(leaves, "runtime/jsonscan"),
 	"runtime/decode":           append(leaves, "runtime/pipeline"),
 	"runtime/authenticate":     append(leaves, "runtime/pipeline"),
 	"runtime/limit":            append(leaves, "runtime/pipeline"),
-	"runtime/validate":         append(leaves, "runtime/pipeline", "runtime/dialect/native/jsonscan"),
+	"runtime/validate":         append(leaves, "runtime/pipeline", "runtime/jsonscan"),
 	"runtime/authorize":        append(leaves, "runtime/pipeline"),
 	"runtime/sequence":         append(leaves, "runtime/pipeline"),
 	"runtime/deliver":          append(leaves, "runtime/pipeline", "runtime/room"),
@@ -42,8 +43,6 @@ var layers = map[string][]string{
 	"builtin":                  append(leaves, "runtime/pipeline", "runtime/room", "builtin/chat", "builtin/room"),
 	"builtin/chat":             append(leaves, "runtime/room"),
 	"builtin/room":             append(leaves, "runtime/room"),
-
-	"runtime/dialect/native/jsonscan": nil,
 }
 
 // drivers may each be imported by one package alone.

@@ -50,7 +50,11 @@ func (a *App) socketMetrics(r *observe.Registry) {
 		y(float64(s.Merged), "merged")
 		y(float64(s.Shed), "shed")
 	})
-	r.CounterFunc("heddle_panics_total", "Panics that cost one connection.", func() float64 { return float64(st().Panics) })
+	r.CountersFunc("heddle_panics_total", "Panics, by what they cost.", []string{"cost"}, func(y yield) {
+		y(float64(st().Panics), "connection")
+		y(float64(a.pipeline.Panics()), "event")
+		y(float64(a.hub.Panics.Load()), "room")
+	})
 	r.GaugeFunc("heddle_queue_bytes", "Bytes that wait for clients.", func() float64 { return float64(st().QueuedBytes) })
 	r.GaugeFunc("heddle_queue_pressure", "0: none, 1: ephemeral events are shed, 2: the connections furthest behind are closed.", func() float64 { return float64(st().Pressure) })
 	r.GaugeFunc("heddle_write_delay_seconds", "How long writes wait for more, at this load.", func() float64 { return st().WriteDelay.Seconds() })

@@ -239,7 +239,7 @@ func TestEverybodySeesOneOrder(t *testing.T) {
 		for way := range 3 {
 			s := &stream{from: map[string]uint64{}, seen: map[string][]string{}}
 			streams[3*i+way] = s
-			d := dial{user: fmt.Sprint("receiver", i, way), dialect: []dialect{"json", packed}[i%2]}
+			d := dial{user: fmt.Sprintf("receiver%d-%d", i, way), dialect: []dialect{"json", packed}[i%2]}
 			ready.Add(1)
 			wg.Go(func() {
 				here := sync.OnceFunc(ready.Done)

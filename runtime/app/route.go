@@ -18,6 +18,7 @@ import (
 // before it.
 func (a *App) route(cfg Config, actions []event.Action) []pipeline.Stage {
 	a.answers = ack.NewStage(a.log, a.now, actions)
+	a.sequence = sequence.NewStage(sequence.StageDeps{Committer: a.committer, Continue: a.resume})
 	return []pipeline.Stage{
 		decode.New(actions),
 		authenticate.NewStage(a.verifier, a.now),
@@ -25,7 +26,7 @@ func (a *App) route(cfg Config, actions []event.Action) []pipeline.Stage {
 		validate.New(),
 		authorize.New(),
 		builtin.NewStage(),
-		sequence.NewStage(sequence.StageDeps{Committer: a.committer, Continue: a.resume}),
+		a.sequence,
 		deliver.NewStage(a.hub),
 		a.answers,
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,7 +18,6 @@ import (
 
 // Bounds of what a token may bring, in bytes unless said otherwise.
 const (
-	maxName    = 128
 	maxTokenID = 128
 	maxRooms   = 128 // patterns
 	maxPattern = 256
@@ -165,13 +163,11 @@ func (c *claims) checkNames() error {
 	if c.Subject == "" {
 		return refuse("the claim sub is missing: it is the name of the user", nil)
 	}
-	if err := checkName(c.Subject); err != nil {
-		return refuse("the claim sub is not the name of a user: "+err.Error(), nil)
+	if !event.IsUser(c.Subject) {
+		return refuse("the claim sub is not the name of a user: "+badName, nil)
 	}
-	if c.Device != "" {
-		if err := checkName(c.Device); err != nil {
-			return refuse("the claim device is not the name of a device: "+err.Error(), nil)
-		}
+	if c.Device != "" && !event.IsUser(c.Device) {
+		return refuse("the claim device is not the name of a device: "+badName, nil)
 	}
 	if len(c.ID) > maxTokenID {
 		return refuse(fmt.Sprintf("the claim jti has %d bytes: it may have %d", len(c.ID), maxTokenID), nil)
@@ -179,16 +175,8 @@ func (c *claims) checkNames() error {
 	return nil
 }
 
-var errName = errors.New("it must be 1 to 128 bytes of UTF-8 without control characters, '/', ':' and '*'")
-
-// checkName is the rule for users and devices. A user names a room, user:<name>,
-// and a part of one, so the marks of room names and patterns are not for users.
-func checkName(name string) error {
-	if name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsAny(name, "/:*") || hasControl(name) {
-		return errName
-	}
-	return nil
-}
+// badName is the rule of event.IsUser in words.
+const badName = "it must be 1 to 128 characters of " + event.NamePattern
 
 func hasControl(s string) bool { return strings.IndexFunc(s, unicode.IsControl) >= 0 }
 

@@ -3,17 +3,72 @@ package deliver
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/frame"
 )
 
 // errHole says that history does not hold what the feed has delivered.
-var errHole = errors.New("deliver: history ends before the room's position")
+var errHole = errors.New("history ends before the room's position")
+
+// errClosing says that the receiver needs no more.
+var errClosing = errors.New("the connection is closing")
+
+// Catchup is the queue of a receiver's rooms that are behind. They share one
+// goroutine, because they share the client's queue: only one page at a time may
+// find room in it. The zero Catchup is ready; it never holds more than the
+// receiver's subscriptions, each once.
+type Catchup struct {
+	mu      sync.Mutex
+	subs    []*Sub
+	running bool
+}
+
+// add reports whether a goroutine has to be started. It is called with the feed's
+// lock held, and so is drop.
+func (c *Catchup) add(s *Sub) (start bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.subs = append(c.subs, s)
+	start = !c.running
+	c.running = true
+	return start
+}
+
+// drop reports whether s was waiting for its turn.
+func (c *Catchup) drop(s *Sub) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.subs, s)
+	if i < 0 {
+		return false
+	}
+	c.subs = slices.Delete(c.subs, i, i+1)
+	return true
+}
+
+// next puts the subscriber whose turn has been behind the others if it needs
+// another, and takes the first; nil means that the goroutine is to end.
+func (c *Catchup) next(again *Sub) *Sub {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if again != nil {
+		c.subs = append(c.subs, again)
+	}
+	if len(c.subs) == 0 {
+		c.subs, c.running = nil, false
+		return nil
+	}
+	s := c.subs[0]
+	c.subs = slices.Delete(c.subs, 0, 1)
+	return s
+}
 
 // Start lets durable events flow to a subscriber: at once if it stands where the
-// room stands, otherwise from history first, on a goroutine of its own.
+// room stands, otherwise from history first, on its receiver's goroutine.
 func (h *Hub) Start(ctx context.Context, sub *Sub) {
 	f := sub.feed
 	f.mu.Lock()
@@ -23,7 +78,7 @@ func (h *Hub) Start(ctx context.Context, sub *Sub) {
 		f.mu.Unlock()
 		head, err := h.deps.History.Head(ctx, f.key.tenant, f.key.room)
 		if err != nil {
-			sub.to.Lost(sub, err)
+			sub.to.Lost(sub, fault.Wrap("deliver.start", fault.Unavailable, err))
 			return
 		}
 		f.mu.Lock()
@@ -32,12 +87,13 @@ func (h *Hub) Start(ctx context.Context, sub *Sub) {
 		}
 	}
 	defer f.mu.Unlock()
-	if f.stands(sub) || sub.index < 0 || sub.pumping {
+	if sub.index < 0 || sub.pumping || f.stands(sub) {
 		return
 	}
 	sub.pumping = true
-	h.wg.Add(1)
-	go h.pump(sub)
+	if c := sub.to.Catchup(); c.add(sub) {
+		h.wg.Go(func() { h.pump(c) }) // until no room is behind; every turn fails once h.ctx has ended
+	}
 }
 
 // stands turns a subscriber live if it has all that the feed has. With f.mu held.
@@ -45,7 +101,7 @@ func (f *feed) stands(s *Sub) bool {
 	if s.epoch != f.epoch && s.at == 0 {
 		s.epoch = f.epoch
 	}
-	if s.epoch != f.epoch || s.at < f.top {
+	if !f.known || s.epoch != f.epoch || s.at < f.top {
 		return false
 	}
 	if s.index >= 0 {
@@ -66,126 +122,115 @@ func (h *Hub) Rewind(sub *Sub, offset uint64) {
 	}
 }
 
-// pump feeds one subscriber from history until it stands where the room stands.
-func (h *Hub) pump(sub *Sub) {
-	defer h.wg.Done()
-	for {
-		done, err := h.page(sub)
-		if err != nil && h.ctx.Err() == nil {
-			sub.to.Lost(sub, err)
-		}
-		if done || err != nil {
-			return
+// pump feeds a receiver's rooms from history, a page of each in turn, until they
+// stand where the rooms stand.
+func (h *Hub) pump(c *Catchup) {
+	for sub := c.next(nil); sub != nil; {
+		if h.turn(sub) {
+			sub = c.next(sub)
+		} else {
+			sub = c.next(nil)
 		}
 	}
 }
 
-// page sends one page of history; done means that the subscriber is live or gone.
-func (h *Hub) page(sub *Sub) (done bool, err error) {
-	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.Timeout)
-	defer cancel()
-	f := sub.feed
-	f.mu.Lock()
-	at := event.Position{Epoch: sub.epoch, Offset: sub.at}
-	sub.rewound = false
-	f.mu.Unlock()
+// turn sends a subscriber one page; it reports whether another has to follow.
+func (h *Hub) turn(sub *Sub) (behind bool) {
+	records, err := h.page(sub)
+	behind, err = sub.feed.advance(sub, records, err)
+	if err != nil && !errors.Is(err, errClosing) && h.ctx.Err() == nil {
+		sub.to.Lost(sub, err)
+	}
+	return behind
+}
 
-	records, err := h.read(ctx, f.key, at)
-	if err != nil {
-		return h.finish(sub), err
+// page returns what it has sent.
+func (h *Hub) page(sub *Sub) (records []event.Record, err error) {
+	defer h.contain("catchup", sub.feed.key, &err)
+	// The page before goes first, so that history alone never overflows a queue: at
+	// most two pages wait there, and none in memory beside it.
+	if err := h.drained(sub.to); err != nil {
+		return nil, err
 	}
+	at, ok := sub.feed.begin(sub)
+	if !ok {
+		return nil, nil
+	}
+	records, err = h.read(sub.feed.key, at)
+	if err != nil || len(records) == 0 {
+		return nil, err
+	}
+	enc, now := sub.to.Encoder(), h.now()
 	frames := make([]*frame.Frame, len(records))
-	size := 0
 	for i := range records {
-		frames[i] = sub.to.Encoder().Encode(records[i].Delivered(), frame.Durable, "")
-		size += frames[i].Size()
+		frames[i] = enc.Encode(records[i].Delivered(now), frame.Durable, "")
 	}
-	// Wait until the page before has gone, so that history alone never overflows a
-	// queue: at most two pages wait.
-	if err := sub.to.Drained(ctx, h.cfg.PageBytes); err != nil {
-		return h.finish(sub), fmt.Errorf("deliver: the client does not take history: %w", err)
-	}
-	if len(frames) > 0 && !sub.to.Sink().PushAll(frames) {
-		return h.finish(sub), nil // its connection is closing
+	if !sub.to.Sink().PushAll(frames) {
+		return nil, errClosing
 	}
 	h.CaughtUp.Add(uint64(len(frames)))
+	return records, nil
+}
 
+// drained waits until a receiver has taken most of what it was sent.
+func (h *Hub) drained(to Receiver) error {
+	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.Timeout)
+	defer cancel()
+	switch err := to.Drained(ctx, int(h.cfg.PageBytes)); {
+	case err == nil:
+		return h.ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.Wrap("deliver.catchup", fault.SlowConsumer, err)
+	default:
+		return errClosing
+	}
+}
+
+// begin is the position behind which a page is read, if the subscriber still
+// wants one.
+func (f *feed) begin(s *Sub) (event.Position, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if n := len(records); n > 0 && !sub.rewound {
-		sub.epoch, sub.at = records[n-1].Epoch, records[n-1].Offset
-	}
-	if sub.index < 0 || f.stands(sub) {
-		sub.pumping = false
-		return true, nil
-	}
-	if len(records) == 0 && !sub.rewound {
-		sub.pumping = false
-		return true, errHole
-	}
-	return false, nil
+	s.rewound = false
+	return event.Position{Epoch: s.epoch, Offset: s.at}, s.index >= 0
 }
 
-func (h *Hub) finish(sub *Sub) bool {
-	sub.feed.mu.Lock()
-	sub.pumping = false
-	sub.feed.mu.Unlock()
-	return true
+// advance notes the outcome of a subscriber's turn. It is behind until it is
+// live, gone or lost.
+func (f *feed) advance(s *Sub, records []event.Record, err error) (behind bool, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.pumping = false
+	if s.index < 0 {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if n := len(records); n > 0 && !s.rewound {
+		s.epoch, s.at = records[n-1].Epoch, records[n-1].Offset
+	}
+	if f.stands(s) {
+		return false, nil
+	}
+	if len(records) == 0 && !s.rewound {
+		return false, fault.Wrap("deliver.catchup", fault.Unavailable, errHole)
+	}
+	s.pumping = true
+	return true, nil
 }
 
-// read takes a turn at history.
-func (h *Hub) read(ctx context.Context, k roomKey, at event.Position) ([]event.Record, error) {
+// read waits for a turn at history, however long the others take, and then reads
+// one page.
+func (h *Hub) read(k roomKey, at event.Position) ([]event.Record, error) {
 	select {
 	case h.reads <- struct{}{}:
 		defer func() { <-h.reads }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-h.ctx.Done():
+		return nil, h.ctx.Err()
 	}
-	return h.deps.History.After(ctx, k.tenant, k.room, at, h.cfg.Page, h.cfg.PageBytes)
-}
-
-// heal reads what is missing before the records that came too early, once for all
-// subscribers. If it can not, they are told that the room is lost.
-func (f *feed) heal() {
-	h := f.hub
-	defer h.wg.Done()
-	for {
-		f.mu.Lock()
-		at := event.Position{Epoch: f.epoch, Offset: f.top}
-		if f.top >= f.ahead {
-			f.healing = false
-			f.mu.Unlock()
-			return
-		}
-		f.mu.Unlock()
-		ctx, cancel := context.WithTimeout(h.ctx, h.cfg.Timeout)
-		records, err := h.read(ctx, f.key, at)
-		cancel()
-		if err == nil && len(records) == 0 {
-			err = errHole
-		}
-		if err != nil {
-			f.giveUp(err)
-			return
-		}
-		f.publish(records)
-	}
-}
-
-// giveUp forgets where the room stands and tells its subscribers.
-func (f *feed) giveUp(err error) {
-	if f.hub.ctx.Err() == nil {
-		f.hub.deps.Log.Error("a gap in a room could not be filled", "tenant", f.key.tenant, "room", f.key.room, "after", f.top, "error", err)
-	}
-	f.mu.Lock()
-	f.known, f.held, f.ahead, f.healing = false, nil, 0, false
-	subs := make([]*Sub, len(f.subs))
-	copy(subs, f.subs)
-	for _, s := range subs {
-		f.pause(s)
-	}
-	f.mu.Unlock()
-	for _, s := range subs {
-		s.to.Lost(s, err)
-	}
+	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.Timeout)
+	defer cancel()
+	records, err := h.deps.History.After(ctx, k.tenant, k.room, at, h.cfg.Page, int(h.cfg.PageBytes))
+	return records, fault.Wrap("deliver.history", fault.Unavailable, err)
 }

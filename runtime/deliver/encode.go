@@ -16,17 +16,20 @@ const maxDialects = 4
 
 // encoded holds the frames of one batch of records: each dialect encodes them
 // once, when its first recipient comes.
-type encoded [maxDialects][]*frame.Frame
+type encoded struct {
+	now    int64 // Unix milliseconds
+	frames [maxDialects][]*frame.Frame
+}
 
 // get gives the frames of the records for one dialect.
 func (b *encoded) get(enc Encoder, records []event.Record) []*frame.Frame {
 	i := enc.Index()
-	if b[i] == nil {
+	if b.frames[i] == nil {
 		fs := make([]*frame.Frame, len(records))
 		for j := range records {
-			fs[j] = enc.Encode(records[j].Delivered(), frame.Durable, "")
+			fs[j] = enc.Encode(records[j].Delivered(b.now), frame.Durable, "")
 		}
-		b[i] = fs
+		b.frames[i] = fs
 	}
-	return b[i]
+	return b.frames[i]
 }

@@ -44,7 +44,7 @@ type Sub struct {
 	index int // in feed.subs; -1 once removed
 
 	// Guarded by feed.mu. The position counts only while the subscriber is not live.
-	pumping bool
+	pumping bool // in its receiver's Catchup, or taken from there
 	rewound bool // since the page at hand was begun
 	epoch   string
 	at      uint64
@@ -93,6 +93,9 @@ func (f *feed) remove(s *Sub) (left int, ok bool) {
 		return len(f.subs), false
 	}
 	f.pause(s)
+	if s.pumping && s.to.Catchup().drop(s) {
+		s.pumping = false
+	}
 	last := len(f.subs) - 1
 	moved := f.subs[last]
 	f.subs[s.index], f.targets[s.index] = moved, f.targets[last]
@@ -133,6 +136,7 @@ func (f *feed) count(deliveries int, refused uint64) {
 func (f *feed) publish(records []event.Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	before := f.top
 	f.accept(records)
 	for len(f.held) > 0 {
 		r, ok := f.held[f.top+1]
@@ -141,6 +145,9 @@ func (f *feed) publish(records []event.Record) {
 		}
 		delete(f.held, f.top+1)
 		f.accept([]event.Record{r})
+	}
+	if f.top != before {
+		f.release()
 	}
 }
 
@@ -175,7 +182,7 @@ func (f *feed) accept(records []event.Record) {
 		f.hold(records)
 		return
 	}
-	var batch encoded
+	batch := encoded{now: f.hub.now()}
 	delivered, refused := 0, uint64(0)
 	for i := range f.targets {
 		t := &f.targets[i]
@@ -193,25 +200,4 @@ func (f *feed) accept(records []event.Record) {
 	}
 	f.count(delivered, refused)
 	f.top = records[len(records)-1].Offset
-}
-
-// hold keeps records that came too early. What does not fit is read from history
-// with the rest of the gap.
-func (f *feed) hold(records []event.Record) {
-	f.hub.Gaps.Add(uint64(len(records)))
-	if f.held == nil {
-		f.held = map[uint64]event.Record{}
-	}
-	for i := range records {
-		if len(f.held) >= f.hub.cfg.Reorder {
-			break
-		}
-		f.held[records[i].Offset] = records[i]
-	}
-	f.ahead = max(f.ahead, records[len(records)-1].Offset)
-	if !f.healing {
-		f.healing = true
-		f.hub.wg.Add(1)
-		go f.heal()
-	}
 }

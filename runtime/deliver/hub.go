@@ -2,24 +2,29 @@ package deliver
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/heddle-rt/heddle/runtime/config"
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/frame"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
 // Config bounds catching up.
 type Config struct {
-	Page      int           `yaml:"page" default:"256" min:"16" max:"4096" doc:"events read from history at a time while a session catches up"`
-	PageBytes int           `yaml:"page_bytes" default:"262144" min:"4096" doc:"bytes read from history at a time while a session catches up"`
-	Readers   int           `yaml:"readers" default:"16" min:"1" max:"1024" doc:"sessions that may read history at once"`
-	Reorder   int           `yaml:"reorder" default:"1024" min:"1" doc:"records of one room that may wait for a missing one"`
-	Timeout   time.Duration `yaml:"timeout" default:"10s" min:"100ms" doc:"longest wait for one page of history, or for a slow client to take it"`
+	Page      int           `yaml:"page" default:"256" min:"16" max:"4096" doc:"Events read from history at a time while a session catches up."`
+	PageBytes config.Size   `yaml:"page_bytes" default:"256KiB" min:"4KiB" doc:"Bytes read from history at a time while a session catches up; it gets the next page when fewer wait to be sent."`
+	Readers   int           `yaml:"readers" default:"16" min:"1" max:"1024" doc:"Sessions that may read history at once."`
+	Reorder   int           `yaml:"reorder" default:"1024" min:"1" doc:"Records of one room that may wait for a missing one."`
+	Timeout   time.Duration `yaml:"timeout" default:"10s" min:"100ms" doc:"Longest wait for one page of history, and for a slow client to take it."`
 }
 
 // History is what the hub reads when somebody is behind.
@@ -33,9 +38,14 @@ type Receiver interface {
 	// Encoder and Sink are the same for as long as the receiver lives.
 	Encoder() Encoder
 	Sink() Sink
-	// Drained waits until fewer than below bytes are queued.
+	// Catchup is the same for as long as the receiver lives; only the hub uses it.
+	Catchup() *Catchup
+	// Drained waits until fewer than below bytes are queued. It fails with ctx, or
+	// because the connection is closing.
 	Drained(ctx context.Context, below int) error
-	// Lost is called when a room can not be fed any more without a gap.
+	// Lost is called when a room can not be fed any more without a gap. why is a
+	// *fault.Error: SlowConsumer if the client does not take what it is sent,
+	// otherwise Unavailable, with what history said in its chain.
 	Lost(s *Sub, why error)
 }
 
@@ -54,6 +64,7 @@ type Deps struct {
 	// Observe sees every durable record that is delivered in a user's own room; nil
 	// for none.
 	Observe func(r *event.Record)
+	Now     func() time.Time // nil means time.Now
 }
 
 // Hub keeps the rooms that have subscribers on this node.
@@ -82,6 +93,7 @@ type Counters struct {
 	Repeats    atomic.Uint64 // records at or behind a room's position
 	Gaps       atomic.Uint64 // records ahead of it
 	CaughtUp   atomic.Uint64 // records read from history for subscribers
+	Panics     atomic.Uint64 // contained; each cost a room its subscribers, or one of them
 }
 
 const shardCount = 64
@@ -95,6 +107,9 @@ type roomKey struct{ tenant, room string }
 
 // New makes a hub; Run must be running before subscribers come.
 func New(cfg Config, deps Deps) *Hub {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
 	h := &Hub{cfg: cfg, deps: deps, seed: maphash.MakeSeed(), reads: make(chan struct{}, cfg.Readers)}
 	for i := range h.shards {
 		h.shards[i].rooms = map[roomKey]*feed{}
@@ -179,44 +194,47 @@ func (h *Hub) Publish(records []event.Record) {
 		for n < len(records) && records[n].Room == records[0].Room && records[n].Tenant == records[0].Tenant && records[n].Epoch == records[0].Epoch {
 			n++
 		}
-		if f := h.find(roomKey{records[0].Tenant, records[0].Room}); f != nil {
-			f.publish(records[:n])
-		}
-		if h.deps.Observe != nil && room.TypeOf(records[0].Room) == room.UserType {
-			for i := range records[:n] {
-				h.deps.Observe(&records[i])
-			}
-		}
+		h.publish(records[:n])
 		records = records[n:]
 	}
 }
 
-// Subscribers is how many sessions on this node receive the room.
-func (h *Hub) Subscribers(tenant, room string) int {
-	f := h.find(roomKey{tenant, room})
-	if f == nil {
-		return 0
+// publish takes records of one room. If they can not be delivered, the sessions
+// that should have got them resume.
+func (h *Hub) publish(records []event.Record) {
+	k := roomKey{records[0].Tenant, records[0].Room}
+	f := h.find(k)
+	if err := h.bring(k, f, records); err != nil && f != nil {
+		f.giveUp(err)
 	}
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return len(f.subs)
 }
 
-// Each calls fn for the receivers of a room, until it returns false.
-func (h *Hub) Each(tenant, room string, fn func(Receiver) bool) {
-	f := h.find(roomKey{tenant, room})
-	if f == nil {
-		return
+func (h *Hub) bring(k roomKey, f *feed, records []event.Record) (err error) {
+	defer h.contain("publish", k, &err)
+	if f != nil {
+		f.publish(records)
 	}
-	f.mu.RLock()
-	subs := make([]Receiver, len(f.subs))
-	for i, s := range f.subs {
-		subs[i] = s.to
-	}
-	f.mu.RUnlock()
-	for _, to := range subs {
-		if !fn(to) {
-			return
+	if h.deps.Observe != nil && room.TypeOf(k.room) == room.UserType {
+		for i := range records {
+			h.deps.Observe(&records[i])
 		}
 	}
+	return nil
 }
+
+// errPanic stands for a panic, which contain has logged.
+var errPanic = errors.New("panic")
+
+// contain, deferred, makes an error of a panic: it costs a room its subscribers,
+// but the node goes on.
+func (h *Hub) contain(doing string, k roomKey, err *error) {
+	if r := recover(); r != nil {
+		h.Panics.Add(1)
+		h.deps.Log.Error("delivery panicked", "doing", doing, "tenant", k.tenant, "room", k.room,
+			"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		*err = fault.Wrap("deliver."+doing, fault.Unavailable, errPanic)
+	}
+}
+
+// now is the time in Unix milliseconds.
+func (h *Hub) now() int64 { return h.deps.Now().UnixMilli() }

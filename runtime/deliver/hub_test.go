@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -11,10 +12,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/frame"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // offsets is a dialect whose payload is the offset alone.
 type offsets struct{}
@@ -26,13 +32,15 @@ func (offsets) Encode(env *event.Envelope, c frame.Class, key string) *frame.Fra
 
 // receiver is a session that notes the offsets it gets.
 type receiver struct {
-	mu   sync.Mutex
-	got  []uint64
-	lost error
+	mu      sync.Mutex
+	got     []uint64
+	lost    error
+	catchup Catchup
 }
 
 func (*receiver) Encoder() Encoder                   { return offsets{} }
 func (r *receiver) Sink() Sink                       { return r }
+func (r *receiver) Catchup() *Catchup                { return &r.catchup }
 func (r *receiver) Push(f *frame.Frame) bool         { return r.PushAll([]*frame.Frame{f}) }
 func (*receiver) Drained(context.Context, int) error { return nil }
 func (r *receiver) PushAll(fs []*frame.Frame) bool {
@@ -100,8 +108,12 @@ func (m *memory) After(_ context.Context, _, _ string, p event.Position, limit, 
 }
 
 func newHub(t *testing.T, h History) *Hub {
-	hub := New(Config{Page: 7, PageBytes: 1 << 20, Readers: 2, Reorder: 4, Timeout: time.Second},
-		Deps{History: h, Log: slog.New(slog.DiscardHandler)})
+	return runHub(t, Config{Page: 7, PageBytes: 1 << 20, Readers: 2, Reorder: 4, Timeout: time.Second}, Deps{History: h})
+}
+
+func runHub(t *testing.T, cfg Config, deps Deps) *Hub {
+	deps.Log = slog.New(slog.DiscardHandler)
+	hub := New(cfg, deps)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { _ = hub.Run(ctx); close(done) }()
@@ -193,6 +205,9 @@ func TestLostAndReorderedRecordsAreHealed(t *testing.T) {
 				hub.Publish(m.store(1)) // shows what was lost at the end
 				synctest.Wait()
 				contiguous(t, rec.got, 2, uint64(len(m.records)))
+				if n, _ := hub.find(roomKey{tenant, conv}).holds(); n != 0 {
+					t.Errorf("%d records are still held", n)
+				}
 			})
 		})
 	}
@@ -218,18 +233,21 @@ func TestAResendStartsAtTheFirstUnacknowledged(t *testing.T) {
 }
 
 func TestARoomThatCanNotBeReadIsLost(t *testing.T) {
-	for name, m := range map[string]*memory{
-		"trimmed": {first: 9},
-		"broken":  {err: context.DeadlineExceeded},
+	for name, c := range map[string]struct {
+		m    *memory
+		want error
+	}{
+		"trimmed": {&memory{first: 9}, room.ErrTrimmed},
+		"broken":  {&memory{err: context.DeadlineExceeded}, context.DeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m.store(10)
-				hub, rec := newHub(t, m), &receiver{}
+				c.m.store(10)
+				hub, rec := newHub(t, c.m), &receiver{}
 				hub.Start(t.Context(), hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 2}, event.Membership{}))
 				synctest.Wait()
-				if rec.lost == nil {
-					t.Fatal("nobody was told")
+				if !fault.Is(rec.lost, fault.Unavailable) || !errors.Is(rec.lost, c.want) {
+					t.Fatalf("told %v", rec.lost)
 				}
 			})
 		})

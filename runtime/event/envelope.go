@@ -81,10 +81,10 @@ type Record struct {
 // ActionExpired stands in the place of an event whose time to live is over.
 const ActionExpired = "event:expired"
 
-// Delivered is the record as clients get it: one that has expired keeps its place
-// in the order, without its content.
-func (r *Record) Delivered() *Envelope {
-	if r.Data != nil {
+// Delivered is the record as clients get it at a time in Unix milliseconds: one
+// that has expired keeps its place in the order, without its content.
+func (r *Record) Delivered(now int64) *Envelope {
+	if r.Data != nil && (r.Expires == 0 || r.Expires > now) {
 		return &r.Envelope
 	}
 	gone := r.Envelope

@@ -95,7 +95,9 @@ type Event struct {
 	StoredID string   // sequence: its ULID
 	Repeat   bool     // sequence: the event was known; Stored is where
 	Err      error    // pipeline: why it was refused
+	Dropped  bool     // pipeline: it ends without an answer
 	Next     int      // pipeline: the stage to go on with
+	Refused  int      // pipeline: 1 + the stage that refused it, once somebody was asked whether it is a repeat
 
 	effect [2]Effect
 }

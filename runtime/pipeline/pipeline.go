@@ -41,17 +41,29 @@ type Stage interface {
 	Process(ctx context.Context, ev *event.Event) (Verdict, error)
 }
 
-// Pipeline is the route of an event. The last stage answers; a rejected event
-// goes there directly.
+// Pipeline is the route of an event. The last stage answers; a rejected or
+// dropped event goes there directly.
 type Pipeline struct {
 	stages  []Stage
 	workers *Workers
-	log     *slog.Logger
+	deps    Deps
 	pool    sync.Pool
 	started atomic.Uint64
+	panics  atomic.Uint64
 	steps   []step
 	total   observe.Histogram
-	epoch   time.Time
+	start   time.Time // of the clock
+}
+
+// Deps is what a pipeline needs besides its stages.
+type Deps struct {
+	Log *slog.Logger
+	// Second is asked about an event that a stage has refused: an event that was
+	// accepted before, under the same id, is a repeat, and not refused. If it takes
+	// the event it returns true and calls Continue later. nil: there is none.
+	Second func(ctx context.Context, ev *event.Event, refused error) bool
+	// Timeout bounds a slow action's work.
+	Timeout time.Duration
 }
 
 type step struct {
@@ -60,17 +72,17 @@ type step struct {
 }
 
 // New is a pipeline of stages in this order. Slow actions run on workers.
-func New(log *slog.Logger, workers *Workers, stages ...Stage) *Pipeline {
+func New(deps Deps, workers *Workers, stages ...Stage) *Pipeline {
 	return &Pipeline{
-		stages: stages, workers: workers, log: log,
+		stages: stages, workers: workers, deps: deps,
 		pool:  sync.Pool{New: func() any { return new(event.Event) }},
 		steps: make([]step, len(stages)),
-		epoch: time.Now(),
+		start: time.Now(),
 	}
 }
 
 // Now is the clock of Event.Received.
-func (p *Pipeline) Now() int64 { return int64(time.Since(p.epoch)) }
+func (p *Pipeline) Now() int64 { return int64(time.Since(p.start)) }
 
 // Run takes one envelope through the route, and returns when it has been
 // answered, or handed over by a stage. deep says that the caller is a worker, or
@@ -86,13 +98,18 @@ func (p *Pipeline) Run(ctx context.Context, origin event.Origin, raw []byte, tic
 }
 
 // Deep calls fn on a worker and waits for it; false means that they have stopped.
-func (p *Pipeline) Deep(fn func()) bool { return p.workers.Do(fn) }
+// If fn panics, failed is called.
+func (p *Pipeline) Deep(fn, failed func()) bool { return p.workers.Do(fn, failed) }
 
 // Continue goes on with an event that a stage has handed over, behind that stage.
 // With an error the event is rejected.
 func (p *Pipeline) Continue(ctx context.Context, ev *event.Event, err error) {
 	if err != nil {
-		p.reject(ev, ev.Next-1, err)
+		i := ev.Next - 1
+		if ev.Refused > 0 {
+			i = ev.Refused - 1
+		}
+		p.reject(ev, i, err)
 	}
 	p.loop(ctx, ev, true)
 }
@@ -113,7 +130,10 @@ func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) (wait b
 		}
 		i := ev.Next
 		ev.Next++
-		verdict, err := p.process(ctx, p.stages[i], ev)
+		verdict, err := p.process(ctx, p.stages[i], ev, slow)
+		if verdict == Reject && p.second(ctx, ev, i, err) {
+			return slow // counted when it comes back
+		}
 		if verdict == Handled {
 			// The event belongs to somebody else from here on.
 			p.steps[i].left[Handled].Add(1)
@@ -127,7 +147,8 @@ func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) (wait b
 		switch verdict {
 		case Drop:
 			p.steps[i].left[Drop].Add(1)
-			ev.Next = len(p.stages)
+			ev.Dropped = true
+			ev.Next = max(ev.Next, len(p.stages)-1)
 		case Reject:
 			p.reject(ev, i, err)
 		}
@@ -140,30 +161,60 @@ func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) (wait b
 	return false
 }
 
-// reject sends the event to the stage that answers. An answering stage that
-// itself fails ends the event.
+// second gives an event that stage i has refused to who knows repeats.
+func (p *Pipeline) second(ctx context.Context, ev *event.Event, i int, err error) bool {
+	if p.deps.Second == nil || ev.Refused > 0 || ev.ID == "" || ev.Spec == nil || !ev.Spec.Durable || i == len(p.stages)-1 {
+		return false
+	}
+	ev.Refused = i + 1
+	next := ev.Next
+	ev.Next = len(p.stages) - 1 // where it goes on, whatever the answer
+	if p.deps.Second(ctx, ev, err) {
+		return true
+	}
+	ev.Next = next
+	return false
+}
+
+// reject sends the event to the stage that answers. If that one has failed, there
+// is no answer, and the line of answers can not go on: the connection ends.
 func (p *Pipeline) reject(ev *event.Event, i int, err error) {
 	p.steps[i].left[Reject].Add(1)
 	if err == nil {
 		err = fault.New(fault.Internal, "", "")
 	}
 	ev.Err = err
-	if last := len(p.stages) - 1; i < last {
+	last := len(p.stages) - 1
+	if i < last {
 		ev.Next = last
+		return
+	}
+	if c, ok := ev.Origin.(interface{ CloseFor(fault.Kind, string) }); ok {
+		c.CloseFor(fault.Internal, "")
 	}
 }
 
 // process contains a panic of one stage: the event is refused, the node goes on.
-func (p *Pipeline) process(ctx context.Context, s Stage, ev *event.Event) (v Verdict, err error) {
+// A slow action's stage has a deadline.
+func (p *Pipeline) process(ctx context.Context, s Stage, ev *event.Event, slow bool) (v Verdict, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.log.Error("a stage panicked", "stage", s.Name(), "action", ev.Action, "tenant", ev.Tenant,
+			p.panics.Add(1)
+			p.deps.Log.Error("a stage panicked", "stage", s.Name(), "action", ev.Action, "tenant", ev.Tenant,
 				"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 			v, err = Reject, fault.New(fault.Internal, "", "")
 		}
 	}()
+	if slow && p.deps.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.deps.Timeout)
+		defer cancel()
+	}
 	return s.Process(ctx, ev)
 }
+
+// Panics is how many events a panic has cost.
+func (p *Pipeline) Panics() uint64 { return p.panics.Load() }
 
 // StageStats is what one stage has done.
 type StageStats struct {

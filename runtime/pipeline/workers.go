@@ -2,6 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -14,6 +17,7 @@ import (
 type Workers struct {
 	n     int
 	tasks chan task
+	log   *slog.Logger
 	stop  chan struct{}
 	done  sync.Pool // of chan bool, one element each
 }
@@ -23,13 +27,15 @@ type task struct {
 	p   *Pipeline
 	ev  *event.Event
 	fn  func()
-	end chan bool // what loop returned
+
+	failed func()    // of fn, after a panic
+	end    chan bool // what loop returned
 }
 
 // NewWorkers makes n workers; Run starts them.
-func NewWorkers(n int) *Workers {
+func NewWorkers(n int, log *slog.Logger) *Workers {
 	return &Workers{
-		n: n, tasks: make(chan task), stop: make(chan struct{}),
+		n: n, log: log, tasks: make(chan task), stop: make(chan struct{}),
 		done: sync.Pool{New: func() any { return make(chan bool, 1) }},
 	}
 }
@@ -53,15 +59,26 @@ func (w *Workers) work() {
 		case <-w.stop:
 			return
 		case t := <-w.tasks:
-			wait := false
-			if t.fn != nil {
-				t.fn()
-			} else {
-				wait = t.p.loop(t.ctx, t.ev, true)
-			}
-			t.end <- wait
+			t.end <- w.run(t)
 		}
 	}
+}
+
+// run does one task; a panic costs that task and not the worker.
+func (w *Workers) run(t task) (wait bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.log.Error("a task panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			if t.failed != nil {
+				t.failed()
+			}
+		}
+	}()
+	if t.fn != nil {
+		t.fn()
+		return false
+	}
+	return t.p.loop(t.ctx, t.ev, true)
 }
 
 // do runs the rest of an event's route on a worker, waits for it, and returns
@@ -78,12 +95,13 @@ func (w *Workers) do(ctx context.Context, p *Pipeline, ev *event.Event) (wait bo
 	}
 }
 
-// Do runs fn on a worker and waits for it; false means that they have stopped.
-func (w *Workers) Do(fn func()) bool {
+// Do runs fn on a worker and waits for it; false means that they have stopped. If
+// fn panics, failed is called.
+func (w *Workers) Do(fn, failed func()) bool {
 	end := w.done.Get().(chan bool)
 	defer w.done.Put(end)
 	select {
-	case w.tasks <- task{fn: fn, end: end}:
+	case w.tasks <- task{fn: fn, failed: failed, end: end}:
 		<-end
 		return true
 	case <-w.stop:

@@ -12,7 +12,7 @@ const (
 
 const (
 	maxInteger = 1<<53 - 1
-	name       = `[A-Za-z0-9._~@-]`
+	name       = event.NamePattern
 	word       = `[a-z][a-z0-9_-]{0,31}`
 )
 

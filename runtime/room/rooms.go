@@ -2,7 +2,6 @@ package room
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -15,12 +14,9 @@ type Rooms struct {
 	reader Reader
 }
 
-// New makes the policy: the default types, with those of the configuration added
-// or in their place.
+// New makes the policy for these types.
 func New(types map[string]TypeConfig, reader Reader) *Rooms {
-	all := DefaultTypes()
-	maps.Copy(all, types)
-	return &Rooms{types: all, reader: reader}
+	return &Rooms{types: types, reader: reader}
 }
 
 // Type finds the type of a room by its name.

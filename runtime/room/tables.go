@@ -46,8 +46,10 @@ type Tables interface {
 	// PutSent moves a user's marker to what the user has sent; records of one room
 	// come in order.
 	PutSent(tenant, user, room string, m Marker)
-	// PutRead moves a user's marker to what the user says to have read; a later
-	// call wins, whatever its position.
+	// PutRead moves a user's marker to what the user says to have read. Within an
+	// epoch it moves forward only, also against an earlier call of the same batch:
+	// what two devices send at the same time comes in any order. To another epoch a
+	// later call moves it wherever it says.
 	PutRead(tenant, user, room string, m Marker)
 }
 

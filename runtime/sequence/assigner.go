@@ -95,26 +95,17 @@ func (l *lane) fill(ctx context.Context, b *batch, s *Submission) {
 
 // place decides about one submission.
 func (l *lane) place(ctx context.Context, b *batch, s *Submission) {
+	l.release(s.size()) // the batches bound it from here on
 	if l.part == nil {
 		b.refuse(s, fault.Wrap("sequence.commit", fault.Unavailable, errNotOpen))
 		return
 	}
-	var key Key
-	if s.Record.Key != "" {
-		key = KeyOf(&s.Record)
-		if first, ok := l.flying[key]; ok {
-			b.repeat(s, first, false)
-			return
-		}
-		first, ok, err := l.part.Lookup(ctx, key)
-		if err != nil {
-			b.refuse(s, fault.Wrap("sequence.lookup", fault.Unavailable, err))
-			return
-		}
-		if ok {
-			b.repeat(s, first, true)
-			return
-		}
+	if l.repeats(ctx, b, s) {
+		return
+	}
+	if s.Probe {
+		b.refuse(s, fault.New(fault.NotFound, "id", "nothing is stored under this id"))
+		return
 	}
 	h, err := l.head(ctx, roomKey{s.Record.Tenant, s.Record.Room})
 	if err != nil {
@@ -142,10 +133,31 @@ func (l *lane) place(ctx context.Context, b *batch, s *Submission) {
 	r := &b.records[len(b.records)-1]
 	r.ID, r.Timestamp, r.Position, r.Messages = id, ms, h.Position, h.Messages
 	b.store(s, r)
-	if key.ID != "" {
+	if r.Key != "" {
+		key := KeyOf(r)
 		l.flying[key] = StoredOf(r)
 		b.keys = append(b.keys, key)
 	}
+}
+
+// repeats answers a submission whose key is known, or cannot be looked up.
+func (l *lane) repeats(ctx context.Context, b *batch, s *Submission) bool {
+	if s.Record.Key == "" {
+		return false
+	}
+	key := KeyOf(&s.Record)
+	if first, ok := l.flying[key]; ok {
+		b.repeat(s, first, false)
+		return true
+	}
+	first, ok, err := l.part.Lookup(ctx, key)
+	switch {
+	case err != nil:
+		b.refuse(s, fault.Wrap("sequence.lookup", fault.Unavailable, err))
+	case ok:
+		b.repeat(s, first, true)
+	}
+	return ok || err != nil
 }
 
 func (l *lane) head(ctx context.Context, k roomKey) (*head, error) {

@@ -19,7 +19,7 @@ type batch struct {
 	records []event.Record
 	keys    []Key // of the records, to be forgotten when the batch is used again
 	items   []item
-	bytes   int
+	bytes   int     // of the items' data
 	life    uint64  // of the partition, see lane.life
 	pending Pending // nil if there is nothing to wait for
 	err     error   // the append failed: nothing was stored
@@ -37,20 +37,24 @@ func (b *batch) full(cfg *Config) bool {
 	return len(b.items) >= cfg.MaxBatch || b.bytes >= int(cfg.MaxBatchBytes)
 }
 
+func (b *batch) add(it item) {
+	b.items = append(b.items, it)
+	b.bytes += len(it.sub.Record.Data)
+}
+
 func (b *batch) refuse(s *Submission, err error) {
-	b.items = append(b.items, item{sub: s, out: Outcome{Err: err}, settled: true})
+	b.add(item{sub: s, out: Outcome{Err: err}, settled: true})
 }
 
 // repeat answers with the place of the first one. If that one is in flight
 // (not durable), it is in this batch or an earlier one of the same life, and the
 // repeat shares its fate.
 func (b *batch) repeat(s *Submission, first Stored, durable bool) {
-	b.items = append(b.items, item{sub: s, out: Outcome{Stored: first, Repeat: true}, settled: durable})
+	b.add(item{sub: s, out: Outcome{Stored: first, Repeat: true}, settled: durable})
 }
 
 func (b *batch) store(s *Submission, r *event.Record) {
-	b.items = append(b.items, item{sub: s, out: Outcome{Stored: StoredOf(r)}})
-	b.bytes += len(r.Data)
+	b.add(item{sub: s, out: Outcome{Stored: StoredOf(r)}})
 }
 
 // fail gives every outcome that depends on the log a retryable error.

@@ -24,7 +24,7 @@ func New(cfg Config, deps Deps) (*Committer, error) {
 	if deps.Log == nil || deps.Publisher == nil {
 		return nil, errors.New("sequence: a log and a publisher are needed")
 	}
-	if min(cfg.Partitions, cfg.QueueLen, cfg.MaxBatch, int(cfg.MaxBatchBytes), cfg.MaxInFlight, cfg.HeadCache) < 1 ||
+	if min(cfg.Partitions, cfg.QueueLen, int(cfg.QueueBytes), cfg.MaxBatch, int(cfg.MaxBatchBytes), cfg.MaxInFlight, cfg.HeadCache) < 1 ||
 		cfg.SubmitTimeout <= 0 || cfg.DrainTimeout <= 0 {
 		return nil, errors.New("sequence: sizes and timeouts must be positive")
 	}
@@ -44,8 +44,8 @@ func New(cfg Config, deps Deps) (*Committer, error) {
 	return c, nil
 }
 
-// Submit queues a record for the partition of its room. It waits at most
-// SubmitTimeout for a place in the queue. With an error, always a retryable
+// Submit queues a record, or a probe, for the partition of its room. It waits at
+// most SubmitTimeout for a place in the queue, which is full of records or of bytes. With an error, always a retryable
 // *fault.Error, the submission was not taken and Done will not be called:
 // Overloaded (the queue stayed full), StorageFull, Draining (Run is ending or has
 // ended), Timeout (ctx ended). What is submitted before Run begins waits for it.

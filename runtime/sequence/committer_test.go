@@ -206,8 +206,8 @@ func TestFullQueueRefusesAfterATime(t *testing.T) {
 				t.Error(o.Err)
 			}
 		}
-		if s := r.Stats()[0]; s.Refused != 3 {
-			t.Errorf("%d were counted as refused", s.Refused)
+		if s := r.Stats()[0]; s.Refused != 3 || s.Bytes != 0 {
+			t.Errorf("%d were counted as refused, %d bytes are left", s.Refused, s.Bytes)
 		}
 		r.stop()
 	})

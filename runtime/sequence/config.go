@@ -12,6 +12,7 @@ import (
 type Config struct {
 	Partitions    int           `yaml:"partitions" default:"16" doc:"Number of partitions that rooms hash to. In a cluster it is the number of the topic's partitions and never changes." min:"1" max:"1024"`
 	QueueLen      int           `yaml:"queue_len" default:"1024" doc:"Events that may wait in one partition's queue; above it senders wait, then are refused." min:"1" max:"1000000"`
+	QueueBytes    config.Size   `yaml:"queue_bytes" default:"16MiB" doc:"Memory that one partition's queue may hold, about half a KiB and the data for each event; above it the queue is full." min:"1MiB" max:"1GiB"`
 	MaxBatch      int           `yaml:"max_batch" default:"512" doc:"Most records in one append." min:"1" max:"65536"`
 	MaxBatchBytes config.Size   `yaml:"max_batch_bytes" default:"1MiB" doc:"An append takes no further record once it holds this many bytes of data." min:"1KiB" max:"16MiB"`
 	MaxInFlight   int           `yaml:"max_in_flight" default:"4" doc:"Most appends of one partition that wait for the disk at a time." min:"1" max:"64"`
@@ -23,7 +24,7 @@ type Config struct {
 // Default is the configuration that the tags describe.
 func Default() Config {
 	return Config{
-		Partitions: 16, QueueLen: 1024, MaxBatch: 512, MaxBatchBytes: 1 << 20, MaxInFlight: 4,
+		Partitions: 16, QueueLen: 1024, QueueBytes: 16 << 20, MaxBatch: 512, MaxBatchBytes: 1 << 20, MaxInFlight: 4,
 		SubmitTimeout: 2 * time.Second, DrainTimeout: 10 * time.Second, HeadCache: 131072,
 	}
 }

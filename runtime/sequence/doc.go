@@ -2,7 +2,8 @@
 // the committer of their room's partition and goes on with the connection's next
 // event; the committer looks up the idempotency key, assigns the next offset,
 // appends to the log in batches, and only when a batch is durable publishes it and
-// completes its senders.
+// completes its senders. For events that another stage has refused, the stage can
+// ask whether they are repeats (Stage.Second).
 //
 // A partition is a lane with two goroutines, owned by Committer.Run. The assigner
 // drains the lane's queue, gives positions and appends; the publisher waits for

@@ -20,6 +20,10 @@ type lane struct {
 	closed bool
 	queue  chan *Submission
 
+	bytes   atomic.Int64  // what is queued holds, at most QueueBytes
+	waiting atomic.Int32  // those who wait for a place
+	freed   chan struct{} // wakes one of them when bytes has fallen; holds one
+
 	// The same MaxInFlight batches go round: taken from free and filled by the
 	// assigner, sent in flight, given back by the publisher.
 	free   chan *batch
@@ -50,6 +54,7 @@ func newLane(i int, cfg *Config, deps *Deps) *lane {
 		free:   make(chan *batch, cfg.MaxInFlight),
 		flight: make(chan *batch, cfg.MaxInFlight),
 		over:   make(chan struct{}, 1),
+		freed:  make(chan struct{}, 1),
 		heads:  newHeads(max(1, cfg.HeadCache/cfg.Partitions)),
 		flying: map[Key]Stored{},
 		stamp:  newStamper(deps.Clock),
@@ -70,11 +75,45 @@ func (l *lane) enter(s *Submission, space bool) error {
 	if l.closed {
 		return draining()
 	}
+	if !l.reserve(s.size()) {
+		return l.overloaded()
+	}
 	select {
 	case l.queue <- s:
 		return nil
 	default:
+		l.release(s.size())
 		return l.overloaded()
+	}
+}
+
+// reserve takes n bytes of the queue's. A submission that is larger than all of
+// them goes alone.
+func (l *lane) reserve(n int64) bool {
+	for {
+		held := l.bytes.Load()
+		if held > 0 && held+n > int64(l.cfg.QueueBytes) {
+			return false
+		}
+		if l.bytes.CompareAndSwap(held, held+n) {
+			return true
+		}
+	}
+}
+
+// release gives them back.
+func (l *lane) release(n int64) {
+	l.bytes.Add(-n)
+	l.wake()
+}
+
+// wake lets one of those who wait look whether it fits now.
+func (l *lane) wake() {
+	if l.waiting.Load() > 0 {
+		select {
+		case l.freed <- struct{}{}:
+		default: // one is about to
+		}
 	}
 }
 
@@ -87,15 +126,32 @@ func (l *lane) await(ctx context.Context, s *Submission, stop <-chan struct{}) e
 	}
 	timeout := time.NewTimer(l.cfg.SubmitTimeout)
 	defer timeout.Stop()
-	select {
-	case l.queue <- s:
-		return nil
-	case <-stop:
-		return draining()
-	case <-timeout.C:
-		return l.overloaded()
-	case <-ctx.Done():
-		return fault.Wrap("sequence.submit", fault.Timeout, ctx.Err())
+	l.waiting.Add(1) // before reserve: bytes that fall behind it wake this one
+	defer l.waiting.Add(-1)
+	var queue chan *Submission // nil until s has its bytes
+	freed := l.freed           // and nil from then on: it is for those who have none
+	for {
+		if queue == nil && l.reserve(s.size()) {
+			queue, freed = l.queue, nil
+			l.wake() // the next one may fit too
+		}
+		var err error
+		select {
+		case queue <- s:
+			return nil
+		case <-freed:
+			continue
+		case <-stop:
+			err = draining()
+		case <-timeout.C:
+			err = l.overloaded()
+		case <-ctx.Done():
+			err = fault.Wrap("sequence.submit", fault.Timeout, ctx.Err())
+		}
+		if queue != nil {
+			l.release(s.size())
+		}
+		return err
 	}
 }
 

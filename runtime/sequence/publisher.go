@@ -14,7 +14,9 @@ func (l *lane) publish(ctx context.Context) {
 		for i := range b.items {
 			it := &b.items[i]
 			l.count(it)
-			l.counters.latency.Observe(now.Sub(it.sub.queued))
+			if !it.sub.Probe {
+				l.counters.latency.Observe(now.Sub(it.sub.queued))
+			}
 			it.sub.Done.Committed(it.out)
 		}
 		l.free <- b
@@ -52,6 +54,7 @@ func (l *lane) settle(ctx context.Context, b *batch) {
 
 func (l *lane) count(it *item) {
 	switch {
+	case it.sub.Probe && it.out.Err != nil: // nothing was to be stored
 	case it.out.Err == nil && it.out.Repeat:
 		l.counters.repeats.Add(1)
 	case it.out.Err != nil && it.settled:

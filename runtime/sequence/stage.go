@@ -86,22 +86,38 @@ func submit(s *Submission, ev *event.Event, i int, first bool) {
 	s.Create = e.Create
 }
 
-// keyOf derives an effect's idempotency key: the sender's id for the first effect,
-// "<id>#<n>" for the n-th, with "@<sender>" behind it if the effect does not speak
-// as the sender, since the log keeps keys by the effect's user. A "#" of the
-// sender's own is doubled, so that no two of these are ever the same.
+// keyOf derives an effect's idempotency key. The sender's id holds in the event's
+// room, and the log keeps keys by the effect's room and user: what of the event
+// these do not tell is in the key.
+//
+//	<id>                      the first effect, in the event's room, as the sender
+//	<id>#<n>                  the n-th effect there
+//	<id>#<n>@<sender>         and it does not speak as the sender
+//	<id>#<n>:<room>           an effect in another room than the event's
+//	<id>#<n>:<room>#@<sender> and it does not speak as the sender
+//
+// A "#" in the id or room is doubled, so that no two of these are ever the same.
 func keyOf(ev *event.Event, i int, first bool) string {
-	id := strings.ReplaceAll(ev.ID, "#", "##")
-	own := ev.Effects[i].From.User == ev.From.User
-	if first && own {
+	e := &ev.Effects[i]
+	here, own := e.Room == ev.Room, e.From.User == ev.From.User
+	id := doubled(ev.ID)
+	if first && here && own {
 		return id
 	}
 	key := id + "#" + strconv.Itoa(i+1)
-	if !own {
-		key += "@" + ev.From.User
+	if !here {
+		key += ":" + doubled(ev.Room)
 	}
-	return key
+	switch {
+	case own:
+		return key
+	case here:
+		return key + "@" + ev.From.User
+	}
+	return key + "#@" + ev.From.User
 }
+
+func doubled(s string) string { return strings.ReplaceAll(s, "#", "##") }
 
 // join follows one event until all its durable effects have an outcome.
 type join struct {

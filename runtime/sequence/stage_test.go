@@ -1,7 +1,9 @@
 package sequence
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"testing"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -22,7 +24,7 @@ func stageOf(c Submitter) (*Stage, chan continued) {
 
 func newEvent(id string, effects ...event.Effect) *event.Event {
 	ev := &event.Event{}
-	ev.ID, ev.Tenant, ev.From = id, "acme", event.Sender{User: "ann", Device: "phone"}
+	ev.ID, ev.Tenant, ev.Room, ev.From = id, "acme", "conv:1", event.Sender{User: "ann", Device: "phone"}
 	for _, e := range effects {
 		e.Tenant = "acme"
 		ev.Emit(e)
@@ -85,6 +87,46 @@ func TestStageJoinsEffects(t *testing.T) {
 	again := r.process(t, ev())
 	if again.err != nil || again.ev.Stored != got.ev.Stored || len(r.pub.seen) != 4 {
 		t.Errorf("%+v, %d published", again, len(r.pub.seen))
+	}
+}
+
+// The same id may be used in each room, and what it brings to a third one is
+// stored each time.
+func TestOneIDInTwoRooms(t *testing.T) {
+	read, create := func() []event.Effect { return []event.Effect{effect("user:ann", "ann")} }, func() []event.Effect {
+		return []event.Effect{effect("", "ann"), effect("user:bob", "ann"), effect("user:cem", "")}
+	}
+	for _, c := range []struct {
+		name    string
+		effects func() []event.Effect // "" is the event's own room
+		want    map[string]int        // records by room, after both
+	}{
+		{"message:read", read, map[string]int{"user:ann": 2}},
+		{"room:create", create, map[string]int{"conv:1": 1, "conv:2": 1, "user:bob": 2, "user:cem": 2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := start(t, newFakeLog(), nil)
+			for round := range 2 {
+				for _, room := range []string{"conv:1", "conv:2"} {
+					ev := newEvent("r1", c.effects()...)
+					ev.Room = room
+					for i := range ev.Effects {
+						ev.Effects[i].Room = cmp.Or(ev.Effects[i].Room, room)
+					}
+					if got := r.process(t, ev); got.err != nil || got.ev.Repeat != (round == 1) {
+						t.Errorf("round %d in %s: %+v", round, room, got)
+					}
+				}
+			}
+			r.stop()
+			got := map[string]int{}
+			for i := range r.pub.seen {
+				got[r.pub.seen[i].Room]++
+			}
+			if !maps.Equal(got, c.want) {
+				t.Errorf("stored %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 
@@ -160,17 +202,24 @@ func TestStageDoesNotWaitForTheQueueOfAFurtherEffect(t *testing.T) {
 // sender chooses ids.
 func TestKeysOfEffectsAreDistinct(t *testing.T) {
 	seen := map[Key][]any{}
-	for _, id := range []string{"1", "1#", "1##", "1#2", "1##2", "1#2@ann", "#", "#2", "1#2@", "2@ann"} {
-		for _, user := range []string{"ann", "bob", "ann#2", "2@ann"} {
-			for i, speaker := range []string{user, user, "", "", user} {
-				ev := newEvent(id, effect("conv:1", ""), effect("conv:1", ""), effect("conv:1", ""), effect("conv:1", ""), effect("conv:1", ""))
-				ev.From.User = user
+	check := func(id, user, in string) {
+		for i, speaker := range []string{user, user, "", "", user} {
+			for _, to := range []string{"conv:1", "user:ann"} {
+				ev := newEvent(id, effect(to, ""), effect(to, ""), effect(to, ""), effect(to, ""), effect(to, ""))
+				ev.From.User, ev.Room = user, in
 				ev.Effects[i].From.User = speaker
-				k := Key{User: speaker, ID: keyOf(ev, i, i == 0)}
+				k := Key{Room: to, User: speaker, ID: keyOf(ev, i, i == 0)}
 				if other, twice := seen[k]; twice {
-					t.Errorf("%+v is effect %d of %q by %q, and %v", k, i, id, user, other)
+					t.Errorf("%+v is effect %d of %q by %q in %q, and %v", k, i, id, user, in, other)
 				}
-				seen[k] = []any{i, id, user}
+				seen[k] = []any{i, id, user, in}
+			}
+		}
+	}
+	for _, id := range []string{"1", "1#", "1##", "1#2", "1##2", "1#2@ann", "#", "#2", "1#2@", "2@ann", "1#2:conv:2", "1#2:"} {
+		for _, user := range []string{"ann", "bob", "ann#2", "2@ann", ":conv:2", "#@ann", "ann@bob"} {
+			for _, in := range []string{"conv:1", "conv:2", "user:ann", "", "conv:2#", "conv:2#@ann", "#@ann", "conv:2@ann", "@ann"} {
+				check(id, user, in)
 			}
 		}
 	}

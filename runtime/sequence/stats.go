@@ -33,6 +33,7 @@ func (c *counters) batch(n int) {
 type PartitionStats struct {
 	Term    uint64        // 0 while the partition is not open
 	Queued  int           // events that wait now
+	Bytes   int64         // that they hold, as Config.QueueBytes counts
 	Records uint64        // stored
 	Repeats uint64        // answered with the position of the first
 	Refused uint64        // turned away before they were appended: conflicts, overload, storage full
@@ -48,7 +49,7 @@ func (c *Committer) Stats() []PartitionStats {
 	for i, l := range c.lanes {
 		n := &l.counters
 		out[i] = PartitionStats{
-			Term: n.term.Load(), Queued: len(l.queue), Records: n.records.Load(), Repeats: n.repeats.Load(),
+			Term: n.term.Load(), Queued: len(l.queue), Bytes: l.bytes.Load(), Records: n.records.Load(), Repeats: n.repeats.Load(),
 			Refused: n.refused.Load(), Failed: n.failed.Load(), Reopens: n.reopens.Load(), Latency: n.latency.Summary(),
 		}
 		for j := range n.sizes {

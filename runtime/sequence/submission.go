@@ -14,11 +14,21 @@ type Submission struct {
 	Record event.Record
 	// Create refuses the record with Conflict if its room has events already.
 	Create bool
+	// Probe stores nothing: it asks for the record's tenant, room, user and Key. The
+	// outcome is a Repeat if such a record is stored, or the fate of one that is in
+	// flight; it is NotFound if the log knows none.
+	Probe bool
 	// Done learns the outcome.
 	Done Completer
 
 	queued time.Time
 }
+
+// overhead is about what a queued record takes beside its data, in bytes.
+const overhead = 512
+
+// size is what the submission counts for in Config.QueueBytes.
+func (s *Submission) size() int64 { return overhead + int64(len(s.Record.Data)) }
 
 // Completer learns what became of a submission.
 type Completer interface {

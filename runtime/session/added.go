@@ -41,6 +41,11 @@ func (m *Manager) Observe(r *event.Record) {
 		m.deps.Log.Error("an event of a user's room is not readable", "room", r.Room, "offset", r.Offset, "error", err)
 		return
 	}
+	m.changed(a)
+}
+
+// changed hands a change to the goroutine that carries it out.
+func (m *Manager) changed(a addition) {
 	select {
 	case m.added <- a:
 	default:
@@ -58,12 +63,32 @@ func (m *Manager) attachAdded(ctx context.Context) {
 			return
 		case a := <-m.added:
 			for _, s := range m.ofUser(a.tenant, a.user) {
-				if a.removed {
+				switch {
+				case s.postpone(a):
+				case a.removed:
 					s.LeaveRoom(ctx, a.change.Room)
-				} else {
+				default:
 					s.attach(ctx, a.change.Room, a.change.Since)
 				}
 			}
 		}
 	}
 }
+
+// postpone keeps a change for a session that is being opened: whether its list of
+// rooms has the change already is not known.
+func (s *Session) postpone(a addition) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.State() >= Active {
+		return false
+	}
+	if len(s.later) >= maxLater {
+		s.conn.CloseWith(fault.Overloaded, "resume")
+		return true
+	}
+	s.later = append(s.later, a)
+	return true
+}
+
+const maxLater = 1000

@@ -21,8 +21,9 @@ const recordSlack = 10 * time.Minute
 // Route is the pipeline.
 type Route interface {
 	Run(ctx context.Context, origin event.Origin, raw []byte, ticket uint64, received int64, deep bool) (wait bool)
-	// Deep calls fn on a goroutine whose stack is deep already, and waits.
-	Deep(fn func()) bool
+	// Deep calls fn on a goroutine whose stack is deep already, and waits. If fn
+	// panics, failed is called.
+	Deep(fn, failed func()) bool
 	Now() int64
 }
 
@@ -134,10 +135,21 @@ func (m *Manager) add(s *Session) {
 	m.mu.Unlock()
 }
 
-// enter makes an opened session known by its id and user. The session that had
-// the id on this node, if any, is returned.
-func (m *Manager) enter(s *Session, id *event.Identity) (old *Session) {
-	k := userKey{id.Tenant, id.User}
+// introduce makes a session known by its user, before its rooms are looked up: a
+// room that the user is added to from here on is told to the session.
+func (m *Manager) introduce(s *Session, id *event.Identity) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !s.introduced {
+		s.introduced = true
+		k := userKey{id.Tenant, id.User}
+		m.byUser[k] = append(m.byUser[k], s)
+	}
+}
+
+// enter makes an opened session known by its id. The session that had the id on
+// this node, if any, is returned.
+func (m *Manager) enter(s *Session) (old *Session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, was := m.detached[s.id]; was {
@@ -146,7 +158,6 @@ func (m *Manager) enter(s *Session, id *event.Identity) (old *Session) {
 	}
 	old = m.byID[s.id]
 	m.byID[s.id] = s
-	m.byUser[k] = append(m.byUser[k], s)
 	if !s.acks && !s.expired(m.deps.Now().Add(sliced*time.Second)) {
 		delete(m.watched, s)
 	}
@@ -173,14 +184,14 @@ func (m *Manager) remove(s *Session, id string, opened bool) {
 	defer m.mu.Unlock()
 	delete(m.all[s.slice], s)
 	delete(m.watched, s)
-	if opened {
+	if s.introduced {
 		who := s.Identity()
 		k := userKey{who.Tenant, who.User}
 		m.byUser[k] = without(m.byUser[k], s)
 		if len(m.byUser[k]) == 0 {
 			delete(m.byUser, k)
 		}
-		if m.byID[id] == s {
+		if opened && m.byID[id] == s {
 			delete(m.byID, id)
 			if len(m.detached) < m.cfg.Detached && s.machine.move(&m.states, Detached) {
 				m.detached[id] = m.deps.Now().Add(m.cfg.ResumeTTL).UnixMilli()

@@ -132,6 +132,7 @@ func (m *Manager) begin(ev *event.Event) *opening {
 		id = &with
 		s.identity.Store(id)
 	}
+	m.introduce(s, id)
 	s.mu.Lock()
 	s.acks, s.attrs = ev.Bool("acks"), append([]byte(nil), ev.Arg("attributes")...)
 	s.mu.Unlock()
@@ -291,7 +292,10 @@ func (o *opening) position(ctx context.Context, name string, head event.Head) (e
 func (o *opening) enter() {
 	s, m := o.s, o.s.m
 	s.machine.move(&m.states, Syncing)
-	if old := m.enter(s, o.id); old != nil {
+	if old := m.enter(s); old != nil {
+		old.mu.Lock()
+		old.rec = nil // it is this session's now
+		old.mu.Unlock()
 		old.conn.CloseWith(fault.SessionReplaced, "")
 	}
 	switch {

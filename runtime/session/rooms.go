@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -57,21 +58,24 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 	return nil
 }
 
-// LeaveRoom ends the subscription.
+// LeaveRoom ends the subscription, and those of the room's sub-rooms.
 func (s *Session) LeaveRoom(_ context.Context, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, j := range s.rooms {
-		if j.sub.Room() != name {
-			continue
+	before := len(s.rooms)
+	s.rooms = slices.DeleteFunc(s.rooms, func(j *joined) bool {
+		r := j.sub.Room()
+		if r != name && room.Base(r) != name {
+			return false
 		}
-		s.rooms = append(s.rooms[:i], s.rooms[i+1:]...)
 		s.m.deps.Hub.Unsubscribe(j.sub)
 		if s.rec != nil {
-			delete(s.rec.Rooms, name)
-			s.m.saver.add(s)
+			delete(s.rec.Rooms, r)
 		}
-		return
+		return true
+	})
+	if len(s.rooms) < before && s.rec != nil {
+		s.m.saver.add(s)
 	}
 }
 
@@ -89,15 +93,24 @@ func (s *Session) startRooms() {
 	for _, j := range start {
 		s.m.deps.Hub.Start(s.m.ctx, j.sub)
 	}
-	s.machine.move(&s.m.states, Active)
+	if !s.machine.move(&s.m.states, Active) {
+		return
+	}
+	s.mu.Lock()
+	later := s.later
+	s.later = nil
+	s.mu.Unlock()
+	for _, a := range later {
+		s.m.changed(a)
+	}
 }
 
 // attach joins the session to a room that its user was added to elsewhere.
 func (s *Session) attach(ctx context.Context, name string, since event.Position) {
-	if !s.Opened() {
-		return
-	}
 	adm, err := s.m.deps.Rooms.Admit(ctx, s.Identity(), name)
+	if err != nil && fault.Of(err).Kind.Retryable() {
+		s.conn.CloseWith(fault.Unavailable, "resume")
+	}
 	if err != nil || adm.Enroll {
 		return
 	}

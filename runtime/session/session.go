@@ -19,6 +19,7 @@ import (
 type Conn interface {
 	Push(f *frame.Frame) bool
 	PushAll(fs []*frame.Frame) bool
+	Queued() int
 	Drained(ctx context.Context, below int) error
 	CloseWith(kind fault.Kind, text string)
 	Close(code uint16, reason string)
@@ -51,6 +52,7 @@ type Session struct {
 	machine  machine
 	line     ack.Line
 	account  limit.Account
+	catchup  deliver.Catchup
 	info     Info
 
 	received  int64 // when the frame at hand came; of the reading goroutine
@@ -60,13 +62,15 @@ type Session struct {
 	id    string
 	rec   *Record // what is in the store
 	rooms []*joined
-	attrs []byte // JSON, as the client gave them
+	later []addition // changes of the user's rooms that came while the session was being opened
+	attrs []byte     // JSON, as the client gave them
 	acks  bool
 	gone  bool // Closed has run, or has begun
 
 	entered bool // the manager knows it by its id
 
-	slice uint8 // in Manager.all
+	slice      uint8 // in Manager.all
+	introduced bool  // in Manager.byUser; guarded by its lock
 }
 
 // joined is one room of a session.
@@ -96,7 +100,10 @@ func (m *Manager) New(conn Conn, d Dialect, id *event.Identity, info Info) *Sess
 func (s *Session) Frame(ctx context.Context, payload []byte, binary bool) {
 	if s.Opened() {
 		s.frame(ctx, payload, binary, false)
-	} else if !s.m.deps.Route.Deep(func() { s.frame(ctx, payload, binary, true) }) {
+		return
+	}
+	work := func() { s.frame(ctx, payload, binary, true) }
+	if !s.m.deps.Route.Deep(work, func() { s.conn.CloseWith(fault.Internal, "") }) {
 		s.conn.CloseWith(fault.Draining, "")
 	}
 }
@@ -108,6 +115,10 @@ func (s *Session) frame(ctx context.Context, payload []byte, binary, deep bool) 
 		err = fault.New(fault.Malformed, "", "the subprotocol "+s.dialect.Name()+" uses the other kind of frame")
 	} else {
 		err = s.dialect.Split(payload, s.m.cfg.Batch, func(raw []byte) error {
+			if s.conn.Queued() > answersWait {
+				// A client that asks faster than it reads waits for its answers.
+				_ = s.conn.Drained(ctx, answersWait) // or its connection is over
+			}
 			if s.m.deps.Route.Run(ctx, s, raw, s.line.Begin(s.m.cfg.InFlight), s.received, deep) {
 				s.line.Settle()
 			}
@@ -118,6 +129,10 @@ func (s *Session) frame(ctx context.Context, payload []byte, binary, deep bool) 
 		s.unreadable(err)
 	}
 }
+
+// answersWait is how many bytes may wait for a client before its next event is
+// run: together with one page of history they fit into its queue.
+const answersWait = 256 << 10
 
 // unreadable answers a frame that holds no envelopes.
 func (s *Session) unreadable(err error) {
@@ -200,6 +215,9 @@ func (s *Session) Encoder() deliver.Encoder { return s.dialect }
 // Sink is the connection.
 func (s *Session) Sink() deliver.Sink { return s.conn }
 
+// Catchup is the queue of the session's rooms that are behind.
+func (s *Session) Catchup() *deliver.Catchup { return &s.catchup }
+
 // Push queues an answer.
 func (s *Session) Push(f *frame.Frame) bool { return s.conn.Push(f) }
 
@@ -211,7 +229,11 @@ func (s *Session) Drained(ctx context.Context, below int) error { return s.conn.
 func (s *Session) Lost(sub *deliver.Sub, why error) {
 	id := s.Identity()
 	s.m.deps.Log.Warn("a session lost a room", "tenant", id.Tenant, "user", id.User, "room", sub.Room(), "error", why)
-	s.conn.CloseWith(fault.Unavailable, "events of "+sub.Room()+" could not be read; resume")
+	kind := fault.Unavailable
+	if fault.Is(why, fault.SlowConsumer) {
+		kind = fault.SlowConsumer
+	}
+	s.conn.CloseWith(kind, "events of "+sub.Room()+" are missing; resume")
 }
 
 // send queues an event of the session itself, outside any room.

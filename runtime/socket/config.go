@@ -89,39 +89,46 @@ type Deps struct {
 	OnQuality func(*Conn, Quality)
 }
 
-// check finds what would make the server hang or panic; ranges are the
-// configuration loader's work.
-func (c *Config) check(d *Deps) error {
-	var errs []error
-	positive := func(name string, n int64) {
-		if n <= 0 {
-			errs = append(errs, fmt.Errorf("socket: %s must be positive, not %d", name, n))
-		}
-	}
-	positive("max_connections", int64(c.MaxConnections))
-	positive("max_http_connections", int64(c.MaxHTTP))
-	positive("max_frame_bytes", int64(c.MaxFrameBytes))
-	positive("read_buffer", int64(c.ReadBuffer))
-	positive("close_timeout", int64(c.CloseTimeout))
-	positive("handshake.timeout", int64(c.Handshake.Timeout))
-	positive("handshake.max_header_bytes", int64(c.Handshake.MaxHeaderBytes))
-	positive("handshake.max", int64(c.Handshake.Max))
-	positive("handshake.max_per_ip", int64(c.Handshake.MaxPerIP))
-	positive("handshake.addresses", int64(c.Handshake.Addresses))
-	positive("queue.bytes", int64(c.Queue.Bytes))
-	positive("queue.node_bytes", int64(c.Queue.NodeBytes))
-	positive("queue.write_timeout", int64(c.Queue.WriteTimeout))
-	positive("heartbeat.interval", int64(c.Heartbeat.Interval))
-	positive("heartbeat.max_missed", int64(c.Heartbeat.MaxMissed))
-	if c.TLS.Cert != "" {
-		positive("tls.reload", int64(c.TLS.Reload))
-	}
+// Check reports what the single options can not tell.
+func (c Config) Check(report func(path, problem string)) {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		errs = append(errs, errors.New("socket: tls.cert and tls.key go together"))
+		report("tls", "cert and key go together")
 	}
 	if len(c.Paths) == 0 {
-		errs = append(errs, errors.New("socket: paths is empty"))
+		report("paths", "at least one is needed")
 	}
+	for _, n := range []struct {
+		path  string
+		value int64
+	}{
+		{"max_connections", int64(c.MaxConnections)},
+		{"max_http_connections", int64(c.MaxHTTP)},
+		{"max_frame_bytes", int64(c.MaxFrameBytes)},
+		{"read_buffer", int64(c.ReadBuffer)},
+		{"close_timeout", int64(c.CloseTimeout)},
+		{"handshake.timeout", int64(c.Handshake.Timeout)},
+		{"handshake.max_header_bytes", int64(c.Handshake.MaxHeaderBytes)},
+		{"handshake.max", int64(c.Handshake.Max)},
+		{"handshake.max_per_ip", int64(c.Handshake.MaxPerIP)},
+		{"handshake.addresses", int64(c.Handshake.Addresses)},
+		{"queue.bytes", int64(c.Queue.Bytes)},
+		{"queue.node_bytes", int64(c.Queue.NodeBytes)},
+		{"queue.write_timeout", int64(c.Queue.WriteTimeout)},
+		{"heartbeat.interval", int64(c.Heartbeat.Interval)},
+		{"heartbeat.max_missed", int64(c.Heartbeat.MaxMissed)},
+	} {
+		if n.value <= 0 { // would make the server hang or panic
+			report(n.path, "must be positive")
+		}
+	}
+	if c.TLS.Cert != "" && c.TLS.Reload <= 0 {
+		report("tls.reload", "must be positive")
+	}
+}
+
+func (c Config) check(d *Deps) error {
+	var errs []error
+	c.Check(func(path, problem string) { errs = append(errs, fmt.Errorf("socket: %s: %s", path, problem)) })
 	if d.Handler == nil {
 		errs = append(errs, errors.New("socket: no handler"))
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // FuzzPayload compares the verdict with a plain one on encoding/json's values, and

@@ -1,6 +1,6 @@
 package validate
 
-import "github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
+import "github.com/heddle-rt/heddle/runtime/jsonscan"
 
 // fewKeys are compared one with the other: quicker than hashing, and without an
 // allocation.

@@ -1,27 +1,28 @@
 package validate
 
-import "github.com/heddle-rt/heddle/runtime/fault"
+import (
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
 
-// Bounds of names, in bytes.
+// Bounds of what event's rules of names leave open, in bytes.
 const (
-	maxType  = 32
-	maxName  = 128
-	maxID    = 64
-	maxEpoch = 64
+	maxType = 32
+	maxID   = 64
 )
 
 // What is wrong with a name, for clients.
 const (
 	badRoom  = "must be type:id, type:id/feature or type:id/participant/user"
-	badUser  = "must be 1 to 128 characters of A-Z a-z 0-9 . _ ~ @ -"
+	badUser  = "must be 1 to 128 characters of " + event.NamePattern
 	badID    = "must be 1 to 64 printable ASCII characters"
-	badEpoch = "must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ @ -"
+	badEpoch = "must be 1 to 64 characters of " + event.NamePattern
 )
 
 // RoomName checks the name of a room or sub-room: `type:id`, `type:id/feature` or
 // `type:id/participant/user`. A type or feature is a lower-case letter and up to
-// 31 of a-z 0-9 _ -; an id or user is what UserName takes. The error is a fault
-// Invalid in "room".
+// 31 of a-z 0-9 _ -; ids and users are those of event.IsRoomID and event.IsUser.
+// The error is a fault Invalid in "room".
 func RoomName(s string) error {
 	if !isRoom(s) {
 		return fault.New(fault.Invalid, "room", badRoom)
@@ -29,10 +30,10 @@ func RoomName(s string) error {
 	return nil
 }
 
-// UserName checks the name of a user: 1 to 128 bytes of A-Z a-z 0-9 . _ ~ @ -. The
-// error is a fault Invalid in "user".
+// UserName checks the name of a user by event.IsUser. The error is a fault Invalid
+// in "user".
 func UserName(s string) error {
-	if !isName(s, maxName) {
+	if !event.IsUser(s) {
 		return fault.New(fault.Invalid, "user", badUser)
 	}
 	return nil
@@ -47,7 +48,7 @@ func isRoom[T text](s T) bool {
 	}
 	s = s[colon+1:]
 	slash := index(s, '/')
-	if !isName(s[:slash], maxName) {
+	if !event.IsRoomID(s[:slash]) {
 		return false
 	}
 	return slash == len(s) || isSub(s[slash+1:])
@@ -61,7 +62,7 @@ func isSub[T text](s T) bool {
 	if slash == len(s) {
 		return !participant && isType(s)
 	}
-	return participant && isName(s[slash+1:], maxName)
+	return participant && event.IsUser(s[slash+1:])
 }
 
 // index is the place of the first c, the length if there is none.
@@ -86,21 +87,6 @@ func isType[T text](s T) bool {
 	return true
 }
 
-func isName[T text](s T, longest int) bool {
-	if len(s) == 0 || len(s) > longest {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c|0x20-'a' <= 25, c-'0' <= 9:
-		case c == '.', c == '_', c == '~', c == '@', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 func isID[T text](s T) bool {
 	if len(s) == 0 || len(s) > maxID {
 		return false
@@ -119,11 +105,11 @@ func format(name string, s []byte) string {
 	switch {
 	case name == "room" && !isRoom(s):
 		return badRoom
-	case name == "user" && !isName(s, maxName):
+	case name == "user" && !event.IsUser(s):
 		return badUser
 	case name == "id" && !isID(s):
 		return badID
-	case name == "epoch" && !isName(s, maxEpoch):
+	case name == "epoch" && !event.IsEpoch(s):
 		return badEpoch
 	}
 	return ""

@@ -4,9 +4,9 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // around is how many containers there are around the data: envelope and payload.

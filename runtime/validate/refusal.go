@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // Refusals are made where a value is wrong, without a path; every level around it

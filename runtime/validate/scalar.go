@@ -1,9 +1,9 @@
 package validate
 
 import (
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 func str(f *event.Field, b []byte, i int) (int, *fault.Error) {

@@ -41,7 +41,7 @@ func Envelope(env *event.Envelope, spec *event.Action) error {
 		return fault.New(fault.UnknownAction, "action", "")
 	case env.ID != "" && !isID(env.ID):
 		return fault.New(fault.Invalid, "id", badID)
-	case ack && !isName(env.Epoch, maxEpoch):
+	case ack && !event.IsEpoch(env.Epoch):
 		return fault.New(fault.Invalid, "epoch", badEpoch)
 	case env.Room != "":
 		return RoomName(env.Room)

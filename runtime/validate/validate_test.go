@@ -114,7 +114,7 @@ func TestPayloadRefuses(t *testing.T) {
 func TestNames(t *testing.T) {
 	long := strings.Repeat("x", 128)
 	for room, ok := range map[string]bool{
-		"conv:42": true, "a:b": true, "conv:a.b_c~d@e-F9": true, "conv:42/typing": true, "conv:42/participant/ann": true,
+		"conv:42": true, "a:b": true, "conv:a.b_c~d@e-F9": true, "user:auth0|1": true, "conv:1/participant/a+b=": true, "conv:42/typing": true, "conv:42/participant/ann": true,
 		"conv:42/participant/participant": true, "conv:" + long: true, strings.Repeat("t", 32) + ":1": true, "t-1_a:x": true,
 		"": false, "conv": false, ":42": false, "conv:": false, "Conv:42": false, "1conv:42": false, "conv:4 2": false, "conv:42/": false,
 		"conv:42/participant": false, "conv:42/participant/": false, "conv:42/typing/ann": false, "conv:42/Typing": false, "conv:a:b": false,
@@ -125,7 +125,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("room %q: %v", room, err)
 		}
 	}
-	for user, ok := range map[string]bool{"ann": true, long: true, "A.b_c~d@e-9": true, "": false, long + "x": false, "a b": false, "a/b": false, "a:b": false} {
+	for user, ok := range map[string]bool{"ann": true, long: true, "A.b_c~d@e-9": true, "auth0|5f7c": true, "": false, long + "x": false, "a b": false, "a/b": false, "a:b": false} {
 		if err := UserName(user); (err == nil) != ok || err != nil && fault.Of(err).Field != "user" {
 			t.Errorf("user %q: %v", user, err)
 		}

@@ -142,11 +142,21 @@ func (s *Store) Marker(ctx context.Context, tenant, user, id string) (room.Marke
 			further = read
 		}
 	}
-	return further, s.unsettled.awaitRoom(ctx, name{tenant, id})
+	// What was read is told by a record of the user's own room.
+	for _, n := range [...]name{{tenant, id}, {tenant, room.OfUser(user)}} {
+		if err := s.unsettled.awaitRoom(ctx, n); err != nil {
+			return room.Marker{}, err
+		}
+	}
+	return further, nil
 }
 
-func (s *Store) marker(table byte, tenant, user, id string) (m room.Marker, err error) {
-	_, err = s.get(appendKey(nil, table, tenant, user, id), func(v []byte) error {
+func (s *Store) marker(table byte, tenant, user, id string) (room.Marker, error) {
+	return s.markerAt(appendKey(nil, table, tenant, user, id))
+}
+
+func (s *Store) markerAt(key []byte) (m room.Marker, err error) {
+	_, err = s.get(key, func(v []byte) error {
 		m, err = decodeMarker(v)
 		return err
 	})

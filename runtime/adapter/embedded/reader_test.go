@@ -1,13 +1,17 @@
 package embedded
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/room"
+	"github.com/heddle-rt/heddle/runtime/sequence"
 )
 
 // write applies table rows as projections do, durably.
@@ -108,13 +112,87 @@ func TestMarker(t *testing.T) {
 					t.PutSent(crashTenant, "ann", "conv:log", c.sent)
 				}
 				if c.read != none {
-					t.PutRead(crashTenant, "ann", "conv:log", at("e1", 99))
-					t.PutRead(crashTenant, "ann", "conv:log", c.read) // a later call wins
+					t.PutRead(crashTenant, "ann", "conv:log", at("older", 99))
+					t.PutRead(crashTenant, "ann", "conv:log", c.read) // of another life: wins
 				}
 			})
 			if got := must(r.Marker(t.Context(), crashTenant, "ann", "conv:log")); got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
 		})
+	}
+}
+
+// Two devices of a user may both be told to have moved the marker, in any order.
+func TestReadMarkerMovesForwardWithinAnEpoch(t *testing.T) {
+	at := func(epoch string, offset uint64) room.Marker {
+		return room.Marker{Position: event.Position{Epoch: epoch, Offset: offset}, Messages: offset}
+	}
+	for _, c := range []struct {
+		name  string
+		calls []room.Marker
+		want  room.Marker
+	}{
+		{"forward", []room.Marker{at("e1", 3), at("e1", 10)}, at("e1", 10)},
+		{"backward", []room.Marker{at("e1", 10), at("e1", 3)}, at("e1", 10)},
+		{"the same", []room.Marker{at("e1", 10), {Position: at("e1", 10).Position, Messages: 1}}, at("e1", 10)},
+		{"another epoch", []room.Marker{at("e1", 10), at("e2", 3)}, at("e2", 3)},
+		{"backward in another epoch", []room.Marker{at("e1", 10), at("e2", 5), at("e2", 3)}, at("e2", 5)},
+		{"and forward again", []room.Marker{at("e1", 10), at("e1", 3), at("e1", 11)}, at("e1", 11)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			check := func(r *rig) {
+				t.Helper()
+				if got := must(r.Marker(t.Context(), crashTenant, "ann", "conv:1")); got != c.want {
+					t.Errorf("%+v, want %+v", got, c.want)
+				}
+			}
+			put := func(t room.Tables, m room.Marker) {
+				t.PutRead(crashTenant, "bob", "conv:1", at("e1", 99)) // not in ann's way
+				t.PutRead(crashTenant, "ann", "conv:2", at("e1", 99))
+				t.PutRead(crashTenant, "ann", "conv:1", m)
+			}
+			r := newRig(t, nil)
+			r.write(func(t room.Tables) { // in one batch
+				for _, m := range c.calls {
+					put(t, m)
+				}
+			})
+			check(r)
+			r = newRig(t, nil)
+			for _, m := range c.calls { // one by one
+				r.write(func(t room.Tables) { put(t, m) })
+			}
+			check(r)
+		})
+	}
+}
+
+// The batch before may not be durable yet: its rows count all the same.
+func TestReadMarkerSeesTheBatchInFlight(t *testing.T) {
+	r := newRig(t, nil)
+	var waits []sequence.Pending
+	for i, offset := range []uint64{10, 3} {
+		r.deps.Projections["message:read"] = func(t room.Tables, rec *event.Record) {
+			t.PutRead(rec.Tenant, "ann", "conv:1", room.Marker{Position: event.Position{Epoch: "e1", Offset: offset}})
+		}
+		rec := numbered("user:ann", uint64(i+1))
+		rec.Action = "message:read"
+		waits = append(waits, r.put(rec))
+	}
+	// It is told by the user's room, and nobody learns of it before it is durable.
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	if m, err := r.Marker(ctx, crashTenant, "ann", "conv:1"); !fault.Is(err, fault.Timeout) || m != (room.Marker{}) {
+		t.Errorf("Marker did not wait: %+v, %v", m, err)
+	}
+	if m, err := r.Marker(t.Context(), crashTenant, "bob", "conv:1"); err != nil || m != (room.Marker{}) {
+		t.Errorf("of another user: %+v, %v", m, err)
+	}
+	for _, w := range waits {
+		r.wait(w)
+	}
+	if m := must(r.Marker(t.Context(), crashTenant, "ann", "conv:1")); m.Offset != 10 {
+		t.Errorf("%+v", m)
 	}
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
@@ -12,23 +13,29 @@ type tables struct {
 	w     *pending
 	key   []byte
 	value []byte
-	err   error // the first one
+	reads map[string]event.Position // read markers that this batch moves, by key
+	err   error                     // the first one
 }
 
-func (t *tables) begin(b *pebble.Batch, w *pending) { t.b, t.w, t.err = b, w, nil }
+func (t *tables) begin(b *pebble.Batch, w *pending) {
+	t.b, t.w, t.err = b, w, nil
+	clear(t.reads)
+}
+
+func (t *tables) fail(err error) {
+	if t.err == nil {
+		t.err = err
+	}
+}
 
 func (t *tables) set(table byte, fields ...string) {
 	t.key = appendKey(t.key[:0], table, fields...)
-	if err := t.b.Set(t.key, t.value, nil); err != nil && t.err == nil {
-		t.err = err
-	}
+	t.fail(t.b.Set(t.key, t.value, nil))
 }
 
 func (t *tables) remove(table byte, fields ...string) {
 	t.key = appendKey(t.key[:0], table, fields...)
-	if err := t.b.Delete(t.key, nil); err != nil && t.err == nil {
-		t.err = err
-	}
+	t.fail(t.b.Delete(t.key, nil))
 }
 
 func (t *tables) PutRoom(i room.Info) {
@@ -59,6 +66,28 @@ func (t *tables) PutSent(tenant, user, room string, m room.Marker) {
 }
 
 func (t *tables) PutRead(tenant, user, room string, m room.Marker) {
+	t.key = appendKey(t.key[:0], tableRead, tenant, user, room)
+	at, err := t.read()
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	if at.Epoch == m.Epoch && m.Offset <= at.Offset {
+		return
+	}
+	if t.reads == nil {
+		t.reads = map[string]event.Position{}
+	}
+	t.reads[string(t.key)] = m.Position
 	t.value = appendMarker(t.value[:0], m)
-	t.set(tableRead, tenant, user, room)
+	t.fail(t.b.Set(t.key, t.value, nil))
+}
+
+// read is where the read marker at t.key is, with this batch.
+func (t *tables) read() (event.Position, error) {
+	if at, ok := t.reads[string(t.key)]; ok {
+		return at, nil
+	}
+	m, err := t.w.s.markerAt(t.key)
+	return m.Position, err
 }

@@ -4,9 +4,9 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // maxInteger is the largest integer that every client's number type holds.

@@ -3,9 +3,9 @@ package native
 import (
 	"strconv"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/frame"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // Encode makes the frame of an envelope: two allocations. Fields that are zero

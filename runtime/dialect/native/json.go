@@ -4,9 +4,9 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // MaxBatch is how many envelopes a frame may hold.

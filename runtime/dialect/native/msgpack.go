@@ -3,9 +3,9 @@ package native
 import (
 	"github.com/tinylib/msgp/msgp"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/frame"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // MessagePack is the subprotocol heddle.v1.msgpack: the same maps with the same

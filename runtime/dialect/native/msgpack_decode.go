@@ -6,8 +6,8 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // unpackable is the fault of bytes that are not the MessagePack we take.

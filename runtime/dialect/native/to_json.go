@@ -7,7 +7,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // toJSON appends one MessagePack value with depth containers around it as JSON,

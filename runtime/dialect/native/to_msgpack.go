@@ -7,7 +7,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"github.com/heddle-rt/heddle/runtime/dialect/native/jsonscan"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // toMessagePack appends JSON as MessagePack; false if it is not JSON. A container's

@@ -1,0 +1,154 @@
+package deliver
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+// gated is a receiver whose client takes a page each time the gate opens.
+type gated struct {
+	receiver
+	gate chan struct{}
+
+	waiting, most int // calls of Drained
+}
+
+func (g *gated) Drained(ctx context.Context, _ int) error {
+	g.wait(1)
+	defer g.wait(-1)
+	select {
+	case _, open := <-g.gate:
+		if !open {
+			return net.ErrClosed
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *gated) wait(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting += n
+	g.most = max(g.most, g.waiting)
+}
+
+// slow is a history that takes a while and notes which rooms are read.
+type slow struct {
+	memory
+	takes time.Duration
+
+	noted sync.Mutex
+	rooms []string
+}
+
+func (s *slow) After(ctx context.Context, tn, rm string, p event.Position, limit, size int) ([]event.Record, error) {
+	s.noted.Lock()
+	s.rooms = append(s.rooms, rm)
+	s.noted.Unlock()
+	select {
+	case <-time.After(s.takes):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return s.memory.After(ctx, tn, rm, p, limit, size)
+}
+
+func (s *slow) read() []string {
+	s.noted.Lock()
+	defer s.noted.Unlock()
+	return slices.Clone(s.rooms)
+}
+
+func TestRoomsThatAreBehindTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &slow{}
+		m.store(14) // of both rooms
+		hub, g := newHub(t, m), &gated{gate: make(chan struct{})}
+		for _, name := range []string{"conv:a", "conv:b", "conv:left"} {
+			s := hub.Subscribe(tenant, name, g, event.Position{}, event.Membership{})
+			hub.Start(t.Context(), s)
+			hub.Start(t.Context(), s)
+			if name == "conv:left" {
+				hub.Unsubscribe(s)
+			}
+		}
+		for page := range 4 {
+			synctest.Wait()
+			if len(m.read()) != page || len(g.got) != 7*page || g.waiting != 1 {
+				t.Fatalf("after %d pages: %d were read, %d events sent, %d goroutines wait", page, len(m.read()), len(g.got), g.waiting)
+			}
+			g.gate <- struct{}{}
+		}
+		synctest.Wait()
+		if got, want := m.read(), []string{"conv:a", "conv:b", "conv:a", "conv:b"}; !slices.Equal(got, want) {
+			t.Errorf("read %v, want %v", got, want)
+		}
+		if len(g.got) != 28 || g.most != 1 || g.waiting != 0 || g.lost != nil {
+			t.Errorf("%d events, %d goroutines at most and %d now, lost %v", len(g.got), g.most, g.waiting, g.lost)
+		}
+		if c := &g.catchup; c.running || c.subs != nil {
+			t.Errorf("a goroutine is left: %+v", c.subs)
+		}
+	})
+}
+
+func TestWaitingForATurnHasNoTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &slow{takes: 600 * time.Millisecond}
+		m.store(5)
+		hub := runHub(t, Config{Page: 7, PageBytes: 1 << 20, Readers: 1, Reorder: 4, Timeout: time.Second}, Deps{History: m})
+		crowd := make([]receiver, 20)
+		for i := range crowd {
+			hub.Start(t.Context(), hub.Subscribe(tenant, conv, &crowd[i], event.Position{}, event.Membership{}))
+		}
+		time.Sleep(time.Minute) // of the bubble's clock
+		synctest.Wait()
+		for i := range crowd {
+			if crowd[i].lost != nil {
+				t.Fatal(crowd[i].lost)
+			}
+			contiguous(t, crowd[i].got, 1, 5)
+		}
+	})
+}
+
+func TestWhatEndsCatchingUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes time.Duration // of history
+		gate  func(chan struct{})
+		told  bool
+		kind  fault.Kind
+	}{
+		"a slow client":        {gate: func(chan struct{}) {}, told: true, kind: fault.SlowConsumer},
+		"a slow history":       {takes: time.Hour, gate: func(g chan struct{}) { g <- struct{}{} }, told: true, kind: fault.Unavailable},
+		"a closing connection": {gate: func(g chan struct{}) { close(g) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &slow{takes: c.takes}
+				m.store(5)
+				hub, g := newHub(t, m), &gated{gate: make(chan struct{}, 1)}
+				c.gate(g.gate)
+				hub.Start(t.Context(), hub.Subscribe(tenant, conv, g, event.Position{}, event.Membership{}))
+				time.Sleep(time.Minute) // of the bubble's clock
+				synctest.Wait()
+				if c.told != (g.lost != nil) || c.told && !fault.Is(g.lost, c.kind) {
+					t.Errorf("told %v", g.lost)
+				}
+				if g.catchup.running {
+					t.Error("the goroutine goes on")
+				}
+			})
+		})
+	}
+}
