@@ -118,12 +118,12 @@ func (c *Client) Members(ctx context.Context, room, after string, limit int) (me
 	return d.Members, d.Next, err
 }
 
-// Range selects a page of a room's history: what lies behind After, or before
-// Before, or, if both are 0, the newest. Limit is at most 200.
+// Range selects a page of a room's history: the oldest events behind an offset,
+// or the newest before one, or, without either, the newest. Not both.
 type Range struct {
-	Before uint64 `json:"before,omitzero"`
-	After  uint64 `json:"after,omitzero"`
-	Limit  int    `json:"limit,omitzero"`
+	Before uint64  `json:"before,omitzero"` // 0: none
+	After  *uint64 `json:"after,omitzero"`  // nil: none; new(uint64(0)) begins with the room's first event
+	Limit  int     `json:"limit,omitzero"`  // at most 200; 0 for the server's default
 }
 
 // Page is a stretch of history, oldest first.

@@ -149,11 +149,12 @@ func (k *conn) nextFrame(now time.Time) (frame []byte, at time.Time, err error) 
 		c.stats.Frames++
 		return c.opt.Dialect.Batch(nil, batch), at, nil
 	}
+	held := len(c.queue) // all of them wait for a rejoin
 	at = c.due(now, k.checkAt)
 	if !k.drainAt.IsZero() && k.drainAt.Before(at) {
 		at = k.drainAt
 	}
-	if len(c.queue) > 0 {
+	if len(c.queue) > held {
 		at = now
 	}
 	return nil, at, nil
@@ -199,31 +200,35 @@ func (k *conn) acks(now time.Time, batch [][]byte) [][]byte {
 	return batch
 }
 
-// fill adds requests from the queue as long as they fit one frame.
+// fill adds requests from the queue as long as they fit one frame, and leaves
+// those to rooms that are being joined again.
 func (k *conn) fill(now time.Time, batch [][]byte) [][]byte {
-	c, size, taken := k.c, 8, 0
+	c, size, left := k.c, 8, 0
 	for _, b := range batch {
 		size += len(b) + 1
 	}
-	for _, r := range c.queue {
+	for i, r := range c.queue {
 		if c.pending[r.id] != r {
-			taken++ // over meanwhile
+			continue // over meanwhile
+		}
+		if s := c.streams[r.room]; s != nil && s.joining && !r.rejoins {
+			c.queue[left] = r
+			left++
 			continue
 		}
 		size += len(r.envelope) + 1
 		if len(batch) == wire.MaxBatch || (size > k.maxFrame && len(batch) > 0) {
+			left += copy(c.queue[left:], c.queue[i:])
 			break
 		}
-		taken++
 		if r.sent++; r.sent > 1 {
 			c.stats.Retries++
 		}
 		r.queued, r.at = false, now.Add(c.opt.RetryAfter)
 		batch = append(batch, r.envelope)
 	}
-	n := copy(c.queue, c.queue[taken:])
-	clear(c.queue[n:])
-	c.queue = c.queue[:n]
+	clear(c.queue[left:])
+	c.queue = c.queue[:left]
 	return batch
 }
 

@@ -8,7 +8,8 @@ import (
 )
 
 // Position is a place in a room's stream: offsets count from 1 as long as the
-// epoch lasts.
+// epoch lasts. The zero Position is that of a room without events, which has no
+// epoch yet; whatever the room gets lies behind it.
 type Position struct {
 	Epoch  string `json:"epoch"`
 	Offset uint64 `json:"offset"`

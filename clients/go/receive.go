@@ -67,10 +67,14 @@ func (c *Client) answered(e *wire.Envelope) {
 			}
 			if s := c.streams[room]; s != nil && s.known && d.Whole != nil && !*d.Whole {
 				gap = Gap{Room: room, Epoch: s.Epoch, After: s.Offset}
-				s.known, s.held, s.since = false, nil, time.Time{} // what comes next counts
+				s.start(pos.Epoch, pos.Offset) // live events follow from there
 			}
 			if d.Whole == nil || *d.Whole {
 				c.joined(room, pos, r.since)
+			}
+		case "room:create":
+			if c.streams[room] == nil { // its first event may have come before
+				c.joined(room, Position{}, nil)
 			}
 		case "room:leave":
 			delete(c.streams, room)
@@ -92,10 +96,10 @@ func (c *Client) joined(room string, now Position, since *Position) {
 		c.streams[room] = s
 	}
 	switch {
-	case s.known && s.Epoch == now.Epoch:
-	case since != nil && since.Epoch == now.Epoch:
-		s.start(since.Epoch, since.Offset)
-	case now.Epoch != "":
+	case s.known && (s.Epoch == now.Epoch || s.Position == Position{}):
+	case since != nil && (since.Epoch == now.Epoch || *since == Position{}):
+		s.start(now.Epoch, since.Offset)
+	default:
 		s.start(now.Epoch, now.Offset)
 	}
 }

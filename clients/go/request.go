@@ -27,6 +27,7 @@ type request struct {
 	unwatch          func() bool      // stops watching the context; may be nil
 	slot             bool             // it holds one of the client's slots
 	since            *Position        // of a room:join
+	rejoins          bool             // the client's own room:join, for which others wait
 
 	sent   int
 	queued bool      // it is in the client's queue

@@ -95,8 +95,8 @@ func (k *conn) opened(e *wire.Envelope) error {
 
 // place brings the streams in line with the session's rooms. After a resume
 // (kept), events follow from the client's own positions; in a new session, from
-// the rooms' newest, and what was missed is asked for with room:join. The lock
-// is held.
+// the rooms' newest, and what was missed is asked for with room:join. So are, in
+// either, rooms that the session does not know. The lock is held.
 func (c *Client) place(s *Session, kept bool) (gaps []Gap) {
 	refused := map[string]bool{}
 	for _, r := range s.Refused {
@@ -117,19 +117,16 @@ func (c *Client) place(s *Session, kept bool) (gaps []Gap) {
 		case st == nil || (!st.known && !kept):
 			st = &stream{}
 			c.streams[r.Room] = st
-			if !kept && r.Epoch != "" {
+			if !kept || r.Epoch == "" {
 				st.start(r.Epoch, r.Offset)
 			}
 		case kept || !st.known:
-		case st.Epoch != r.Epoch:
+		case st.Epoch != r.Epoch && st.Position != Position{}:
 			gaps = append(gaps, Gap{Room: r.Room, Epoch: st.Epoch, After: st.Offset})
 			st.start(r.Epoch, r.Offset)
 		case st.Offset < r.Offset:
 			c.rejoin(r.Room, st)
 		}
-	}
-	if kept {
-		return gaps
 	}
 	for room, st := range c.streams {
 		if !there[room] && !refused[room] {
@@ -139,8 +136,9 @@ func (c *Client) place(s *Session, kept bool) (gaps []Gap) {
 	return gaps
 }
 
-// rejoin asks for a room, from the stream's position if there is one. The lock
-// is held.
+// rejoin asks for a room, from the stream's position if there is one. Requests to
+// the room that wait are held back until the answer has come: without the room,
+// the session would be refused for good. The lock is held.
 func (c *Client) rejoin(room string, st *stream) {
 	if st.joining {
 		return
@@ -155,7 +153,7 @@ func (c *Client) rejoin(room string, st *stream) {
 	if err := c.encode(r, data); err != nil {
 		return // the room's name is too long for any server
 	}
-	st.joining = true
+	st.joining, r.rejoins = true, true
 	r.done = func(_ Ack, err error) { c.rejoined(room, st, err) }
 	c.pending[r.id] = r
 	c.requeue(r)
@@ -171,6 +169,7 @@ func (c *Client) rejoined(room string, st *stream, err error) {
 		delete(c.streams, room)
 	}
 	c.mu.Unlock()
+	c.signal() // for the requests that were held back
 	if lost {
 		c.opt.Logger.Warn("heddle client cannot join a room again", "room", room, "err", err)
 		c.opt.OnGap(gap)

@@ -9,9 +9,9 @@ const maxTries = 3
 // stream is what the client knows of a joined room. The lock of the client
 // guards it; only the reader moves its position while there is one.
 type stream struct {
-	Position                  // up to here, everything was queued for OnEvent
+	Position                  // up to here, everything was queued for OnEvent; zero in a room without events
 	known    bool             // Position counts; else the next event sets it
-	joining  bool             // a rejoin is under way
+	joining  bool             // a rejoin is under way: other requests to the room wait for it
 	former   string           // the epoch before: its events are repeats
 	held     map[uint64]Event // of this epoch, behind a gap
 	since    time.Time        // when the gap was seen; zero without one
@@ -63,7 +63,7 @@ func (s *stream) judge(ev *Event, now time.Time, maxHeld int) verdict {
 // start places the stream in an epoch. The server's clock of the room begins
 // anew, and so does what was handled.
 func (s *stream) start(epoch string, offset uint64) {
-	if s.known && s.Epoch != epoch {
+	if s.known && s.Epoch != epoch && s.Epoch != "" {
 		s.former = s.Epoch
 	}
 	s.Position, s.known = Position{epoch, offset}, true

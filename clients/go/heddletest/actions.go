@@ -139,6 +139,7 @@ func (s *Server) create(k *conn, e *wire.Envelope) {
 	}
 	s.subscribe(k, r)
 	k.answer(e, "", 0, "", map[string]string{"room": e.Room})
+	s.replay(k, r, 0)
 }
 
 func (s *Server) subscribe(k *conn, r *room) {
@@ -157,7 +158,7 @@ func (s *Server) join(k *conn, e *wire.Envelope) {
 	data := map[string]any{
 		"room": r.name, "epoch": r.epoch, "offset": r.top(), "unread": 0, "read_offset": r.read[k.user], "members": len(r.members),
 	}
-	whole := d.Since != nil && d.Since.Epoch == r.epoch && d.Since.Offset >= r.trimmed
+	whole := d.Since != nil && (d.Since.Epoch == r.epoch || *d.Since == Position{}) && d.Since.Offset >= r.trimmed
 	if d.Since != nil {
 		data["recovered"] = whole
 	}
@@ -203,21 +204,25 @@ func (s *Server) members(k *conn, e *wire.Envelope) {
 
 func (s *Server) history(k *conn, e *wire.Envelope) {
 	var d struct {
-		Before, After uint64
-		Limit         int
+		Before uint64
+		After  *uint64
+		Limit  int
 	}
 	_ = json.Unmarshal(e.Data, &d)
 	if d.Limit == 0 {
 		d.Limit = 50
 	}
 	r := s.room(e.Room)
-	list, _ := r.after(d.After)
+	list, after := r.events, d.After != nil
+	if after {
+		list, _ = r.after(*d.After)
+	}
 	if d.Before > 0 {
 		list = slices.DeleteFunc(slices.Clone(list), func(e wire.Envelope) bool { return e.Offset >= d.Before })
 	}
 	more := len(list) > d.Limit
 	switch {
-	case more && d.After > 0:
+	case more && after:
 		list = list[:d.Limit]
 	case more:
 		list = list[len(list)-d.Limit:]

@@ -13,7 +13,7 @@ type Position struct {
 }
 
 type room struct {
-	name, epoch string
+	name, epoch string          // there is no epoch before the first event
 	trimmed     uint64          // events up to here are gone
 	events      []wire.Envelope // those behind
 	keys        map[string]uint64
@@ -29,7 +29,7 @@ func (s *Server) room(name string) *room {
 	r := s.rooms[name]
 	if r == nil {
 		r = &room{
-			name: name, epoch: s.next("epoch"), keys: map[string]uint64{}, members: map[string]bool{}, read: map[string]uint64{},
+			name: name, keys: map[string]uint64{}, members: map[string]bool{}, read: map[string]uint64{},
 			subscribers: map[*conn]bool{},
 		}
 		s.rooms[name] = r
@@ -52,6 +52,9 @@ func (r *room) after(offset uint64) (events []wire.Envelope, whole bool) {
 func (s *Server) store(r *room, e wire.Envelope, key string) (stored wire.Envelope, repeat bool) {
 	if at, known := r.keys[key]; key != "" && known && at > r.trimmed {
 		return r.events[at-r.trimmed-1], true
+	}
+	if r.epoch == "" {
+		r.epoch = s.next("epoch")
 	}
 	e.Type, e.ID, e.Timestamp, e.Room = wire.TypeMessage, s.next("msg"), now(), r.name
 	e.Epoch, e.Offset = r.epoch, r.top()+1
@@ -112,7 +115,7 @@ func (s *Server) Renew(roomName string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.room(roomName)
-	r.epoch, r.trimmed, r.events, r.keys = s.next("epoch"), 0, nil, map[string]uint64{}
+	r.epoch, r.trimmed, r.events, r.keys = "", 0, nil, map[string]uint64{}
 }
 
 // Handled is the furthest offset of a room that any session has acknowledged.

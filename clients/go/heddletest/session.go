@@ -89,17 +89,18 @@ func (s *Server) resume(k *conn, e *wire.Envelope) {
 	if sess != nil && (sess.user != k.user || sess.token != d.ResumeToken) {
 		sess, reason = nil, "session_mismatch"
 	}
-	if sess == nil {
+	known := sess != nil
+	if known {
+		k.sess = sess
+	} else {
 		s.begin(k, "", nil)
-		snap := s.snapshot(k)
-		snap.Recovered, snap.Reason = &recovered, reason
-		k.answer(e, "", 0, "", snap)
-		return
 	}
-	k.sess = sess
+	for name := range d.Positions { // the client's word is good enough
+		s.subscribe(k, s.room(name))
+	}
 	snap := s.snapshot(k)
 	replays := map[string]uint64{}
-	for name, joined := range sess.joined {
+	for name, joined := range k.sess.joined {
 		r := s.room(name)
 		r.subscribers[k] = true
 		from := joined
@@ -112,7 +113,10 @@ func (s *Server) resume(k *conn, e *wire.Envelope) {
 			snap.Lost = append(snap.Lost, lost{name, "trimmed"})
 		}
 	}
-	if recovered = len(snap.Lost) == 0; !recovered {
+	switch recovered = known && len(snap.Lost) == 0; {
+	case !known:
+		snap.Reason = reason
+	case !recovered:
 		snap.Reason = "positions_lost"
 	}
 	snap.Recovered = &recovered

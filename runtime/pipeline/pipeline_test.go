@@ -1,0 +1,189 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stage does what a test says.
+type stage struct {
+	name string
+	do   func(ctx context.Context, ev *event.Event) (Verdict, error)
+}
+
+func (s stage) Name() string { return s.name }
+func (s stage) Process(ctx context.Context, ev *event.Event) (Verdict, error) {
+	return s.do(ctx, ev)
+}
+
+type origin struct{ closed fault.Kind }
+
+func (*origin) Identity() *event.Identity              { return nil }
+func (*origin) Member(string) (event.Membership, bool) { return event.Membership{}, false }
+func (*origin) Opened() bool                           { return true }
+func (o *origin) CloseFor(k fault.Kind, _ string)      { o.closed = k }
+
+func pass(context.Context, *event.Event) (Verdict, error) { return Pass, nil }
+
+// answered is what the last stage saw.
+type answered struct {
+	err     error
+	dropped bool
+	repeat  bool
+}
+
+// route is a pipeline of a middle stage between one that passes and one that
+// answers.
+func route(t *testing.T, deps Deps, middle func(context.Context, *event.Event) (Verdict, error)) (*Pipeline, chan answered) {
+	t.Helper()
+	out := make(chan answered, 1)
+	deps.Log = slog.New(slog.DiscardHandler)
+	w := NewWorkers(2, deps.Log)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return New(deps, w, stage{"first", pass}, stage{"middle", middle}, stage{"last", func(_ context.Context, ev *event.Event) (Verdict, error) {
+		out <- answered{err: ev.Err, dropped: ev.Dropped, repeat: ev.Repeat}
+		return Pass, nil
+	}}), out
+}
+
+func TestVerdicts(t *testing.T) {
+	refused := fault.New(fault.Forbidden, "room", "no")
+	for name, c := range map[string]struct {
+		do      func(context.Context, *event.Event) (Verdict, error)
+		kind    fault.Kind
+		failed  bool
+		dropped bool
+	}{
+		"pass":   {do: pass},
+		"drop":   {do: func(context.Context, *event.Event) (Verdict, error) { return Drop, nil }, dropped: true},
+		"reject": {do: func(context.Context, *event.Event) (Verdict, error) { return Reject, refused }, kind: fault.Forbidden, failed: true},
+		"panic":  {do: func(context.Context, *event.Event) (Verdict, error) { panic("oh") }, kind: fault.Internal, failed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, out := route(t, Deps{}, c.do)
+			if p.Run(t.Context(), &origin{}, nil, 0, p.Now(), false) {
+				t.Error("the connection was told to wait")
+			}
+			got := <-out
+			if got.dropped != c.dropped || (got.err != nil) != c.failed || c.failed && fault.Of(got.err).Kind != c.kind {
+				t.Errorf("answered %+v", got)
+			}
+			s := p.Stats()
+			if s[0].Entered != 1 || s[2].Entered == 0 && !c.dropped {
+				t.Errorf("counted %+v", s)
+			}
+		})
+	}
+}
+
+func TestHandedOverAndContinued(t *testing.T) {
+	var kept *event.Event
+	p, out := route(t, Deps{}, func(_ context.Context, ev *event.Event) (Verdict, error) { kept = ev; return Handled, nil })
+	p.Run(t.Context(), &origin{}, nil, 0, 0, false)
+	select {
+	case <-out:
+		t.Fatal("it was answered before it came back")
+	default:
+	}
+	p.Continue(t.Context(), kept, nil)
+	if got := <-out; got.err != nil {
+		t.Error(got.err)
+	}
+	p.Run(t.Context(), &origin{}, nil, 0, 0, false)
+	p.Continue(t.Context(), kept, fault.New(fault.Conflict, "", ""))
+	if got := <-out; !fault.Is(got.err, fault.Conflict) {
+		t.Error(got.err)
+	}
+}
+
+func TestSlowActionsRunOnWorkersWithADeadline(t *testing.T) {
+	slow := &event.Action{Slow: true}
+	deps := Deps{Timeout: time.Hour}
+	p, out := route(t, deps, func(ctx context.Context, ev *event.Event) (Verdict, error) {
+		if _, limited := ctx.Deadline(); !limited {
+			return Reject, errors.New("no deadline")
+		}
+		return Handled, nil
+	})
+	var kept *event.Event
+	p.stages[0] = stage{"first", func(_ context.Context, ev *event.Event) (Verdict, error) { kept, ev.Spec = ev, slow; return Pass, nil }}
+	if !p.Run(t.Context(), &origin{}, nil, 0, 0, false) {
+		t.Error("the connection was not told to wait for a slow action that was handed over")
+	}
+	p.Continue(t.Context(), kept, nil)
+	if got := <-out; got.err != nil {
+		t.Error(got.err)
+	}
+}
+
+func TestARefusedRepeatIsARepeat(t *testing.T) {
+	known := true
+	deps := Deps{}
+	var p *Pipeline
+	deps.Second = func(ctx context.Context, ev *event.Event, refused error) bool {
+		if known {
+			ev.Repeat, refused = true, nil
+		}
+		p.Continue(ctx, ev, refused)
+		return true
+	}
+	p, out := route(t, deps, func(_ context.Context, ev *event.Event) (Verdict, error) {
+		ev.ID, ev.Spec = "1", &event.Action{Durable: true}
+		return Reject, fault.New(fault.Forbidden, "", "")
+	})
+	p.Run(t.Context(), &origin{}, nil, 0, 0, true)
+	if got := <-out; got.err != nil || !got.repeat {
+		t.Errorf("a known one: %+v", got)
+	}
+	known = false
+	p.Run(t.Context(), &origin{}, nil, 0, 0, true)
+	if got := <-out; !fault.Is(got.err, fault.Forbidden) {
+		t.Errorf("an unknown one: %+v", got)
+	}
+	if n := p.Stats()[1].Left["reject"]; n != 1 {
+		t.Errorf("%d rejections counted at the stage that refused", n)
+	}
+}
+
+func TestAConnectionWhoseAnswerPanicsEnds(t *testing.T) {
+	p, _ := route(t, Deps{}, pass)
+	p.stages[2] = stage{"last", func(context.Context, *event.Event) (Verdict, error) { panic("oh") }}
+	o := &origin{closed: fault.NotFound}
+	p.Run(t.Context(), o, nil, 0, 0, false)
+	if o.closed != fault.Internal || p.Panics() != 1 {
+		t.Errorf("closed for %v after %d panics", o.closed, p.Panics())
+	}
+}
+
+func TestAWorkerOutlivesAPanic(t *testing.T) {
+	p, _ := route(t, Deps{}, pass)
+	for range 5 {
+		failed := false
+		if !p.Deep(func() { panic("oh") }, func() { failed = true }) || !failed {
+			t.Fatal("nobody was told")
+		}
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	w := NewWorkers(1, slog.New(slog.DiscardHandler))
+	p := New(Deps{}, w, stage{"a", pass}, stage{"b", pass}, stage{"c", pass}, stage{"d", pass}, stage{"e", pass}, stage{"f", pass}, stage{"g", pass}, stage{"h", pass}, stage{"i", pass})
+	o := &origin{}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Run(context.Background(), o, nil, 0, p.Now(), false)
+	}
+}
