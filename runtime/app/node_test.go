@@ -163,12 +163,6 @@ func (n *node) records(tenant, room string) []event.Record {
 	return rs
 }
 
-// gone waits until a user has no connection to the node.
-func (n *node) gone(tenant, user string) {
-	n.t.Helper()
-	eventually(n.t, user+" is gone", func() bool { return len(n.connections(tenant, user)) == 0 })
-}
-
 // connections are a user's, those without a session included.
 func (n *node) connections(tenant, user string) []session.Connection {
 	return slices.DeleteFunc(n.app.sessions.Connections(session.Filter{User: user}), func(c session.Connection) bool { return c.Tenant != tenant })
