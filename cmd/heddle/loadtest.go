@@ -26,7 +26,7 @@ type loadtestCmd struct {
 	Size     int           `help:"Bytes of a message's text (default 128)."`
 	Duration time.Duration `default:"10s" help:"How long to measure."`
 	Durable  bool          `help:"Send durable messages; losing one is an error."`
-	Resume   bool          `help:"storm: then drop all connections and resume them."`
+	Resume   bool          `help:"storm: then drop all connections but those of the rooms' owners, and resume them."`
 	Type     string        `default:"channel" help:"Type of the rooms."`
 	Dialect  string        `enum:"json,msgpack" default:"json" help:"json or msgpack."`
 	Metrics  string        `placeholder:"URL" help:"The node's /metrics, to report its memory."`

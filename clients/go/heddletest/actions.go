@@ -3,6 +3,7 @@ package heddletest
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/heddle-rt/heddle/clients/go/wire"
 )
@@ -153,7 +154,9 @@ func (s *Server) join(k *conn, e *wire.Envelope) {
 	var d struct{ Since *Position }
 	_ = json.Unmarshal(e.Data, &d)
 	r := s.room(e.Room)
-	r.members[k.user] = true
+	if !strings.HasPrefix(r.name, "channel:") { // those have no lasting members
+		r.members[k.user] = true
+	}
 	s.subscribe(k, r)
 	data := map[string]any{
 		"room": r.name, "epoch": r.epoch, "offset": r.top(), "unread": 0, "read_offset": r.read[k.user], "members": len(r.members),

@@ -128,7 +128,7 @@ func (m *member) opened(ws *gws.Conn, s *snapshot) {
 			return
 		}
 	}
-	if m.owner() && !known {
+	if m.owner() && !known && !m.t.standing.Load() {
 		m.create(ws)
 		return
 	}
@@ -218,7 +218,11 @@ func (m *member) refused(v *wire.View) error {
 	}
 	m.mu.Unlock()
 	if ref == createID { // the room may be there; joining tells
-		if d.Code != "conflict" {
+		switch d.Code {
+		case "conflict":
+		case "invalid":
+			m.t.standing.Store(true)
+		default:
 			m.t.fail("create_" + d.Code)
 		}
 		if ws != nil {

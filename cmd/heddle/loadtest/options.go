@@ -23,7 +23,8 @@ const (
 	// Chat has all members of all rooms talk in turn, at a fixed rate, whatever the
 	// answers; times count from when a message was due.
 	Chat Scenario = "chat"
-	// Storm connects as fast as it can, and, with Resume, drops all and resumes.
+	// Storm connects as fast as it can, and, with Resume, drops all but one of each
+	// room, its owner. Those send while the others are away and resume.
 	Storm Scenario = "storm"
 )
 
@@ -42,7 +43,7 @@ type Options struct {
 	Dialect  wire.Dialect
 	Size     int  // bytes of a message's text; 128
 	Ramp     int  // handshakes under way at once; 64
-	Resume   bool // storm: drop all connections once, and resume
+	Resume   bool // storm: drop all connections but the owners' once, and resume
 
 	Patience   time.Duration // until all have joined, and until late messages are given up; 60 s and a tenth of it
 	MetricsURL string        // of the node's metrics, for idle; "": none

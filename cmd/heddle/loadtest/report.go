@@ -12,6 +12,9 @@ import (
 	"github.com/heddle-rt/heddle/runtime/observe"
 )
 
+// rateLimited is the error code of what came faster than the server allows.
+const rateLimited = "rate_limited"
+
 // Report is what a run found. Numbers of messages cover the whole run, rates the
 // measured part.
 type Report struct {
@@ -94,16 +97,26 @@ func (c *clock) observe(d time.Duration) {
 	c.max.raise(int64(d))
 }
 
-// Err says in one line what the server must not do, nil if it did none of it:
-// lose durable events, disorder, or leave connections away.
+// Err says what the server must not do, a line for each, nil if it did none of it:
+// lose or disorder durable events, leave durable messages without an answer, or
+// leave connections away. Refused messages are not among it. If the run was
+// interrupted, connections that had not joined yet do not count.
 func (r *Report) Err() error {
 	var errs []error
+	var missing, unanswered int
+	if !r.Interrupted {
+		missing = r.Conns - r.Joined
+	}
+	if r.Durable {
+		unanswered = int(r.Unanswered)
+	}
 	for _, c := range []struct {
 		n    uint64
 		what string
 	}{
 		{r.Lost, "durable deliveries lost"}, {r.OutOfOrder, "out of order"}, {r.Contradicted, "positions contradicted"},
 		{r.StoredTwice, "messages stored twice"}, {r.EpochChanges, "streams begun anew"}, {uint64(r.Away), "connections away at the end"},
+		{uint64(missing), "connections never joined"}, {uint64(unanswered), "durable messages without an answer"},
 	} {
 		if c.n > 0 {
 			errs = append(errs, fmt.Errorf("%d %s", c.n, c.what))
@@ -158,7 +171,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	slices.Sort(codes)
 	for _, code := range codes {
-		row("error "+code, "%d", r.Errors[code])
+		kind := "error "
+		if code == rateLimited {
+			kind = "warning " // the limit is the server's to set
+		}
+		row(kind+code, "%d", r.Errors[code])
 	}
 	if r.Interrupted {
 		row("interrupted", "the figures are those so far")

@@ -23,6 +23,7 @@ type test struct {
 
 	stopping atomic.Bool // connections end because the test does
 	filling  atomic.Bool // fanout: an answer makes the next message
+	standing atomic.Bool // rooms of this type need not be created: the server said so
 
 	joined, reconnects, recovered                      atomic.Uint64
 	sent, acked, refused, skipped, delivered, repeated atomic.Uint64
