@@ -59,6 +59,8 @@ func (a *App) socketMetrics(r *observe.Registry) {
 	r.GaugeFunc("heddle_queue_pressure", "0: none, 1: ephemeral events are shed, 2: the connections furthest behind are closed.", func() float64 { return float64(st().Pressure) })
 	r.GaugeFunc("heddle_write_delay_seconds", "How long writes wait for more, at this load.", func() float64 { return st().WriteDelay.Seconds() })
 	r.HistogramsFunc("heddle_round_trip_seconds", "Round trips of heartbeats.", nil, func(y summary) { y(st().RTT) })
+	r.HistogramsFunc("heddle_jitter_seconds", "Smoothed variation of a connection's round trips, at each heartbeat.", nil, func(y summary) { y(st().Jitter) })
+	r.CounterFunc("heddle_heartbeats_missed_total", "Heartbeats that passed without a sign of life.", func() float64 { return float64(st().Missed) })
 }
 
 func (a *App) routeMetrics(r *observe.Registry) {

@@ -3,7 +3,9 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -16,14 +18,30 @@ type Connection struct {
 	User       string          `json:"user,omitempty"`
 	Device     string          `json:"device,omitempty"`
 	State      string          `json:"state"`
+	Node       string          `json:"node"`
 	Transport  string          `json:"transport"`
-	Dialect    string          `json:"dialect"`
+	Dialect    string          `json:"dialect,omitempty"`
 	Remote     string          `json:"remote"`
 	Agent      string          `json:"agent,omitempty"`
 	Opened     time.Time       `json:"opened"`
 	Rooms      []string        `json:"rooms"`
 	Attributes json.RawMessage `json:"attributes,omitempty"`
 	Unanswered int             `json:"unanswered"`
+}
+
+// Stored is what the store keeps of a session, also of one without a connection;
+// false if it keeps nothing.
+func (m *Manager) Stored(ctx context.Context, tenant, id string) (Connection, bool, error) {
+	r, found, err := m.load(ctx, tenant, id)
+	if err != nil || !found {
+		return Connection{}, false, err
+	}
+	c := Connection{
+		Session: r.ID, Tenant: r.Tenant, User: r.User, Device: r.Device, State: Detached.String(), Node: r.Meta.Node,
+		Transport: r.Meta.Transport, Remote: r.Meta.Remote, Agent: r.Meta.Agent, Opened: time.UnixMilli(r.Opened), Rooms: slices.Sorted(maps.Keys(r.Rooms)),
+		Attributes: json.RawMessage(r.Meta.Attributes),
+	}
+	return c, true, nil
 }
 
 // Filter picks connections; empty fields match all.
@@ -55,7 +73,7 @@ func (m *Manager) candidates(f Filter) []*Session {
 
 func (s *Session) describe() Connection {
 	c := Connection{
-		State: s.State().String(), Transport: s.info.Transport, Dialect: s.dialect.Name(), Remote: s.info.Remote.String(),
+		State: s.State().String(), Node: s.m.deps.Node, Transport: s.info.Transport, Dialect: s.dialect.Name(), Remote: s.info.Remote.String(),
 		Agent: s.info.Agent, Opened: s.info.Opened, Unanswered: s.line.Pending(), Rooms: []string{},
 	}
 	if id := s.Identity(); id != nil {

@@ -17,6 +17,16 @@ type Record struct {
 	Opened  int64                     // Unix milliseconds
 	Expires int64                     // Unix milliseconds: not resumable after
 	Rooms   map[string]event.Position // joined rooms, and the position at which each was joined
+	Meta    Meta
+}
+
+// Meta is what a session's record says of its last connection, for operators.
+type Meta struct {
+	Node       string
+	Transport  string
+	Remote     string // host:port
+	Agent      string
+	Attributes string // a JSON object, as the client gave it; may be empty
 }
 
 // Store keeps session records. A Save that has returned survives the death of

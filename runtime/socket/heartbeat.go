@@ -137,6 +137,9 @@ func (c *Conn) beat(ping []byte, now time.Duration) {
 		q.pinged = now
 	}
 	c.mu.Unlock()
+	if quiet {
+		c.srv.missed.Add(1)
+	}
 	if gone {
 		c.end(ending{kind: fault.HeartbeatTimeout, cut: true, abrupt: true})
 		return
@@ -168,6 +171,7 @@ func (c *Conn) pong(payload []byte) {
 	report := q.report()
 	c.mu.Unlock()
 	c.srv.rtt.Observe(rtt)
+	c.srv.jitter.Observe(report.Jitter)
 	if changed {
 		c.srv.regraded(c, report)
 	}

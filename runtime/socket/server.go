@@ -49,7 +49,9 @@ type Server struct {
 	group sync.WaitGroup // flushers and the other goroutines, and who waits for a socket
 
 	count counters
-	rtt   observe.Histogram
+
+	rtt, jitter observe.Histogram
+	missed      atomic.Uint64 // heartbeats
 }
 
 // New checks the configuration and starts nothing.

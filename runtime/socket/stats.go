@@ -56,6 +56,8 @@ type Stats struct {
 	Pressure    int           // 0 none, 1 ephemeral frames are shed, 2 connections are closed
 	WriteDelay  time.Duration // added to writes now
 	RTT         observe.Summary
+	Jitter      observe.Summary
+	Missed      uint64 // heartbeats without a sign of life before the next
 }
 
 // Stats reads the counters.
@@ -69,6 +71,8 @@ func (s *Server) Stats() Stats {
 		QueuedBytes: s.queued(), Pressure: int(s.load.pressure.Load()),
 		WriteDelay: time.Duration(s.load.delay.Load()),
 		RTT:        s.rtt.Summary(),
+		Jitter:     s.jitter.Summary(),
+		Missed:     s.missed.Load(),
 	}
 	for _, k := range fault.Kinds() {
 		if c := n.byKind[k].Load(); c > 0 {

@@ -205,6 +205,9 @@ func appendSession(b []byte, r *session.Record) []byte {
 	for name, at := range r.Rooms {
 		b = appendPosition(appendText(b, name), at)
 	}
+	for _, s := range [...]string{r.Meta.Node, r.Meta.Transport, r.Meta.Remote, r.Meta.Agent, r.Meta.Attributes} {
+		b = appendText(b, s)
+	}
 	return b
 }
 
@@ -223,6 +226,9 @@ func decodeSession(value []byte, r *session.Record) error {
 	for range n {
 		name := d.text()
 		r.Rooms[name] = d.position()
+	}
+	for _, s := range [...]*string{&r.Meta.Node, &r.Meta.Transport, &r.Meta.Remote, &r.Meta.Agent, &r.Meta.Attributes} {
+		*s = d.text()
 	}
 	return d.done()
 }

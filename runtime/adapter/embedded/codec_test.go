@@ -52,7 +52,8 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 		var gotMember room.Member
 		same(t, decodeMember(appendMember(nil, member), &gotMember), gotMember, member)
 
-		s := session.Record{User: text("user"), Device: text("device"), Opened: number("opened"), Expires: number("expires"), Rooms: map[string]event.Position{}}
+		s := session.Record{User: text("user"), Device: text("device"), Opened: number("opened"), Expires: number("expires"), Rooms: map[string]event.Position{},
+			Meta: session.Meta{Node: text("node"), Transport: text("transport"), Remote: text("remote"), Agent: text("agent"), Attributes: text("attributes")}}
 		copy(s.Secret[:], data("secret"))
 		for range rapid.IntRange(0, 5).Draw(t, "rooms") {
 			s.Rooms[text("room")] = drawPosition(t)
