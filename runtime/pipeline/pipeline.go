@@ -119,6 +119,7 @@ func timed(ev *event.Event) bool { return ev.Received>>6&7 == 0 }
 
 func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) (wait bool) {
 	var last int64
+	limited := false
 	clock := timed(ev)
 	if clock {
 		last = p.Now()
@@ -128,9 +129,14 @@ func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) (wait b
 		if slow && !deep {
 			return p.workers.do(ctx, p, ev)
 		}
+		if slow && !limited && p.deps.Timeout > 0 {
+			d := &deadline{Context: ctx, at: time.Now().Add(p.deps.Timeout)}
+			defer d.end()
+			ctx, limited = d, true
+		}
 		i := ev.Next
 		ev.Next++
-		verdict, err := p.process(ctx, p.stages[i], ev, slow)
+		verdict, err := p.process(ctx, p.stages[i], ev)
 		if verdict == Reject && p.second(ctx, ev, i, err) {
 			return slow // counted when it comes back
 		}
@@ -195,8 +201,7 @@ func (p *Pipeline) reject(ev *event.Event, i int, err error) {
 }
 
 // process contains a panic of one stage: the event is refused, the node goes on.
-// A slow action's stage has a deadline.
-func (p *Pipeline) process(ctx context.Context, s Stage, ev *event.Event, slow bool) (v Verdict, err error) {
+func (p *Pipeline) process(ctx context.Context, s Stage, ev *event.Event) (v Verdict, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			p.panics.Add(1)
@@ -205,11 +210,6 @@ func (p *Pipeline) process(ctx context.Context, s Stage, ev *event.Event, slow b
 			v, err = Reject, fault.New(fault.Internal, "", "")
 		}
 	}()
-	if slow && p.deps.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.deps.Timeout)
-		defer cancel()
-	}
 	return s.Process(ctx, ev)
 }
 

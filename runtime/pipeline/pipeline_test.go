@@ -129,6 +129,18 @@ func TestSlowActionsRunOnWorkersWithADeadline(t *testing.T) {
 	}
 }
 
+func TestADeadlineEndsWhoWaits(t *testing.T) {
+	d := &deadline{Context: t.Context(), at: time.Now().Add(20 * time.Millisecond)}
+	defer d.end()
+	if d.Err() != nil {
+		t.Error("over before its time")
+	}
+	<-d.Done()
+	if !errors.Is(d.Err(), context.DeadlineExceeded) {
+		t.Error(d.Err())
+	}
+}
+
 func TestARefusedRepeatIsARepeat(t *testing.T) {
 	known := true
 	deps := Deps{}

@@ -15,7 +15,7 @@ type Config struct {
 	QueueBytes    config.Size   `yaml:"queue_bytes" default:"16MiB" doc:"Memory that one partition's queue may hold, about half a KiB and the data for each event; above it the queue is full." min:"1MiB" max:"1GiB"`
 	MaxBatch      int           `yaml:"max_batch" default:"512" doc:"Most records in one append." min:"1" max:"65536"`
 	MaxBatchBytes config.Size   `yaml:"max_batch_bytes" default:"1MiB" doc:"An append takes no further record once it holds this many bytes of data." min:"1KiB" max:"16MiB"`
-	MaxInFlight   int           `yaml:"max_in_flight" default:"4" doc:"Most appends of one partition that wait for the disk at a time." min:"1" max:"64"`
+	MaxInFlight   int           `yaml:"max_in_flight" default:"1" doc:"Most appends of one partition that wait for the disk at a time." min:"1" max:"64"`
 	SubmitTimeout time.Duration `yaml:"submit_timeout" default:"2s" doc:"How long an event waits for a place in a full queue before it is refused as overloaded." min:"1ms" max:"1m"`
 	DrainTimeout  time.Duration `yaml:"drain_timeout" default:"10s" doc:"How long a shutdown waits for the log to take what is queued." min:"100ms" max:"5m"`
 	HeadCache     int           `yaml:"head_cache" default:"131072" doc:"Rooms whose newest position is kept in memory, over all partitions." min:"1024" max:"100000000"`
@@ -24,7 +24,7 @@ type Config struct {
 // Default is the configuration that the tags describe.
 func Default() Config {
 	return Config{
-		Partitions: 16, QueueLen: 1024, QueueBytes: 16 << 20, MaxBatch: 512, MaxBatchBytes: 1 << 20, MaxInFlight: 4,
+		Partitions: 16, QueueLen: 1024, QueueBytes: 16 << 20, MaxBatch: 512, MaxBatchBytes: 1 << 20, MaxInFlight: 1,
 		SubmitTimeout: 2 * time.Second, DrainTimeout: 10 * time.Second, HeadCache: 131072,
 	}
 }
