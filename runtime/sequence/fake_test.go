@@ -268,6 +268,7 @@ type rig struct {
 func start(t testing.TB, log *fakeLog, change func(*Config, *Deps)) *rig {
 	t.Helper()
 	cfg := Default()
+	cfg.MaxInFlight = 4 // so that batches depend on batches
 	cfg.Partitions, cfg.HeadCache = 2, 64
 	pub := &recorder{}
 	deps := Deps{Log: log, Publisher: pub}
