@@ -208,9 +208,6 @@ func (o *opening) finish(ctx context.Context, names []string) error {
 		ID: ulid.MustNew(ulid.Timestamp(m.deps.Now()), rand.Reader).String(), Tenant: o.id.Tenant, User: o.id.User, Device: o.id.Device,
 		Opened: m.deps.Now().UnixMilli(), Rooms: make(map[string]event.Position, len(names)),
 	}
-	rec.Meta = Meta{
-		Node: m.deps.Node, Transport: o.s.info.Transport, Remote: o.s.info.Remote.String(), Agent: o.s.info.Agent, Attributes: string(o.s.attrs),
-	}
 	if o.old != nil {
 		rec.ID, rec.Opened, rec.Secret = o.old.ID, o.old.Opened, o.old.Secret
 	} else {

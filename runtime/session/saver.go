@@ -127,6 +127,7 @@ func (s *Session) record() (Record, bool) {
 	s.rec.Expires = s.m.expiry()
 	r := *s.rec
 	r.Rooms = maps.Clone(r.Rooms)
+	r.Meta = Meta{Node: s.m.deps.Node, Transport: s.info.Transport, Remote: s.info.Remote.String(), Agent: s.info.Agent, Attributes: string(s.attrs)}
 	return r, true
 }
 
