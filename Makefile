@@ -50,8 +50,8 @@ fuzz: ## every fuzz target for FUZZTIME (default 20s)
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 
-bench: ## the figures of docs/BENCHMARKS.md: Heddle and its peers in the same run (about an hour)
-	cd bench && $(GO) run ./cmd/matrix -all
+bench: ## the figures of docs/BENCHMARKS.md: Heddle and its peers in the same run (some hours)
+	cd bench && $(GO) run ./cmd/matrix -all -md
 
 bench-quick: ## the same, briefly, to see that it works
 	cd bench && $(GO) run ./cmd/matrix -all -quick
