@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/heddle-rt/heddle/runtime/app"
 	"github.com/heddle-rt/heddle/runtime/config"
@@ -78,11 +79,27 @@ func run(cfg app.Config, web http.Handler, started func(*app.App)) error {
 	if err := node.Listen(); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop) // the next signal has its default effect
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go obey(signals, stop) // ends with the process
 	if started != nil {
 		started(node)
 	}
 	return node.Run(ctx)
+}
+
+// obey drains at the first signal. At the second the process ends as by the
+// signal's default effect; where its parent has that ignored, with a status.
+func obey(signals <-chan os.Signal, drain func()) {
+	<-signals
+	drain()
+	second := <-signals
+	signal.Reset(second)
+	if p, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = p.Signal(second)
+	}
+	time.Sleep(time.Second)
+	os.Exit(1)
 }
