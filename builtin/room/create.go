@@ -44,7 +44,7 @@ func (r rooms) create(_ context.Context, ev *event.Event) error {
 		Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionCreate, Data: data,
 	}})
 	for _, user := range c.Members {
-		ev.Emit(told(ev, user, actionAdded, event.Position{}))
+		ev.Emit(told(ev, user, room.ActionAdded, event.Position{}))
 	}
 	// The creator's own session is in the room when it gets the answer; the sessions
 	// of the others follow the events of their users' rooms.
@@ -63,10 +63,7 @@ func needsID() error { return fault.New(fault.Invalid, "id", "this action needs 
 // told is the durable event that brings a user's sessions into a room, or out of
 // it; since is where the user's view of the room begins.
 func told(ev *event.Event, user, action string, since event.Position) event.Effect {
-	data, _ := json.Marshal(struct {
-		Room  string         `json:"room"`
-		Since event.Position `json:"since"`
-	}{ev.Room, since})
+	data, _ := json.Marshal(room.Change{Room: ev.Room, Since: since})
 	return event.Effect{Durable: true, Envelope: event.Envelope{
 		Type: event.TypeMessage, Tenant: ev.Tenant, Room: room.OfUser(user), From: ev.From, Action: action, Data: data,
 	}}

@@ -50,7 +50,7 @@ func (r rooms) join(ctx context.Context, ev *event.Event) error {
 		ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{
 			Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionJoin, Data: []byte("{}"),
 		}})
-		ev.Emit(told(ev, ev.From.User, actionAdded, head.Position))
+		ev.Emit(told(ev, ev.From.User, room.ActionAdded, head.Position))
 	}
 	ev.Emit(event.Effect{Kind: event.Join, Member: adm.Member, Again: ev.Arg("since") != nil, Envelope: event.Envelope{Room: ev.Room, Position: at}})
 	data, _ := json.Marshal(reply)
@@ -99,7 +99,7 @@ func (r rooms) leave(ctx context.Context, ev *event.Event) error {
 			ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{
 				Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionLeave, Data: []byte("{}"),
 			}})
-			ev.Emit(told(ev, ev.From.User, actionRemoved, event.Position{}))
+			ev.Emit(told(ev, ev.From.User, room.ActionRemoved, event.Position{}))
 		}
 	}
 	ev.Emit(event.Effect{Kind: event.Leave, Envelope: event.Envelope{Room: ev.Room}})

@@ -26,8 +26,6 @@ const (
 	actionLeave   = "room:leave"
 	actionMembers = "room:members"
 	actionHistory = "room:history"
-	actionAdded   = "room:added"
-	actionRemoved = "room:removed"
 )
 
 const (

@@ -9,34 +9,20 @@ import (
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
-// Durable events in a user's own room that change which rooms the user's sessions
-// receive.
-const (
-	ActionAdded   = "room:added"
-	ActionRemoved = "room:removed"
-)
-
-// Change is the data of ActionAdded and ActionRemoved. Since is where the added
-// user's view of the room begins.
-type Change struct {
-	Room  string         `json:"room"`
-	Since event.Position `json:"since"`
-}
-
 type addition struct {
 	tenant, user string
 	removed      bool
-	change       Change
+	change       room.Change
 }
 
 // Observe sees the durable events of users' own rooms, on the committer's
 // goroutine. If more users are added to rooms than the node can follow, their
 // sessions are closed, and find their rooms when they resume.
 func (m *Manager) Observe(r *event.Record) {
-	if r.Action != ActionAdded && r.Action != ActionRemoved {
+	if r.Action != room.ActionAdded && r.Action != room.ActionRemoved {
 		return
 	}
-	a := addition{tenant: r.Tenant, user: r.Room[len(room.UserType)+1:], removed: r.Action == ActionRemoved}
+	a := addition{tenant: r.Tenant, user: r.Room[len(room.UserType)+1:], removed: r.Action == room.ActionRemoved}
 	if err := json.Unmarshal(r.Data, &a.change); err != nil {
 		m.deps.Log.Error("an event of a user's room is not readable", "room", r.Room, "offset", r.Offset, "error", err)
 		return

@@ -185,8 +185,8 @@ func (o *opening) gained(ctx context.Context) error {
 		return nil // the answer will say that the own room is lost
 	}
 	for i := range missed {
-		var c Change
-		if missed[i].Action != ActionAdded || json.Unmarshal(missed[i].Data, &c) != nil || has(o.old.Rooms, c.Room) {
+		var c room.Change
+		if missed[i].Action != room.ActionAdded || json.Unmarshal(missed[i].Data, &c) != nil || has(o.old.Rooms, c.Room) {
 			continue
 		}
 		o.old.Rooms[c.Room] = c.Since

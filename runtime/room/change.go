@@ -1,0 +1,17 @@
+package room
+
+import "github.com/heddle-rt/heddle/runtime/event"
+
+// Durable events in a user's own room that change which rooms the user's sessions
+// receive.
+const (
+	ActionAdded   = "room:added"
+	ActionRemoved = "room:removed"
+)
+
+// Change is the data of ActionAdded and ActionRemoved. Since is where the added
+// user's view of the room begins.
+type Change struct {
+	Room  string         `json:"room"`
+	Since event.Position `json:"since"`
+}
