@@ -163,7 +163,7 @@ func (h *Hub) page(sub *Sub) (records []event.Record, err error) {
 	enc, now := sub.to.Encoder(), h.now()
 	frames := make([]*frame.Frame, len(records))
 	for i := range records {
-		frames[i] = enc.Encode(records[i].Delivered(now), frame.Durable, "")
+		frames[i] = encodeRecord(enc, &records[i], now)
 	}
 	if !sub.to.Sink().PushAll(frames) {
 		return nil, errClosing

@@ -124,7 +124,8 @@ func TestExpiredRecordsKeepTheirPlaceAlone(t *testing.T) {
 					hub.Publish(batch)
 				}
 				synctest.Wait()
-				want := "[1 message:send {} 2 event:expired {} 3 event:expired {} 4 message:send {}]"
+				// The last is encoded twice: for now, and for a queue that outlasts its time.
+				want := "[1 message:send {} 2 event:expired {} 3 event:expired {} 4 message:send {} 4 event:expired {}]"
 				if got := fmt.Sprint(r.actions); got != want {
 					t.Errorf("got %s, want %s", got, want)
 				}

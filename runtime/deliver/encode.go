@@ -27,9 +27,19 @@ func (b *encoded) get(enc Encoder, records []event.Record) []*frame.Frame {
 	if b.frames[i] == nil {
 		fs := make([]*frame.Frame, len(records))
 		for j := range records {
-			fs[j] = enc.Encode(records[j].Delivered(b.now), frame.Durable, "")
+			fs[j] = encodeRecord(enc, &records[j], b.now)
 		}
 		b.frames[i] = fs
 	}
 	return b.frames[i]
+}
+
+// encodeRecord gives a record's frame. One with a time to live may wait beyond it
+// in a slow client's queue, so it has the frame that is sent then.
+func encodeRecord(enc Encoder, r *event.Record, now int64) *frame.Frame {
+	f := enc.Encode(r.Delivered(now), frame.Durable, "")
+	if r.Expires > now && r.Data != nil {
+		f.Until(r.Expires, enc.Encode(r.Delivered(r.Expires), frame.Durable, ""))
+	}
+	return f
 }

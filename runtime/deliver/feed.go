@@ -116,6 +116,9 @@ func (f *feed) emit(env *event.Envelope, merge string) {
 		fr := frames[t.index]
 		if fr == nil {
 			fr = t.enc.Encode(env, frame.Ephemeral, merge)
+			if env.Expires != 0 {
+				fr.Until(env.Expires, nil)
+			}
 			frames[t.index] = fr
 		}
 		if !t.sink.Push(fr) {

@@ -32,6 +32,8 @@ type Frame struct {
 	binary   bool
 	class    Class
 	key      string
+	until    int64  // Unix milliseconds; 0: it may be sent at any time
+	instead  *Frame // what is sent later
 	deflated atomic.Pointer[[]byte]
 }
 
@@ -48,6 +50,31 @@ func Finish(buf []byte, isBinary bool, class Class, key string) *Frame {
 	}
 	f := &Frame{buf: buf, binary: isBinary, class: class, key: key}
 	f.start = uint8(putHeader(buf, op))
+	return f
+}
+
+// nothing stands for a frame that is not sent at all.
+var nothing = &Frame{}
+
+// Until bounds the time, in Unix milliseconds, at which f may be sent: later,
+// instead is sent in its place, or nothing if that is nil. It is called before f
+// is shared, and returns f.
+func (f *Frame) Until(ms int64, instead *Frame) *Frame {
+	if instead == nil {
+		instead = nothing
+	}
+	f.until, f.instead = ms, instead
+	return f
+}
+
+// Dated tells whether Until was called.
+func (f *Frame) Dated() bool { return f.until != 0 }
+
+// At is what to send at a time in Unix milliseconds.
+func (f *Frame) At(now int64) *Frame {
+	if f.until != 0 && now >= f.until {
+		return f.instead
+	}
 	return f
 }
 
@@ -94,6 +121,9 @@ func (f *Frame) Deflated(deflate func(payload []byte) []byte) []byte {
 		return *p
 	}
 	wire := f.Wire()
+	if len(wire) == 0 {
+		return nil
+	}
 	if z := deflate(f.Payload()); z != nil {
 		buf := append(Begin(len(z)), z...)
 		op := byte(0xc1) // FIN and RSV1

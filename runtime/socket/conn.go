@@ -64,8 +64,23 @@ const (
 // Conn is one WebSocket connection. Its methods may be called by any goroutine
 // and never block, but for Drained.
 type Conn struct {
-	srv         *Server
-	flusher     *flusher
+	// What a push touches comes first, side by side: a broadcast meets connections
+	// whose memory is in no cache.
+	mu       sync.Mutex
+	state    atomic.Uint32 // changed under mu
+	listed   bool          // in its flusher's list, or being written, or waiting
+	waiting  bool          // a goroutine waits for the socket: the connection is behind
+	deflate  bool          // compression is negotiated; never changed
+	mustCut  bool          // the flusher is to drop what it has in hand
+	readDone bool          // the reading goroutine needs the network no more
+	abrupt   bool          // close without waiting for the client
+	holders  int8          // the reader and the network: the last one gives up the place
+	bytes    int           // of out and busy
+	out      *backlog
+	busy     *backlog // being written, in the hands of whoever writes
+	srv      *Server
+	flusher  *flusher
+
 	net         net.Conn
 	raw         syscall.RawConn // nil if it cannot be written without blocking
 	value       any
@@ -73,23 +88,11 @@ type Conn struct {
 	subprotocol string
 	remote      netip.AddrPort
 	id          uint64
-	opened      int64 // Unix nanoseconds
+	opened      int64         // Unix nanoseconds
+	reading                   // the reading goroutine's (stream.go)
+	life        atomic.Uint32 // what the heartbeat wheel wants to know (heartbeat.go)
 
-	reading               // the reading goroutine's (stream.go)
-	life    atomic.Uint32 // what the heartbeat wheel wants to know (heartbeat.go)
-	state   atomic.Uint32 // changed under mu
-
-	mu        sync.Mutex
-	listed    bool // in its flusher's list, or being written, or waiting
-	waiting   bool // a goroutine waits for the socket: the connection is behind
-	mustCut   bool // the flusher is to drop what it has in hand
-	readDone  bool // the reading goroutine needs the network no more
-	abrupt    bool // close without waiting for the client
-	deflate   bool // compression is negotiated; never changed
-	holders   int8 // the reader and the network: the last one gives up the place
-	out       *backlog
-	busy      *backlog // being written, in the hands of whoever writes
-	bytes     int      // of both
+	// Under mu.
 	drains    *drain
 	cause     error
 	closeBy   time.Duration // on the server's clock, 0 while open

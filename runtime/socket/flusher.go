@@ -16,7 +16,7 @@ const (
 	// What one system call writes at most, but for single larger frames.
 	batchBytes = 64 << 10
 	// After so many connections a flusher lets others run, readers above all.
-	turn = 64
+	turn = 16
 )
 
 // errStalled is a write that took longer than it may.
@@ -183,8 +183,11 @@ func (c *Conn) take() *backlog {
 	if c.busy == nil {
 		c.busy, c.out = c.out, nil
 	}
-	if c.busy == nil {
+	switch {
+	case c.busy == nil:
 		c.listed = false
+	case c.busy.dated:
+		c.expireLocked(c.busy, time.Now().UnixMilli())
 	}
 	return c.busy
 }

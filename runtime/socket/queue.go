@@ -21,6 +21,7 @@ type backlog struct {
 	frames  []*frame.Frame
 	last    []byte         // the close frame
 	keys    map[string]int // where a keyed ephemeral frame is; only of a connection that is behind
+	dated   bool           // some frames have an end of their time
 	next    int            // the first part that is not written whole
 	off     int            // how much of it is written
 	few     [4]*frame.Frame
@@ -41,7 +42,7 @@ func (b *backlog) reset() {
 	}
 	b.frames = b.frames[:0]
 	b.control, b.last, b.keys = b.control[:0], nil, nil
-	b.next, b.off = 0, 0
+	b.next, b.off, b.dated = 0, 0, false
 }
 
 func (b *backlog) parts() int { return len(b.frames) + 2 }
@@ -214,6 +215,7 @@ func (c *Conn) queueLocked(f *frame.Frame, n int) verdict {
 		b.keys[f.Key()] = len(b.frames)
 	}
 	b.frames = append(b.frames, f)
+	b.dated = b.dated || f.Dated()
 	c.growLocked(n)
 	return queued
 }
@@ -231,7 +233,24 @@ func (c *Conn) mergeLocked(f *frame.Frame, n int) bool {
 	}
 	c.growLocked(n - len(c.wire(c.out.frames[i])))
 	c.out.frames[i] = f
+	c.out.dated = c.out.dated || f.Dated()
 	return true
+}
+
+// expireLocked puts what is to be sent instead in the place of frames whose time
+// is over, but for one that is half written.
+func (c *Conn) expireLocked(b *backlog, now int64) {
+	first := b.next // as a part, it is the frame after the one of that number
+	if first > 0 && b.off == 0 {
+		first--
+	}
+	for i := first; i < len(b.frames); i++ {
+		f := b.frames[i]
+		if g := f.At(now); g != f {
+			c.growLocked(len(c.wire(g)) - len(c.wire(f)))
+			b.frames[i] = g
+		}
+	}
 }
 
 // outLocked is the backlog that may still be changed.

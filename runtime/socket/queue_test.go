@@ -227,3 +227,45 @@ func TestMergingKeepsTheNewestLast(t *testing.T) {
 		t.Errorf("%d frames, the first is %q", n, c.out.frames[0].Payload())
 	}
 }
+
+func TestFramesThatExpireInTheQueueAreReplaced(t *testing.T) {
+	a := newApp()
+	s := serve(t, a, nil)
+	c := upgrade(t, s)
+	conn := receive(t, "open", a.opened)
+	clog(t, conn)
+	soon, late := time.Now().Add(20*time.Millisecond).UnixMilli(), time.Now().Add(time.Hour).UnixMilli()
+	conn.Push(message("secret", frame.Durable, "").Until(soon, message("gone", frame.Durable, "")))
+	conn.Push(message("typing", frame.Ephemeral, "").Until(soon, nil))
+	conn.Push(message("kept", frame.Durable, "").Until(late, message("gone too early", frame.Durable, "")))
+	conn.Push(message("end", frame.Durable, ""))
+	eventually(t, "the end of their time", func() bool { return time.Now().UnixMilli() > soon })
+	var got []string
+	for len(got) == 0 || got[len(got)-1] != "end" {
+		if p := c.message(); p[0] != 'd' {
+			got = append(got, p)
+		}
+	}
+	if g := strings.Join(got, "|"); g != "gone|kept|end" {
+		t.Errorf("got %s", g)
+	}
+	eventually(t, "budget free", func() bool { return s.Stats().QueuedBytes == 0 })
+}
+
+func TestExpiryKeepsTheHalfWrittenFrame(t *testing.T) {
+	f := func() *frame.Frame { return message("old", frame.Durable, "").Until(1, message("n", frame.Durable, "")) }
+	for _, tc := range []struct{ next, off, replaced int }{{0, 0, 3}, {0, 1, 3}, {1, 0, 3}, {1, 2, 2}, {2, 0, 2}, {2, 1, 1}, {3, 1, 0}} {
+		c := &Conn{flusher: newFlusher(newLoad()), bytes: 100}
+		b := &backlog{frames: []*frame.Frame{f(), f(), f()}, next: tc.next, off: tc.off}
+		c.expireLocked(b, 2)
+		n := 0
+		for _, f := range b.frames {
+			if !f.Dated() {
+				n++
+			}
+		}
+		if n != tc.replaced || c.bytes != 100-2*n {
+			t.Errorf("part %d, byte %d: %d replaced, %d bytes left", tc.next, tc.off, n, c.bytes)
+		}
+	}
+}
