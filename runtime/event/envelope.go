@@ -75,20 +75,29 @@ type Record struct {
 	Envelope
 	Key      string // the sender's own id for it: with tenant, user and room the idempotency key; "" for none
 	Unread   bool   // counts as unread to those who have not seen it
+	Ends     bool   // the last one: the room is deleted with it
+	Redacted bool   // its data was removed
 	Messages uint64 // how many Unread records the room's epoch holds up to and with this one
 }
 
 // ActionExpired stands in the place of an event whose time to live is over.
 const ActionExpired = "event:expired"
 
+// ActionRedacted stands in the place of an event whose content was deleted.
+const ActionRedacted = "event:redacted"
+
 // Delivered is the record as clients get it at a time in Unix milliseconds: one
-// that has expired keeps its place in the order, without its content.
+// that has expired, or was redacted, keeps its place in the order, without its
+// content.
 func (r *Record) Delivered(now int64) *Envelope {
 	if r.Data != nil && (r.Expires == 0 || r.Expires > now) {
 		return &r.Envelope
 	}
 	gone := r.Envelope
 	gone.Action, gone.Data, gone.From = ActionExpired, []byte("{}"), Sender{}
+	if r.Redacted {
+		gone.Action = ActionRedacted
+	}
 	return &gone
 }
 

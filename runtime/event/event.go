@@ -75,6 +75,9 @@ type Effect struct {
 	Unread  bool   // see Record
 	Again   bool   // of a Join: a room joined already goes back to the position
 	Create  bool   // only if the room has no life yet; otherwise Conflict
+	Ends    bool   // the room is deleted with it
+	Subject string // what the effect changes, if that was read before; see Seen
+	Seen    uint64 // offset up to which Subject was read: refused as Changed if it was changed behind that
 	Merge   string // of an ephemeral effect: what a newer one replaces in a slow client's queue
 	Key     string // idempotency key, set by sequence on the first durable effect
 }

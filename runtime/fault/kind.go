@@ -30,6 +30,7 @@ const (
 	Unacknowledged
 	HandshakeTimeout
 	SessionLost
+	Changed
 	kinds
 )
 
@@ -69,6 +70,7 @@ var table = [kinds]row{
 	Unacknowledged:     {"unacknowledged", 4006, 408, true, "delivered events were not acknowledged; it may resume"},
 	HandshakeTimeout:   {"handshake_timeout", 4007, 408, true, "the connection was not set up in time"},
 	SessionLost:        {"session_lost", 4100, 410, false, "the session is gone; open a new one"},
+	Changed:            {"changed", 4004, 409, true, "what this is about changed at the same time; it may be sent again"},
 }
 
 func (k Kind) row() row {

@@ -40,7 +40,9 @@ type Marker struct {
 // batch that they belong to does.
 type Tables interface {
 	PutRoom(Info)
-	DeleteRoom(tenant, room string)
+	// EndRoom removes the room's row, its members, its Rows and Notes. Its stream
+	// goes with it, once that is of no use to anybody.
+	EndRoom(tenant, room string)
 	PutMember(tenant, room string, m Member)
 	DeleteMember(tenant, room, user string)
 	// PutSent moves a user's marker to what the user has sent; records of one room
@@ -51,6 +53,32 @@ type Tables interface {
 	// what two devices send at the same time comes in any order. To another epoch a
 	// later call moves it wherever it says.
 	PutRead(tenant, user, room string, m Marker)
+	// PutNote and DeleteNote keep what belongs to one record of the room that the
+	// projected record is in.
+	PutNote(tenant, room string, n Note)
+	DeleteNote(tenant, room string, n Note)
+	// PutRow and DeleteRow keep what belongs to that room itself.
+	PutRow(tenant, room string, r Row)
+	DeleteRow(tenant, room string, r Row)
+	// Redact removes the data of an earlier record of that room for good.
+	Redact(tenant, room string, offset uint64)
+}
+
+// Note is a row about one record of a room, which ends with that. The builtin that
+// writes it owns its Kind. Within an offset notes are ordered by Kind, then Key.
+type Note struct {
+	Offset uint64
+	Kind   string
+	Key    string
+	Value  []byte
+}
+
+// Row is a row about a room, or a user if the room is a user's own. The builtin
+// that writes it owns its Kind.
+type Row struct {
+	Kind  string
+	Key   string
+	Value []byte
 }
 
 // Projection derives table rows from one durable record. It is pure: the same
@@ -68,6 +96,20 @@ type Reader interface {
 	RoomsOf(ctx context.Context, tenant, user string, limit int) ([]string, error)
 	// Marker is the further one of what the user has sent and read in the room.
 	Marker(ctx context.Context, tenant, user, room string) (Marker, error)
+}
+
+// Notes reads what projections have kept beside the records and rooms. What a
+// durable record has brought about is in every answer that is asked for after a
+// Head which counts that record.
+type Notes interface {
+	// Notes returns those of the records from one offset to another, both included,
+	// in their order; with a limit that is above 0, so many at most.
+	Notes(ctx context.Context, tenant, room string, from, to uint64, limit int) ([]Note, error)
+	// Row returns one row.
+	Row(ctx context.Context, tenant, room, kind, key string) ([]byte, bool, error)
+	// Rows pages through the rows of a kind, in the order of their keys, from the one
+	// behind after.
+	Rows(ctx context.Context, tenant, room, kind, after string, limit int) ([]Row, error)
 }
 
 // History reads rooms' streams. Records that have expired are returned too, with

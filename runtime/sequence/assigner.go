@@ -112,8 +112,8 @@ func (l *lane) place(ctx context.Context, b *batch, s *Submission) {
 		b.refuse(s, fault.Wrap("sequence.head", fault.Unavailable, err))
 		return
 	}
-	if s.Create && h.Offset > 0 {
-		b.refuse(s, fault.New(fault.Conflict, "room", "the room exists already"))
+	if err := h.refuses(s); err != nil {
+		b.refuse(s, err)
 		return
 	}
 	ms, id, err := l.stamp.stamp(h.Timestamp)
@@ -128,6 +128,10 @@ func (l *lane) place(ctx context.Context, b *batch, s *Submission) {
 	h.Timestamp = ms
 	if s.Record.Unread {
 		h.Messages++
+	}
+	h.note(s)
+	if h.Ended {
+		l.heads.spent = append(l.heads.spent, h)
 	}
 	b.records = append(b.records, s.Record)
 	r := &b.records[len(b.records)-1]

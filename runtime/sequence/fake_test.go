@@ -86,7 +86,7 @@ func (l *fakeLog) head(k roomKey) Head {
 		return Head{}
 	}
 	last := &s[len(s)-1]
-	return Head{Head: event.Head{Position: last.Position, Messages: last.Messages}, Timestamp: last.Timestamp}
+	return Head{Head: event.Head{Position: last.Position, Messages: last.Messages}, Timestamp: last.Timestamp, Ended: last.Ends}
 }
 
 // Lookup finds only what is durable, as the contract permits.

@@ -50,6 +50,7 @@ type Pending interface {
 type Head struct {
 	event.Head
 	Timestamp int64 // of the newest record; the next one is not older
+	Ended     bool  // the newest record has deleted the room
 }
 
 // Key is the identity of a send: the same key within Window is the same event.

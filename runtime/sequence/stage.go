@@ -81,9 +81,9 @@ func submit(s *Submission, ev *event.Event, i int, first bool) {
 	if ev.ID != "" {
 		e.Key = keyOf(ev, i, first)
 	}
-	s.Record = event.Record{Envelope: e.Envelope, Key: e.Key, Unread: e.Unread}
+	s.Record = event.Record{Envelope: e.Envelope, Key: e.Key, Unread: e.Unread, Ends: e.Ends}
 	s.Record.Type = event.TypeMessage
-	s.Create = e.Create
+	s.Create, s.Subject, s.Seen = e.Create, e.Subject, e.Seen
 }
 
 // keyOf derives an effect's idempotency key. The sender's id holds in the event's

@@ -14,6 +14,11 @@ type Submission struct {
 	Record event.Record
 	// Create refuses the record with Conflict if its room has events already.
 	Create bool
+	// Subject is what the record changes, as read up to the offset Seen: if a record
+	// behind that has changed it, this one is refused with Changed. Subjects are
+	// names within the room; "" is none.
+	Subject string
+	Seen    uint64
 	// Probe stores nothing: it asks for the record's tenant, room, user and Key. The
 	// outcome is a Repeat if such a record is stored, or the fate of one that is in
 	// flight; it is NotFound if the log knows none.

@@ -16,7 +16,12 @@ const valueVersion = 1
 
 var errCorrupt = errors.New("embedded: a stored value is not readable")
 
-const flagUnread = 1
+// Flags of a record.
+const (
+	flagUnread = 1 << iota
+	flagEnds
+	flagRedacted
+)
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -110,8 +115,10 @@ func appendPosition(b []byte, p event.Position) []byte {
 // first, for decodeHead.
 func appendRecord(b []byte, r *event.Record) []byte {
 	var flags byte
-	if r.Unread {
-		flags |= flagUnread
+	for i, set := range [...]bool{r.Unread, r.Ends, r.Redacted} {
+		if set {
+			flags |= 1 << i
+		}
 	}
 	b = append(b, valueVersion)
 	b = appendText(b, r.Epoch)
@@ -131,7 +138,7 @@ func decodeRecord(value []byte, r *event.Record) error {
 	r.Epoch, r.Messages, r.Timestamp = d.text(), d.uvarint(), d.varint()
 	r.Type = event.Type(d.byte())
 	flags := d.byte()
-	r.Unread = flags&flagUnread != 0
+	r.Unread, r.Ends, r.Redacted = flags&flagUnread != 0, flags&flagEnds != 0, flags&flagRedacted != 0
 	r.Expires = d.varint()
 	r.ID, r.From.User, r.From.Device = d.text(), d.text(), d.text()
 	r.Ref, r.Action, r.Key = d.text(), d.text(), d.text()
@@ -144,6 +151,8 @@ func decodeHead(value []byte, offset uint64) (sequence.Head, error) {
 	var h sequence.Head
 	d := decode(value)
 	h.Epoch, h.Messages, h.Timestamp = d.text(), d.uvarint(), d.varint()
+	d.byte() // type
+	h.Ended = d.byte()&flagEnds != 0
 	h.Offset = offset
 	if d.bad {
 		return sequence.Head{}, errCorrupt

@@ -26,7 +26,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 		}
 		number := func(name string) int64 { return rapid.Int64().Draw(t, name) }
 
-		r := event.Record{Key: text("key"), Unread: rapid.Bool().Draw(t, "unread"), Messages: rapid.Uint64().Draw(t, "messages")}
+		r := event.Record{Key: text("key"), Unread: rapid.Bool().Draw(t, "unread"), Ends: rapid.Bool().Draw(t, "ends"), Redacted: rapid.Bool().Draw(t, "redacted"), Messages: rapid.Uint64().Draw(t, "messages")}
 		r.Envelope = event.Envelope{
 			Type: event.Type(rapid.IntRange(0, 4).Draw(t, "type")), ID: text("id"), Timestamp: number("timestamp"), Position: drawPosition(t), Ref: text("ref"),
 			From: event.Sender{User: text("user"), Device: text("device")}, Action: text("action"), Data: data("data"), Expires: number("expires"),
@@ -34,7 +34,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 		got := event.Record{Envelope: event.Envelope{Position: event.Position{Offset: r.Offset}}}
 		same(t, decodeRecord(appendRecord(nil, &r), &got), got, r)
 		h, err := decodeHead(appendRecord(nil, &r), r.Offset)
-		same(t, err, h, sequence.Head{Head: event.Head{Position: r.Position, Messages: r.Messages}, Timestamp: r.Timestamp})
+		same(t, err, h, sequence.Head{Head: event.Head{Position: r.Position, Messages: r.Messages}, Timestamp: r.Timestamp, Ended: r.Ends})
 
 		st := sequence.Stored{Position: drawPosition(t), ID: text("id"), Timestamp: number("timestamp")}
 		gotStored, err := decodeStored(appendStored(nil, st))

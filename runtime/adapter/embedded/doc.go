@@ -32,6 +32,8 @@
 //	0x07   tenant, user, room                             marker of what the user has sent
 //	0x08   tenant, user, room                             marker of what the user has read
 //	0x09   tenant, session                                session.Record
+//	0x0a   tenant, room, offset (8 bytes), kind, key      note, as its owner encodes it
+//	0x0b   tenant, room, kind, key                        row, as its owner encodes it
 //
 // Values begin with a version byte (codec.go). The file HEDDLE in the directory
 // names the version of this table; a directory without it that is not empty, or

@@ -16,6 +16,8 @@ const (
 	tableSent
 	tableRead
 	tableSession
+	tableNote
+	tableRow
 )
 
 // The bytes behind a zero byte in a text field.

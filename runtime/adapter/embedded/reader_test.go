@@ -36,10 +36,6 @@ func TestRooms(t *testing.T) {
 			t.Errorf("%v: %+v, %v", other, got, err)
 		}
 	}
-	r.write(func(t room.Tables) { t.DeleteRoom("acme", "conv:1") })
-	if _, ok, err := r.Room(t.Context(), "acme", "conv:1"); err != nil || ok {
-		t.Errorf("deleted: %v, %v", ok, err)
-	}
 }
 
 func TestMembers(t *testing.T) {

@@ -60,6 +60,17 @@ func (r *recent) settle(p *pending) {
 	}
 }
 
+// forget drops what is kept of rooms.
+func (r *recent) forget(rooms []name) {
+	for _, n := range rooms {
+		s := r.shard(n)
+		s.mu.Lock()
+		s.settled++
+		delete(s.heads, n)
+		s.mu.Unlock()
+	}
+}
+
 // head returns a room's durable head if it is kept; otherwise read finds it.
 func (r *recent) head(n name, read func() (event.Head, error)) (event.Head, error) {
 	return lookUp(r.shard(n), func(s *recentShard) map[name]event.Head { return s.heads }, n, read)

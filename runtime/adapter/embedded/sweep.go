@@ -1,10 +1,13 @@
 package embedded
 
 import (
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/heddle-rt/heddle/runtime/sequence"
 )
 
 // sweep is how far Run has come with its pass over rooms and sessions.
@@ -14,6 +17,7 @@ type sweep struct {
 	rest     time.Time    // the next pass begins then
 	trims    bool         // the pass is not through with the rooms
 	expires  bool         // nor with the sessions
+	buried   []name       // rooms whose streams the slice at hand removes
 	sessions sync.RWMutex // held to read while a session is written, to write while expired ones are deleted
 }
 
@@ -73,7 +77,12 @@ func (s *Store) trimSome() error {
 	if err := it.Error(); err != nil {
 		return err
 	}
-	return s.apply(b, pebble.NoSync)
+	if err := s.apply(b, pebble.NoSync); err != nil {
+		return err
+	}
+	s.recent.forget(s.sweep.buried)
+	s.sweep.buried = s.sweep.buried[:0]
+	return nil
 }
 
 // trim adds to b what cuts the stream that it stands at the first record of.
@@ -91,6 +100,9 @@ func (s *Store) trim(b *pebble.Batch, it *pebble.Iterator, prefix, end []byte) e
 	if top, listed := s.unsettled.durable(name{tenant, id}); listed {
 		last = min(last, top) // the newest durable record is somebody's head
 	}
+	if gone, err := s.bury(b, tenant, id, last); gone || err != nil {
+		return err
+	}
 	maxEvents, maxAge := s.deps.Retention(tenant, id)
 	cut := first
 	if maxEvents > 0 && last >= maxEvents {
@@ -107,7 +119,29 @@ func (s *Store) trim(b *pebble.Batch, it *pebble.Iterator, prefix, end []byte) e
 		return nil
 	}
 	s.counters.trimmed.Add(1)
-	return b.DeleteRange(appendRecordKey(nil, tenant, id, 0), appendRecordKey(nil, tenant, id, cut), nil)
+	return s.cut(b, tenant, id, cut)
+}
+
+// cut removes the records of a room below an offset, and their notes.
+func (s *Store) cut(b *pebble.Batch, tenant, id string, below uint64) error {
+	err := b.DeleteRange(appendRecordKey(nil, tenant, id, 0), appendRecordKey(nil, tenant, id, below), nil)
+	return errors.Join(err, b.DeleteRange(appendNotesKey(nil, tenant, id, 0), appendNotesKey(nil, tenant, id, below), nil))
+}
+
+// bury removes the stream of a room that was deleted, when nobody can ask any more
+// for what its last records were sent as. From then on the name is free.
+func (s *Store) bury(b *pebble.Batch, tenant, id string, last uint64) (gone bool, err error) {
+	var h sequence.Head
+	_, err = s.get(appendRecordKey(nil, tenant, id, last), func(v []byte) (err error) {
+		h, err = decodeHead(v, last)
+		return err
+	})
+	if err != nil || !h.Ended || s.deps.Clock().Add(-2*s.cfg.Window).UnixMilli() < h.Timestamp {
+		return false, err
+	}
+	s.counters.trimmed.Add(1)
+	s.sweep.buried = append(s.sweep.buried, name{tenant, id})
+	return true, s.cut(b, tenant, id, last+1)
 }
 
 // firstAfter is the offset of the first record in [from, last] that is newer than

@@ -43,8 +43,20 @@ func (t *tables) PutRoom(i room.Info) {
 	t.set(tableRoom, i.Tenant, i.ID)
 }
 
-// DeleteRoom removes the room's own row; members go one by one by DeleteMember.
-func (t *tables) DeleteRoom(tenant, room string) { t.remove(tableRoom, tenant, room) }
+// EndRoom leaves the stream to the sweep. Of a member who joins in the same batch,
+// a row in tableMemberOf stays behind; what it names is not found.
+func (t *tables) EndRoom(tenant, room string) {
+	t.fail(t.w.s.eachKey(appendKey(nil, tableMember, tenant, room), func(key []byte) {
+		if user, ok := lastField(key, 3); ok {
+			t.DeleteMember(tenant, room, user)
+		}
+	}))
+	t.remove(tableRoom, tenant, room)
+	for _, table := range [...]byte{tableMember, tableNote, tableRow} {
+		t.key = appendKey(t.key[:0], table, tenant, room)
+		t.fail(t.b.DeleteRange(t.key, appendEnd(nil, t.key), nil))
+	}
+}
 
 func (t *tables) PutMember(tenant, room string, m room.Member) {
 	t.w.users = append(t.w.users, name{tenant, m.User})

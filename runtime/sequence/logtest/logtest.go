@@ -86,7 +86,7 @@ func mustWait(t *testing.T, w sequence.Pending) {
 func wantHead(t *testing.T, p sequence.Partition, last event.Record) {
 	t.Helper()
 	got, err := p.Head(t.Context(), last.Tenant, last.Room)
-	want := sequence.Head{Head: event.Head{Position: last.Position, Messages: last.Messages}, Timestamp: last.Timestamp}
+	want := sequence.Head{Head: event.Head{Position: last.Position, Messages: last.Messages}, Timestamp: last.Timestamp, Ended: last.Ends}
 	if err != nil || got != want {
 		t.Errorf("head of %q is %+v, %v; want %+v", last.Room, got, err, want)
 	}
@@ -122,6 +122,7 @@ func headAfterRestart(t *testing.T, s Subject) {
 	var last event.Record
 	for n := uint64(1); n <= 300; n++ { // over the boundaries of one-byte offsets
 		last = record("a", "conv:1", "ann", n)
+		last.Ends = n == 300
 		mustWait(t, mustAppend(t, p, last))
 	}
 	if err := p.Close(); err != nil {
