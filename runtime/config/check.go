@@ -11,8 +11,8 @@ type checker interface {
 }
 
 // check runs the Checks of all structs, the inner ones first. What they say of
-// a path that is known to be faulty is dropped: it follows from a value that
-// nobody said.
+// a path that is known to be faulty, or that holds one, is dropped: it follows
+// from a value that nobody said.
 func (d *decoder) check() {
 	known := d.faults
 	for _, c := range d.checks {
@@ -26,7 +26,7 @@ func (d *decoder) check() {
 				at = join(at, path)
 			}
 			for _, f := range known {
-				if within(at, f.Path) && f.Path != "" {
+				if f.Path != "" && (within(at, f.Path) || at != "" && within(f.Path, at)) {
 					return
 				}
 			}

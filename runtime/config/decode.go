@@ -99,7 +99,7 @@ func (d *decoder) structure(s *shape, n *node, v reflect.Value, path string) {
 	}
 	for _, e := range n.entries {
 		if s.field(e.key) == nil {
-			f := Fault{Origin: e.origin, Path: join(path, mapKey(e.key)), Problem: "no such option" + suggest(e.key, s.keys())}
+			f := Fault{Origin: e.origin, Path: join(path, mapKey(e.key)), Problem: "no such option" + s.hint(e.key)}
 			d.faults = append(d.faults, f)
 		}
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -43,7 +44,7 @@ func fromEnv(s *shape, environ []string, prefix string) (layer *node, faults, wa
 		}
 		layer = merge(layer, wrap(strings.Split(path, "."), n, Origin{Env: name}))
 	})
-	for name := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if strings.HasPrefix(name, prefix+"_") && !slices.Contains(names, name) {
 			warnings = append(warnings, Fault{Origin: Origin{Env: name}, Problem: "no such option" + suggest(name, names)})
 		}
@@ -87,7 +88,7 @@ func (s *shape) walk(keys []string) (*shape, error) {
 		case kindStruct:
 			f := s.field(key)
 			if f == nil {
-				return nil, fmt.Errorf("no such option%s", suggest(key, s.keys()))
+				return nil, fmt.Errorf("no such option%s", s.hint(key))
 			}
 			s = f.shape
 		case kindMap:

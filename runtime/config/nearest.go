@@ -1,5 +1,33 @@
 package config
 
+import (
+	"slices"
+	"strings"
+)
+
+// hint follows "no such option" for a key of a section: a key of that section
+// that is close, or where else below it the option is.
+func (s *shape) hint(key string) string {
+	if near := suggest(key, s.keys()); near != "" {
+		return near
+	}
+	var paths []string
+	s.variables("", "", func(_, path string, _ *shape) {
+		keys := strings.Split(path, ".")
+		if path == key || strings.Join(keys, "_") == key || keys[len(keys)-1] == key {
+			paths = append(paths, path)
+		}
+	})
+	if slices.Contains(paths, key) {
+		return "; sections are written as keys below a key, not with dots"
+	}
+	const most = 3 // more would be a guess
+	if len(paths) == 0 || len(paths) > most {
+		return ""
+	}
+	return `; did you mean "` + strings.Join(paths, `" or "`) + `"?`
+}
+
 // suggest is `; did you mean "listen"?` for a name that is close to a known
 // one, or nothing.
 func suggest(name string, known []string) string {

@@ -97,11 +97,27 @@ func (p *parsing) ast(src string) (file *ast.File) {
 		return file
 	}
 	if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok && syntax.Token != nil {
-		p.fail(p.place(syntax.Token.Position), "", "%s", syntax.Message)
+		p.fail(p.place(syntax.Token.Position), "", "%s", advise(syntax.Message))
 		return nil
 	}
 	p.fail(p.origin, "", "not readable as YAML")
 	return nil
+}
+
+// advise says in a writer's words what the parser says in its own.
+func advise(message string) string {
+	for _, a := range [...]struct{ part, words string }{
+		{"found character '\t'", "a tab; indent with spaces"},
+		{"mapping value is not allowed", `a colon that cannot stand here; is the line indented like its neighbours, and is a text with ": " in quotes?`},
+		{"unexpected directive value", "a text that begins with % needs quotes"},
+		{"unexpected scalar value type", "not a value; a text that begins with * or & needs quotes"},
+		{"is a reserved character", message + "; a text that begins with it needs quotes"},
+	} {
+		if strings.Contains(message, a.part) {
+			return a.words
+		}
+	}
+	return message
 }
 
 // beyond finds the token at which a text is too deep or too long to be parsed.

@@ -60,7 +60,8 @@ type Tables interface {
 	// PutRow and DeleteRow keep what belongs to that room itself.
 	PutRow(tenant, room string, r Row)
 	DeleteRow(tenant, room string, r Row)
-	// Redact removes the data of an earlier record of that room for good.
+	// Redact removes the data of an earlier record of that room for good, and its
+	// notes.
 	Redact(tenant, room string, offset uint64)
 }
 

@@ -253,7 +253,9 @@ func TestFramesThatExpireInTheQueueAreReplaced(t *testing.T) {
 }
 
 func TestExpiryKeepsTheHalfWrittenFrame(t *testing.T) {
-	f := func() *frame.Frame { return message("old", frame.Durable, "").Until(1, message("n", frame.Durable, "")) }
+	f := func() *frame.Frame {
+		return message("old", frame.Durable, "").Until(1, message("n", frame.Durable, ""))
+	}
 	for _, tc := range []struct{ next, off, replaced int }{{0, 0, 3}, {0, 1, 3}, {1, 0, 3}, {1, 2, 2}, {2, 0, 2}, {2, 1, 1}, {3, 1, 0}} {
 		c := &Conn{flusher: newFlusher(newLoad()), bytes: 100}
 		b := &backlog{frames: []*frame.Frame{f(), f(), f()}, next: tc.next, off: tc.off}

@@ -38,8 +38,8 @@ func (t *tables) DeleteRow(tenant, id string, r room.Row) {
 	t.remove(tableRow, tenant, id, r.Kind, r.Key)
 }
 
-// Redact writes the record again without its data. One that is not kept any more
-// needs nothing.
+// Redact writes the record again without its data, and drops its notes. One that
+// is not kept any more needs nothing.
 func (t *tables) Redact(tenant, id string, offset uint64) {
 	r := event.Record{}
 	key := appendRecordKey(nil, tenant, id, offset)
@@ -50,6 +50,8 @@ func (t *tables) Redact(tenant, id string, offset uint64) {
 	r.Data, r.Redacted = nil, true
 	t.value = appendRecord(t.value[:0], &r)
 	t.fail(t.b.Set(key, t.value, nil))
+	t.key = appendNotesKey(t.key[:0], tenant, id, offset)
+	t.fail(t.b.DeleteRange(t.key, appendNotesKey(nil, tenant, id, offset+1), nil))
 }
 
 // eachKey hands the keys below a prefix to use.

@@ -102,6 +102,11 @@ func TestRedact(t *testing.T) {
 	r := newRig(t, nil)
 	r.wait(r.start("conv:1", 1, 3))
 	r.write(func(t room.Tables) {
+		for i := range uint64(3) {
+			t.PutNote(crashTenant, "conv:1", room.Note{Offset: i + 1, Kind: "edit"})
+		}
+	})
+	r.write(func(t room.Tables) {
 		t.Redact(crashTenant, "conv:1", 2)
 		t.Redact(crashTenant, "conv:1", 17) // not kept any more
 	})
@@ -116,6 +121,9 @@ func TestRedact(t *testing.T) {
 		case i != 1 && (got.Action != want.Action || string(got.Data) != string(want.Data)):
 			t.Errorf("kept: %+v", got)
 		}
+	}
+	if n := must(r.Notes(t.Context(), crashTenant, "conv:1", 0, 9, 0)); len(n) != 2 || n[1].Offset != 3 {
+		t.Errorf("notes %+v", n)
 	}
 }
 
