@@ -21,7 +21,7 @@ type Deps struct {
 // All lists the actions of all builtins.
 func All(d Deps) []event.Action {
 	var all []event.Action
-	all = append(all, chat.Actions(chat.Deps{Rooms: d.Rooms, Reader: d.Reader, History: d.History})...)
+	all = append(all, chat.Actions(chat.Deps{Reader: d.Reader, History: d.History})...)
 	all = append(all, room.Actions(room.Deps{Rooms: d.Rooms, Reader: d.Reader, History: d.History, JSON: d.JSON})...)
 	return all
 }

@@ -7,7 +7,6 @@ import (
 
 // Deps is what the handlers read.
 type Deps struct {
-	Rooms   *room.Rooms
 	Reader  room.Reader
 	History room.History
 }

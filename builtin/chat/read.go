@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -45,8 +46,11 @@ func (c chat) read(ctx context.Context, ev *event.Event) error {
 		return nil
 	}
 	at, err := c.History.After(ctx, ev.Tenant, ev.Room, event.Position{Epoch: head.Epoch, Offset: offset - 1}, 1, 1)
-	if err != nil || len(at) == 0 {
+	switch {
+	case errors.Is(err, room.ErrTrimmed), err == nil && len(at) == 0:
 		return &fault.Error{Op: "chat.read", Kind: fault.NotFound, Field: "data.offset", Msg: "that event is not kept any more", Err: err}
+	case err != nil:
+		return fault.Wrap("chat.read", fault.Unavailable, err)
 	}
 	d := readData{Epoch: head.Epoch, Offset: offset, Unread: head.Messages - min(at[0].Messages, head.Messages)}
 	ev.Respond(reply(d.Offset, d.Unread))

@@ -14,7 +14,10 @@ func (c chat) send(_ context.Context, ev *event.Event) error {
 	if ev.Arg("text") == nil && ev.Arg("body") == nil {
 		return fault.New(fault.Invalid, "data.text", "text or body is needed")
 	}
-	m, _ := ev.Origin.Member(ev.Room)
+	m, joined := ev.Origin.Member(ev.Room)
+	if !joined { // it was until now: another session of the user has left the room
+		return fault.New(fault.Forbidden, "room", "the session has not joined this room")
+	}
 	e := event.Effect{
 		Envelope: event.Envelope{
 			Type: event.TypeEvent, Tenant: ev.Tenant, Room: ev.Room, From: ev.From,

@@ -50,6 +50,11 @@ func (r rooms) join(ctx context.Context, ev *event.Event) error {
 		ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{
 			Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionJoin, Data: []byte("{}"),
 		}})
+	}
+	// A member's session that has not joined the room was not told: the first try
+	// may have failed behind the membership.
+	_, joined := ev.Origin.Member(ev.Room)
+	if adm.Enroll || adm.Lasting && !joined && ev.ID != "" && room.Base(ev.Room) == ev.Room {
 		ev.Emit(told(ev, ev.From.User, room.ActionAdded, head.Position))
 	}
 	ev.Emit(event.Effect{Kind: event.Join, Member: adm.Member, Again: ev.Arg("since") != nil, Envelope: event.Envelope{Room: ev.Room, Position: at}})
@@ -84,7 +89,7 @@ func (r rooms) leave(ctx context.Context, ev *event.Event) error {
 	switch {
 	case err != nil:
 		return err
-	case room.TypeOf(ev.Room) == room.UserType:
+	case room.TypeOf(ev.Room) == room.UserType && room.Base(ev.Room) == ev.Room:
 		return fault.New(fault.Forbidden, "room", "nobody leaves the own room")
 	}
 	if t.Members && room.Base(ev.Room) == ev.Room {
@@ -99,6 +104,10 @@ func (r rooms) leave(ctx context.Context, ev *event.Event) error {
 			ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{
 				Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionLeave, Data: []byte("{}"),
 			}})
+		}
+		// Also to who is no member any more: the first try may have failed behind the
+		// end of the membership.
+		if ev.ID != "" {
 			ev.Emit(told(ev, ev.From.User, room.ActionRemoved, event.Position{}))
 		}
 	}

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"context"
+	"strings"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -67,7 +68,7 @@ func refuse(_ context.Context, ev *event.Event) error {
 func quote(s string) string {
 	const most = 64
 	if len(s) > most {
-		s = s[:most] + "..."
+		s = strings.ToValidUTF8(s[:most], "") + "..."
 	}
 	return "\"" + s + "\""
 }

@@ -58,41 +58,63 @@ func (r *Rooms) Admit(ctx context.Context, id *event.Identity, room string) (Adm
 		if base != TypeOf(room)+":"+id.User {
 			return Admission{}, forbidden()
 		}
+		if base != OfUser(id.User) && !id.Grants(room) { // the own room is every token's
+			return Admission{}, notGranted()
+		}
 		return adm, nil
-	case !id.Grants(room): // the own room is every token's
-		return Admission{}, fault.New(fault.Forbidden, "room", "the token does not grant this room")
+	case !id.Grants(room):
+		return Admission{}, notGranted()
 	case !t.Members:
 		if t.Join != "open" {
 			return Admission{}, forbidden()
 		}
 		return adm, nil
 	}
-	m, found, err := r.reader.Member(ctx, id.Tenant, base, id.User)
-	if err != nil {
-		return Admission{}, fault.Wrap("room.Admit", fault.Unavailable, err)
-	}
-	if found {
-		adm.Member.Moderate = m.Role == RoleOwner || m.Role == RoleModerator
-		adm.Member.Publish = adm.Member.Publish || t.Publish == "moderators" && adm.Member.Moderate
+	found, err := r.member(ctx, id, base, t, &adm)
+	switch {
+	case err != nil:
+		return Admission{}, err
+	case found:
 		return adm, nil
 	}
-	return r.enroll(ctx, id.Tenant, base, t, adm)
+	return r.enroll(ctx, id, room, t, adm)
 }
 
-// enroll decides for somebody who is not a member.
-func (r *Rooms) enroll(ctx context.Context, tenant, base string, t TypeConfig, adm Admission) (Admission, error) {
-	if t.Join != "open" {
+// member completes the admission of a member.
+func (r *Rooms) member(ctx context.Context, id *event.Identity, base string, t TypeConfig, adm *Admission) (bool, error) {
+	m, found, err := r.reader.Member(ctx, id.Tenant, base, id.User)
+	if err != nil || !found {
+		return false, fault.Wrap("room.Admit", fault.Unavailable, err)
+	}
+	adm.Member.Moderate = m.Role == RoleOwner || m.Role == RoleModerator
+	adm.Member.Publish = adm.Member.Publish || t.Publish == "moderators" && adm.Member.Moderate
+	return true, nil
+}
+
+// enroll decides for somebody who is not a member. Only the room itself has
+// members: a sub-room is joined by those.
+func (r *Rooms) enroll(ctx context.Context, id *event.Identity, room string, t TypeConfig, adm Admission) (Admission, error) {
+	if t.Join != "open" || Base(room) != room {
 		return Admission{}, forbidden()
 	}
-	_, found, err := r.reader.Room(ctx, tenant, base)
+	_, found, err := r.reader.Room(ctx, id.Tenant, room)
 	switch {
 	case err != nil:
 		return Admission{}, fault.Wrap("room.Admit", fault.Unavailable, err)
 	case !found:
 		return Admission{}, fault.New(fault.NotFound, "room", "there is no such room; room:create makes it")
 	}
-	adm.Enroll = true
+	// The room may have come between the two reads, with this user as its owner.
+	found, err = r.member(ctx, id, room, t, &adm)
+	if err != nil {
+		return Admission{}, err
+	}
+	adm.Enroll = !found
 	return adm, nil
+}
+
+func notGranted() error {
+	return fault.New(fault.Forbidden, "room", "the token does not grant this room")
 }
 
 // forbidden does not tell whether the room exists.
