@@ -65,12 +65,10 @@ func (c *Client) answered(e *wire.Envelope) {
 			if pos.Offset == 0 && d.Epoch != "" {
 				pos = d.Position
 			}
-			if s := c.streams[room]; s != nil && s.known && d.Whole != nil && !*d.Whole {
-				gap = Gap{Room: room, Epoch: s.Epoch, After: s.Offset}
-				s.start(pos.Epoch, pos.Offset) // live events follow from there
-			}
 			if d.Whole == nil || *d.Whole {
 				c.joined(room, pos, r.since)
+			} else {
+				gap = c.skip(room, pos, r.since)
 			}
 		case "room:create":
 			if c.streams[room] == nil { // its first event may have come before

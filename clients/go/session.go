@@ -103,17 +103,17 @@ func (c *Client) place(s *Session, kept bool) (gaps []Gap) {
 		refused[r.Room] = true
 		delete(c.streams, r.Room)
 	}
+	lost := map[string]bool{}
 	for _, l := range s.Lost {
-		if st := c.streams[l.Room]; st != nil && st.known {
-			gaps = append(gaps, Gap{Room: l.Room, Epoch: st.Epoch, After: st.Offset})
-			st.known = false
-		}
+		lost[l.Room] = true
 	}
 	there := map[string]bool{}
 	for _, r := range s.Rooms {
 		there[r.Room] = true
 		st := c.streams[r.Room]
 		switch {
+		case lost[r.Room]:
+			gaps = append(gaps, c.skip(r.Room, r.Position, nil))
 		case st == nil || (!st.known && !kept):
 			st = &stream{}
 			c.streams[r.Room] = st
@@ -122,8 +122,7 @@ func (c *Client) place(s *Session, kept bool) (gaps []Gap) {
 			}
 		case kept || !st.known:
 		case st.Epoch != r.Epoch && st.Position != Position{}:
-			gaps = append(gaps, Gap{Room: r.Room, Epoch: st.Epoch, After: st.Offset})
-			st.start(r.Epoch, r.Offset)
+			gaps = append(gaps, c.skip(r.Room, r.Position, nil))
 		case st.Offset < r.Offset:
 			c.rejoin(r.Room, st)
 		}
@@ -134,6 +133,27 @@ func (c *Client) place(s *Session, kept bool) (gaps []Gap) {
 		}
 	}
 	return gaps
+}
+
+// skip takes a room's stream to where its live events follow from: what lies
+// between cannot be had. That counts as the room's position at once, before any
+// event has come from there, so that the next loss is counted from it. since is
+// what was asked for where no stream was. The lock is held.
+func (c *Client) skip(room string, to Position, since *Position) Gap {
+	gap := Gap{Room: room}
+	st := c.streams[room]
+	switch {
+	case st != nil && st.known:
+		gap.Epoch, gap.After = st.Epoch, st.Offset
+	case since != nil:
+		gap.Epoch, gap.After = since.Epoch, since.Offset
+	}
+	if st == nil {
+		st = &stream{}
+		c.streams[room] = st
+	}
+	st.start(to.Epoch, to.Offset)
+	return gap
 }
 
 // rejoin asks for a room, from the stream's position if there is one. Requests to

@@ -24,7 +24,11 @@ func (*checkCmd) Help() string {
 }
 
 func (c *checkCmd) Run() error {
-	if _, err := c.load(""); err != nil {
+	_, err := c.load("")
+	switch {
+	case err != nil && len(c.Config) == 0:
+		return fmt.Errorf("%w\n(no --config FILE was given)", err)
+	case err != nil:
 		return err
 	}
 	fmt.Println("the configuration is valid")

@@ -1,6 +1,11 @@
 package main_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +31,29 @@ func dummies(text string) []string {
 	return env
 }
 
+// certificate writes a pair of files such as the configurations name.
+func certificate(t *testing.T, dir string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"fullchain.pem": {Type: "CERTIFICATE", Bytes: cert}, "privkey.pem": {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func configFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(configs, "*.yaml"))
@@ -44,8 +72,10 @@ func TestConfigsAreValid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := filepath.Join(t.TempDir(), filepath.Base(file))
-		if err := os.WriteFile(all, switchedOff.ReplaceAll(raw, []byte("$1$2")), 0o600); err != nil {
+		dir := t.TempDir()
+		certificate(t, dir)
+		all, text := filepath.Join(dir, filepath.Base(file)), switchedOff.ReplaceAllString(string(raw), "$1$2")
+		if err := os.WriteFile(all, []byte(strings.ReplaceAll(text, "/etc/heddle/tls", dir)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for name, path := range map[string]string{"as it is": file, "all switched on": all} {

@@ -366,7 +366,7 @@ func TestSlowHandshake(t *testing.T) {
 // TestClientThatNeverReads asks for a lot and takes none of it.
 func TestClientThatNeverReads(t *testing.T) {
 	t.Parallel()
-	n := serve(t, "socket.queue.bytes=256KiB", "socket.queue.write_timeout=500ms", "limit.message_burst=100000", "limit.query_burst=100000")
+	n := serve(t, "socket.queue.bytes=256KiB", "deliver.page_bytes=128KiB", "socket.queue.write_timeout=500ms", "limit.message_burst=100000", "limit.query_burst=100000")
 	c := n.open(t, dial{user: "slow"})
 	c.do("room:join", "channel:x", "{}")
 	ben := n.open(t, dial{user: "ben"})

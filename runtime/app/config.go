@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -68,9 +69,16 @@ func (c *Config) Check(report func(path, problem string)) {
 			report("rooms."+name+".publish", "moderators exist only where members are kept")
 		}
 	}
+	if c.Deliver.PageBytes > c.Socket.Queue.Bytes/pagesQueued { // a product could overflow
+		report("socket.queue.bytes and deliver.page_bytes", fmt.Sprintf("%v is less than %d times %v: a client that catches up is sent a page while another waits",
+			c.Socket.Queue.Bytes, pagesQueued, c.Deliver.PageBytes))
+	}
 	if c.Storage.Window < minWindow {
 		report("storage.window", "retries must be recognised for at least 5m")
 	}
 }
 
-const minWindow = 5 * time.Minute // promise P3
+const (
+	minWindow   = 5 * time.Minute // promise P3
+	pagesQueued = 2               // of history at most, for one connection
+)

@@ -1,9 +1,14 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // checker is what a struct implements to check its fields against each other.
-// The path that it reports is relative to the struct, and may be empty. It must
+// The path that it reports is relative to the struct, and may be empty; values
+// that do not fit each other have theirs joined by " and ", and the fault stands
+// where the first of them that was said was said. It must
 // bear fields that were faulty and have their defaults instead, change nothing,
 // and repeat no secret.
 type checker interface {
@@ -11,8 +16,8 @@ type checker interface {
 }
 
 // check runs the Checks of all structs, the inner ones first. What they say of
-// a path that is known to be faulty, or that holds one, is dropped: it follows
-// from a value that nobody said.
+// a path that is known to be faulty is dropped: it follows from a value that
+// nobody said.
 func (d *decoder) check() {
 	known := d.faults
 	for _, c := range d.checks {
@@ -21,18 +26,25 @@ func (d *decoder) check() {
 			continue
 		}
 		d.ask(target, func(path, problem string) {
-			at := c.path
-			if path != "" {
-				at = join(at, path)
-			}
-			for _, f := range known {
-				if f.Path != "" && (within(at, f.Path) || at != "" && within(f.Path, at)) {
+			var paths []string
+			for p := range strings.SplitSeq(path, " and ") {
+				at := c.path
+				if p != "" {
+					at = join(at, p)
+				}
+				if consequence(at, known) {
 					return
 				}
+				paths = append(paths, at)
 			}
-			d.faults = append(d.faults, Fault{Origin: d.nearest(at), Path: at, Problem: problem})
+			d.faults = append(d.faults, Fault{Origin: d.first(paths), Path: strings.Join(paths, " and "), Problem: problem})
 		})
 	}
+}
+
+// consequence reports whether a path is known to be faulty.
+func consequence(path string, known []Fault) bool {
+	return slices.ContainsFunc(known, func(f Fault) bool { return f.Path != "" && within(path, f.Path) })
 }
 
 // ask runs one Check. One that stumbles over values that are known to be faulty
@@ -42,6 +54,17 @@ func (d *decoder) ask(target checker, report func(path, problem string)) {
 		defer func() { _ = recover() }()
 	}
 	target.Check(report)
+}
+
+// first is the origin of the first path that was said itself, else of what is
+// around the first one.
+func (d *decoder) first(paths []string) Origin {
+	for _, p := range paths {
+		if m := d.marks[p]; m.origin.said() {
+			return m.origin
+		}
+	}
+	return d.nearest(paths[0])
 }
 
 // nearest is the origin of the innermost part of a path that was said.

@@ -42,7 +42,7 @@ type socket struct {
 
 func (s socket) Check(report func(path, problem string)) {
 	if s.Soft > s.Hard {
-		report("soft", "above hard")
+		report("soft and hard", "the first is above the second")
 	}
 }
 

@@ -152,49 +152,18 @@ func TestRealFile(t *testing.T) {
 	}
 }
 
-func TestFaultyTags(t *testing.T) {
-	type recursive struct {
-		Next []struct {
-			C chan int `yaml:"c"`
-		} `yaml:"next"`
-		Least  int    `yaml:"least" default:"1" min:"2"`
-		Enum   string `yaml:"enum" default:"c" enum:"a,b"`
-		Bad    int    `yaml:"bad" default:"x"`
-		Bound  int    `yaml:"bound" max:"x"`
-		NoTag  int
-		Twice  int            `yaml:"bad"`
-		Struct map[string]int `yaml:"map" default:"{a: b}"`
+func TestWarningsComeInOrder(t *testing.T) {
+	r := load(t, "", config.Options{Environ: []string{"HEDDLE_Z=1", "HEDDLE_SOCKET_IDEL=1s", "HEDDLE_M=1", "HEDDLE_A=1", "OTHER=1"}})
+	var got []string
+	for _, w := range r.Warnings {
+		got = append(got, w.Error())
 	}
-	_, err := config.Load[recursive](config.Options{})
-	for _, want := range []string{"a chan int cannot", "bound: max", "NoTag has no yaml tag", "bad: two fields"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is not in %v", want, err)
-		}
+	want := []string{
+		"env HEDDLE_A: no such option", "env HEDDLE_M: no such option",
+		`env HEDDLE_SOCKET_IDEL: no such option; did you mean "HEDDLE_SOCKET_IDLE"?`, "env HEDDLE_Z: no such option",
 	}
-	type wrong struct {
-		Least int            `yaml:"least" default:"1" min:"2"`
-		Enum  string         `yaml:"enum" default:"c" enum:"a,b"`
-		Map   map[string]int `yaml:"map" default:"{a: b}"`
-	}
-	_, err = config.Load[wrong](config.Options{})
-	for _, want := range []string{`least: default: want at least 2, not "1"`, `enum: default: want one of a, b, not "c"`, "map: default: want a whole number"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is not in %v", want, err)
-		}
-	}
-	type ambiguous struct {
-		A struct {
-			BC int `yaml:"b_c"`
-		} `yaml:"a"`
-		AB struct {
-			C int `yaml:"c"`
-		} `yaml:"a_b"`
-	}
-	if _, err = config.Load[ambiguous](config.Options{}); err == nil || !strings.Contains(err.Error(), "HEDDLE_A_B_C") {
-		t.Errorf("%v", err)
-	}
-	if _, err = config.Load[int](config.Options{}); err == nil {
-		t.Error("an int is no config")
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%q", got)
 	}
 }
 

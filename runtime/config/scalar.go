@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"reflect"
 	"strconv"
@@ -25,6 +26,9 @@ func (s *shape) want() string {
 	case kindText:
 		if s.typ == reflect.TypeFor[Size]() {
 			return "a size such as 64KiB or 16MiB"
+		}
+		if s.typ == reflect.TypeFor[slog.Level]() {
+			return "one of DEBUG, INFO, WARN and ERROR"
 		}
 	case kindStruct:
 		return "a section of keys"
@@ -85,6 +89,9 @@ func (s *shape) assign(text string, v reflect.Value) error {
 	case kindText:
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
 			v.SetZero()
+			if s.typ == reflect.TypeFor[slog.Level]() {
+				return wanted // the type's own words are for programs
+			}
 			return &textError{wanted: s.want(), err: err}
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/config"
@@ -124,6 +126,35 @@ func (c Config) Check(report func(path, problem string)) {
 	if c.TLS.Cert != "" && c.TLS.Reload <= 0 {
 		report("tls.reload", "must be positive")
 	}
+	c.checkTexts(report)
+}
+
+// checkTexts reads what the server will read: a certificate that is missing is
+// told before it is needed.
+func (c Config) checkTexts(report func(path, problem string)) {
+	tell := func(path string, err error) {
+		if err != nil {
+			report(path, strings.TrimPrefix(err.Error(), "socket: "))
+		}
+	}
+	if c.TLS.Cert != "" && c.TLS.Key != "" {
+		_, err := newCertificate(c.TLS)
+		tell("tls", err)
+	}
+	_, err := parseOrigins(c.Origins)
+	tell("origins", err)
+	_, err = prefixes(c.Proxies.Trusted)
+	tell("proxies.trusted", err)
+	for _, p := range c.Paths {
+		if !strings.HasPrefix(p, "/") {
+			report("paths", "\""+p+"\" does not begin with a slash")
+		}
+	}
+	_, port, err := net.SplitHostPort(c.Listen)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	tell("listen", err)
 }
 
 func (c Config) check(d *Deps) error {

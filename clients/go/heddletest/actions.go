@@ -161,7 +161,7 @@ func (s *Server) join(k *conn, e *wire.Envelope) {
 	data := map[string]any{
 		"room": r.name, "epoch": r.epoch, "offset": r.top(), "unread": 0, "read_offset": r.read[k.user], "members": len(r.members),
 	}
-	whole := d.Since != nil && (d.Since.Epoch == r.epoch || *d.Since == Position{}) && d.Since.Offset >= r.trimmed
+	whole := d.Since != nil && r.replayable(*d.Since) == ""
 	if d.Since != nil {
 		data["recovered"] = whole
 	}

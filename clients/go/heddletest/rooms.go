@@ -47,6 +47,22 @@ func (r *room) after(offset uint64) (events []wire.Envelope, whole bool) {
 	return r.events[min(offset, r.top())-r.trimmed:], true
 }
 
+// replayable says why the events behind a position can not all be had; "" if they
+// can.
+func (r *room) replayable(p Position) string {
+	switch {
+	case p.Offset == 0 && (p.Epoch == "" || p.Epoch == r.epoch):
+	case p.Epoch != r.epoch:
+		return "epoch"
+	case p.Offset > r.top():
+		return "ahead"
+	}
+	if p.Offset < r.trimmed {
+		return "trimmed"
+	}
+	return ""
+}
+
 // store adds a durable event, unless its key is known, and publishes it; the
 // lock is held.
 func (s *Server) store(r *room, e wire.Envelope, key string) (stored wire.Envelope, repeat bool) {

@@ -103,15 +103,16 @@ func (s *Server) resume(k *conn, e *wire.Envelope) {
 	for name, joined := range k.sess.joined {
 		r := s.room(name)
 		r.subscribers[k] = true
-		from := joined
+		from := Position{r.epoch, joined}
 		if p, ok := d.Positions[name]; ok {
-			if from = p.Offset; p.Epoch != r.epoch {
-				from = 0
-			}
+			from = p
 		}
-		if replays[name] = from; from < r.trimmed {
-			snap.Lost = append(snap.Lost, lost{name, "trimmed"})
+		if why := r.replayable(from); why != "" {
+			snap.Lost = append(snap.Lost, lost{name, why})
+			k.sess.joined[name] = r.top() // live events follow from there
+			continue
 		}
+		replays[name] = from.Offset
 	}
 	switch recovered = known && len(snap.Lost) == 0; {
 	case !known:

@@ -80,7 +80,8 @@ export class Session {
       const at = this.#streams.position(state.room);
       if (at && at.epoch === state.epoch) missed += Math.max(0, state.offset - at.offset);
       if (!replayed) this.#streams.catchUp(state);
-      else if (!at && !resumed) this.#streams.start(state.room, state);
+      // Only the server knows from where it replays a room without a position: the first event will tell.
+      else if (!at && state.epoch === "") this.#streams.start(state.room, state);
     }
     this.#info = info;
     const rejoin = resumed ? [] : absent.filter(({ room }) => this.requested.has(room));

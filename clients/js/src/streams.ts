@@ -34,7 +34,8 @@ export class Streams {
   readonly #deps: StreamsDeps;
   #streams = new Map<string, Stream>();
   #timers = new Map<string, ReturnType<typeof setTimeout>>();
-  #filling = new Set<string>();
+  /** Up to where history is being read. */
+  #filling = new Map<Stream, Position>();
 
   constructor(config: StreamsConfig, deps: StreamsDeps) {
     this.#config = config;
@@ -120,7 +121,7 @@ export class Streams {
   // Gives the server a moment to fill a gap before history is asked.
   #watch(stream: Stream, upTo: number): void {
     const { room } = stream;
-    if (this.#timers.has(room) || this.#filling.has(room)) return;
+    if (this.#timers.has(room) || this.#filling.has(stream)) return;
     this.#timers.set(room, setTimeout(() => {
       this.#timers.delete(room);
       if (stream.firstHeld !== undefined) void this.#fill(stream, upTo);
@@ -134,38 +135,44 @@ export class Streams {
   }
 
   async #fill(stream: Stream, upTo: number): Promise<void> {
-    const { room } = stream;
-    if (this.#filling.has(room)) return;
-    this.#filling.add(room);
-    const begin = stream.position.offset;
+    const busy = this.#filling.get(stream);
+    this.#filling.set(stream, further(busy, { epoch: stream.position.epoch, offset: upTo }));
+    if (busy) return;
     let reason: string | undefined;
     try {
-      while (stream.position.offset < upTo) {
-        const { epoch, offset } = stream.position;
-        const page = await this.#deps.history(room, offset);
-        if (this.#streams.get(room) !== stream) return;
-        if (page.epoch !== epoch) {
-          reason = "epoch";
-          break;
-        }
-        if (offset === begin) this.#tellTrimmed(stream, page.events);
-        stream.fill(page.events, offset);
-        if (!page.more || stream.position.offset === offset) break;
-      }
+      reason = await this.#read(stream);
     } catch (error) {
       reason = (error as HeddleError).code ?? "internal";
-      if (reason === "closed") return;
-    } finally {
-      this.#filling.delete(room);
     }
-    this.#settle(stream, upTo, reason);
+    const end = this.#filling.get(stream)!;
+    this.#filling.delete(stream);
+    if (reason !== "closed" && this.#streams.get(stream.room) === stream) this.#settle(stream, end, reason);
   }
 
-  // What is still missing up to upTo will not come. Without a reason history was read
+  // Reads history up to where #filling says, which may move meanwhile; tells why not,
+  // if it cannot be read.
+  async #read(stream: Stream): Promise<string | undefined> {
+    const { room } = stream;
+    const begin = stream.position;
+    for (let goal; before(stream.position, (goal = this.#filling.get(stream)!)); ) {
+      const { epoch, offset } = stream.position;
+      const page = await this.#deps.history(room, offset);
+      if (this.#streams.get(room) !== stream) return undefined;
+      if (stream.position.epoch !== epoch) continue; // the answer is about a life that is over
+      if (page.epoch !== epoch) return "epoch";
+      if (epoch === begin.epoch && offset === begin.offset) this.#tellTrimmed(stream, page.events);
+      stream.fill(page.events, offset);
+      const ended = !page.more || stream.position.offset === offset;
+      if (ended && this.#filling.get(stream) === goal) return undefined; // else the page is older than what is asked for
+    }
+    return undefined;
+  }
+
+  // What is still missing up to the end will not come. Without a reason history was read
   // to its end, and leaves out only what has expired: that is no loss.
-  #settle(stream: Stream, upTo: number, reason: string | undefined): void {
-    while (stream.position.offset < upTo) {
-      const at = { epoch: stream.position.epoch, offset: Math.min(upTo, (stream.firstHeld ?? Infinity) - 1) };
+  #settle(stream: Stream, end: Position, reason: string | undefined): void {
+    while (before(stream.position, end)) {
+      const at = { epoch: end.epoch, offset: Math.min(end.offset, (stream.firstHeld ?? Infinity) - 1) };
       if (reason === undefined) stream.jump(at);
       else this.#skip(stream, at, reason);
     }
@@ -193,3 +200,7 @@ export class Streams {
     this.#timers.delete(room);
   }
 }
+
+const before = (at: Position, end: Position): boolean => at.epoch === end.epoch && at.offset < end.offset;
+
+const further = (a: Position | undefined, b: Position): Position => (a && before(b, a) ? a : b);
