@@ -1,6 +1,7 @@
 package authenticate
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -39,6 +40,13 @@ func FuzzClaims(f *testing.F) {
 		id, err := v.Verify(t.Context(), sign(secretA, headH, claims))
 		if err == nil && (!event.IsUser(id.User) || id.Expires <= epoch.UnixMilli() || len(id.Metadata) > maxMeta) {
 			t.Fatalf("accepted %q as %+v", claims, id)
+		}
+		if err != nil {
+			return
+		}
+		var want map[string]any
+		if err := json.Unmarshal([]byte(claims), &want); err != nil || want["tenant"] != id.Tenant || want["sub"] != id.User {
+			t.Fatalf("%q became %+v, the standard library reads %v, %v", claims, id, want, err)
 		}
 	})
 }

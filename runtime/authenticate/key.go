@@ -70,20 +70,26 @@ func (s *keyset) add(name keyName, key signatureVerifier) bool {
 }
 
 type hmacKey struct {
-	pool sync.Pool // of hash.Hash; one that has been reset skips hashing the secret
+	pool sync.Pool // of *keyed
+}
+
+// keyed is a hash that has taken the secret in: from its first Reset on it goes
+// back to the state behind that, instead of hashing the secret again.
+type keyed struct {
+	hash.Hash
+	sum [sha256.Size]byte
 }
 
 func newHMACKey(secret []byte) *hmacKey {
-	return &hmacKey{pool: sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+	return &hmacKey{pool: sync.Pool{New: func() any { return &keyed{Hash: hmac.New(sha256.New, secret)} }}}
 }
 
 func (k *hmacKey) verify(signed, signature []byte) bool {
-	h := k.pool.Get().(hash.Hash)
+	h := k.pool.Get().(*keyed)
 	defer k.pool.Put(h)
 	h.Reset()
 	h.Write(signed)
-	var sum [sha256.Size]byte
-	return subtle.ConstantTimeCompare(h.Sum(sum[:0]), signature) == 1
+	return subtle.ConstantTimeCompare(h.Sum(h.sum[:0]), signature) == 1
 }
 
 type rsaKey rsa.PublicKey

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
@@ -34,16 +35,15 @@ func Mint(secret []byte, kid string, c Claims) (string, error) {
 	if len(secret) == 0 {
 		return "", errors.New("authenticate: mint: there is no secret")
 	}
-	w, err := c.wire()
-	if err != nil {
-		return "", fmt.Errorf("authenticate: mint: %w", err)
-	}
-	head, err := json.Marshal(header{Algorithm: algHS256, KeyID: kid, Type: "JWT"})
+	head, err := json.Marshal(wireHeader{Algorithm: algHS256, KeyID: kid, Type: "JWT"})
 	if err != nil {
 		return "", fmt.Errorf("authenticate: mint: kid: %w", err)
 	}
-	payload, err := json.Marshal(w)
+	payload, err := json.Marshal(c.wire())
 	if err != nil {
+		return "", fmt.Errorf("authenticate: mint: %w", err)
+	}
+	if err := c.check(payload); err != nil {
 		return "", fmt.Errorf("authenticate: mint: %w", err)
 	}
 	token := encoding.AppendEncode(nil, head)
@@ -57,18 +57,46 @@ func Mint(secret []byte, kid string, c Claims) (string, error) {
 	return string(token), nil
 }
 
-// wire brings the claims into the form of the token and has that checked by the
-// rules that Verify goes by, at a moment when the token is good.
-func (c *Claims) wire() (*claims, error) {
-	w := &claims{
+// wireHeader and wireClaims are the token in JSON.
+type wireHeader struct {
+	Algorithm string `json:"alg"`
+	KeyID     string `json:"kid,omitzero"`
+	Type      string `json:"typ"`
+}
+
+type wireClaims struct {
+	Tenant    string         `json:"tenant,omitzero"`
+	Subject   string         `json:"sub"`
+	Device    string         `json:"device,omitzero"`
+	Issuer    string         `json:"iss,omitzero"`
+	Audience  []string       `json:"aud,omitzero"`
+	Expires   float64        `json:"exp"`
+	NotBefore float64        `json:"nbf,omitzero"`
+	Issued    float64        `json:"iat,omitzero"`
+	ID        string         `json:"jti,omitzero"`
+	Rooms     []string       `json:"rooms,omitzero"`
+	Meta      jsontext.Value `json:"meta,omitzero"`
+}
+
+func (c *Claims) wire() wireClaims {
+	return wireClaims{
 		Tenant: c.Tenant, Subject: c.User, Device: c.Device, Issuer: c.Issuer, Audience: c.Audience, ID: c.ID,
 		Expires: seconds(c.Expires), NotBefore: seconds(c.NotBefore), Issued: seconds(c.Issued), Rooms: c.Rooms, Meta: c.Meta,
 	}
-	good := c.Expires.Add(-time.Second)
-	if _, err := w.identity(c.Tenant, &Config{}, good); err != nil {
-		return nil, errors.New(fault.Of(err).Message())
+}
+
+// check reads the payload by the rules of Verify, at a moment when the token is
+// good.
+func (c *Claims) check(payload []byte) error {
+	var read claims
+	d := newDocument()
+	if bad := d.read(payload, &read); bad != nil {
+		return errors.New(fault.Of(bad.refuse("the claims")).Message())
 	}
-	return w, nil
+	if _, err := read.check(&Config{}, c.Expires.Add(-time.Second)); err != nil {
+		return errors.New(fault.Of(err).Message())
+	}
+	return nil
 }
 
 // seconds leaves fractions out: not every library reads them.

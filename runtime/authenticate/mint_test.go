@@ -48,6 +48,8 @@ func TestMintRefuses(t *testing.T) {
 		"an end before the start": {"s", func(c *Claims) { c.NotBefore = epoch.Add(time.Hour) }},
 		"meta no JSON":            {"s", func(c *Claims) { c.Meta = []byte(`{`) }},
 		"meta no object":          {"s", func(c *Claims) { c.Meta = []byte(`1`) }},
+		"meta too deep":           {"s", func(c *Claims) { c.Meta = []byte(`{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`) }},
+		"a name twice in meta":    {"s", func(c *Claims) { c.Meta = []byte(`{"a":1,"a":2}`) }},
 		"an empty pattern":        {"s", func(c *Claims) { c.Rooms = []string{""} }},
 		"too large":               {"s", func(c *Claims) { c.Audience = []string{strings.Repeat("a", maxToken)} }},
 	} {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/pipeline"
@@ -58,17 +57,37 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 
 // first verifies the token in the first message.
 func (s *Stage) first(ctx context.Context, ev *event.Event) (*event.Identity, error) {
-	var data struct {
-		Token string `json:"token"`
-	}
-	if err := json.Unmarshal(ev.Data, &data); err != nil || data.Token == "" {
+	token := tokenIn(ev.Data)
+	if token == "" {
 		return nil, fault.New(fault.Unauthenticated, "data.token", "no token came with the handshake, and none is here")
 	}
-	id, err := s.verifier.Verify(ctx, data.Token)
+	id, err := s.verifier.Verify(ctx, token)
 	if err != nil {
 		f := fault.Of(err)
 		return nil, &fault.Error{Op: f.Op, Kind: f.Kind, Field: "data.token", Msg: f.Msg, After: f.After, Err: f.Err}
 	}
 	ev.Origin.(Subject).Authenticated(id)
 	return id, nil
+}
+
+// tokenIn is the token in the data of an event; "" if there is none that can be read.
+func tokenIn(data []byte) string {
+	p := partsPool.Get().(*parts)
+	defer p.release()
+	if bad := p.document.read(data, &p.opening); bad != nil {
+		return ""
+	}
+	return string(p.opening.token)
+}
+
+// opening is the data of the event that opens a session, as far as it is read here.
+type opening struct {
+	token []byte
+}
+
+func (o *opening) member(d *document, name []byte, i int) (int, *flaw) {
+	if string(name) == "token" {
+		return d.string(i, &o.token)
+	}
+	return d.value(i, 1)
 }

@@ -3,47 +3,64 @@ package authenticate
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"strings"
 	"sync"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxToken bounds a token in bytes, before anything of it is decoded.
 const maxToken = 8 << 10
 
-// header is the JOSE header. What it says about where keys are (jku, jwk, x5u,
-// x5c) is never read.
+// header is the JOSE header, in pieces of the parts that it belongs to. What it
+// says about where keys are (jku, jwk, x5u, x5c) is never read.
 type header struct {
-	Algorithm string         `json:"alg"`
-	KeyID     string         `json:"kid,omitzero"`
-	Type      string         `json:"typ,omitzero"`
-	Critical  jsontext.Value `json:"crit,omitzero"`
+	algorithm []byte
+	keyID     []byte
+	kind      []byte // typ
+	critical  bool   // crit is there, whatever it says
+}
+
+func (h *header) member(d *document, name []byte, i int) (int, *flaw) {
+	switch string(name) {
+	case "alg":
+		return d.string(i, &h.algorithm)
+	case "kid":
+		return d.string(i, &h.keyID)
+	case "typ":
+		return d.string(i, &h.kind)
+	case "crit":
+		h.critical = true
+	}
+	return d.value(i, 1)
 }
 
 // types are the kinds of JWT that speak for a user; a logout token or a DPoP proof
 // of the same issuer does not.
 var types = []string{"", "JWT", "at+jwt", "application/at+jwt", "application/jwt"}
 
-// parts is a token taken apart. Its buffers are used again.
+// parts is a token taken apart. Its buffers are used again: what outlives release
+// is copied.
 type parts struct {
 	token     []byte
 	signed    []byte // what the signature is of: a piece of token
 	decoded   []byte // header, payload and signature lie in it
 	signature []byte
+	document  document // of the header, then of the claims
 	header    header
 	claims    claims
+	opening   opening // alone: of a message that a token is in
 }
 
 var partsPool = sync.Pool{New: func() any {
-	return &parts{token: make([]byte, 0, 1024), decoded: make([]byte, 0, 1024)}
+	return &parts{token: make([]byte, 0, 1024), decoded: make([]byte, 0, 1024), document: newDocument()}
 }}
 
-// release gives the parts back; claims and header are copies and stay good.
+// release gives the parts back, with all that claims and header point to.
 func (p *parts) release() {
-	p.header, p.claims = header{}, claims{}
+	if len(p.document.text) > maxToken {
+		return // a first message can be long, and leaves large buffers behind
+	}
+	p.header, p.claims, p.opening = header{}, claims{}, opening{}
+	p.document.reset()
 	partsPool.Put(p)
 }
 
@@ -65,15 +82,15 @@ func (p *parts) parse(token string) error {
 	if err != nil {
 		return refuse("the header of the token is not base64url", err)
 	}
-	if err := json.Unmarshal(rawHead, &p.header); err != nil {
-		return refuseJSON("the header", err)
+	if bad := p.document.read(rawHead, &p.header); bad != nil {
+		return bad.refuse("the header")
 	}
 	rawClaims, err := p.decode(payload)
 	if err != nil {
 		return refuse("the claims of the token are not base64url", err)
 	}
-	if err := json.Unmarshal(rawClaims, &p.claims); err != nil {
-		return refuseJSON("the claims", err)
+	if bad := p.document.read(rawClaims, &p.claims); bad != nil {
+		return bad.refuse("the claims")
 	}
 	if p.signature, err = p.decode(signature); err != nil {
 		return refuse("the signature of the token is not base64url", err)
@@ -101,32 +118,18 @@ func (p *parts) decode(part []byte) ([]byte, error) {
 func (h *header) check() error {
 	known := false
 	for _, a := range algorithms {
-		known = known || h.Algorithm == a
+		known = known || string(h.algorithm) == a
 	}
 	switch {
 	case !known:
-		return refuse("the algorithm "+quote(h.Algorithm)+" is not accepted: use HS256, RS256, ES256 or EdDSA", nil)
-	case h.Critical != nil:
+		return refuse("the algorithm "+quote(h.algorithm)+" is not accepted: use HS256, RS256, ES256 or EdDSA", nil)
+	case h.critical:
 		return refuse("the header of the token has crit: no extension is known", nil)
 	}
 	for _, t := range types {
-		if strings.EqualFold(h.Type, t) {
+		if strings.EqualFold(string(h.kind), t) {
 			return nil
 		}
 	}
-	return refuse("a token of type "+quote(h.Type)+" does not speak for a user: typ must be JWT, at+jwt or absent", nil)
-}
-
-// refuseJSON says which member is wrong, in words that do not show Go's types.
-func refuseJSON(what string, err error) error {
-	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return refuse(what+" of the token has a name twice: "+quote(string(e.JSONPointer)), err)
-		}
-		return refuse(what+" of the token is not valid JSON", err)
-	}
-	if e, ok := errors.AsType[*json.SemanticError](err); ok && e.JSONPointer != "" {
-		return refuse(what+" of the token has a member of the wrong type: "+quote(string(e.JSONPointer)), err)
-	}
-	return refuse(what+" of the token is not a JSON object", err)
+	return refuse("a token of type "+quote(h.kind)+" does not speak for a user: typ must be JWT, at+jwt or absent", nil)
 }

@@ -26,7 +26,7 @@ type Deps struct {
 // Verifier knows every tenant's keys. Its methods may be called at the same time.
 type Verifier struct {
 	tenants map[string]*tenant
-	only    string // the tenant of tokens that name none; "" if there are more
+	only    *tenant // of tokens that name none; nil if there are more
 	clock   func() time.Time
 	stats   counters
 }
@@ -61,7 +61,7 @@ func New(tenants map[string]Config, deps Deps) (*Verifier, error) {
 		}
 		v.tenants[name] = t
 		if len(tenants) == 1 {
-			v.only = name
+			v.only = t
 		}
 	}
 	return v, nil
@@ -136,42 +136,48 @@ func (v *Verifier) verify(ctx context.Context, token string) (*event.Identity, e
 	now := v.clock()
 	// The same for every tenant, known or not; it spares a storm of old tokens the
 	// signatures, and lets a client whose key is gone by now fetch a fresh token.
-	if e := p.claims.Expires; e != 0 && e < float64(now.Add(-maxLeeway).Unix()) && e > -maxDate {
+	if e := p.claims.expires; e != 0 && e < float64(now.Add(-maxLeeway).Unix()) && e > -maxDate {
 		return nil, expired("the token expired at "+date(e)+"; here it is "+utc(now), nil)
 	}
-	name := p.claims.Tenant
-	if name == "" {
-		name = v.only
+	t := v.only
+	if named := p.claims.tenant; len(named) > 0 {
+		if t = v.tenants[string(named)]; t == nil {
+			return nil, p.unsigned(string(named), errNoTenant)
+		}
 	}
-	if name == "" {
-		return nil, refuse("the claim tenant is missing", nil)
-	}
-	t := v.tenants[name]
 	if t == nil {
-		return nil, p.unsigned(name, errors.New("there is no such tenant"))
+		return nil, refuse("the claim tenant is missing", nil)
 	}
 	key, err := t.key(ctx, p, now)
 	if err != nil {
 		return nil, err
 	}
 	if !key.verify(p.signed, p.signature) {
-		return nil, p.unsigned(name, errors.New("the signature does not match the key"))
+		return nil, p.unsigned(t.name, errSignature)
 	}
-	return p.claims.identity(t.name, &t.config, now)
+	expires, err := p.claims.check(&t.config, now)
+	if err != nil {
+		return nil, err
+	}
+	return p.claims.identity(t.name, expires), nil
 }
 
 // unsigned is the one answer for all that is wrong before a signature has been
 // verified; it repeats the token's own words.
 func (p *parts) unsigned(tenant string, cause error) error {
-	if p.header.KeyID == "" {
+	if len(p.header.keyID) == 0 {
 		return refuse(fmt.Sprintf("the token is not signed by a key of tenant %s (%s, no kid: that takes exactly one key of this algorithm)",
-			quote(tenant), p.header.Algorithm), cause)
+			quote(tenant), p.header.algorithm), cause)
 	}
 	return refuse(fmt.Sprintf("the token is not signed by a key of tenant %s (%s, kid %s)",
-		quote(tenant), p.header.Algorithm, quote(p.header.KeyID)), cause)
+		quote(tenant), p.header.algorithm, quote(p.header.keyID)), cause)
 }
 
-var errUnknownKey = errors.New("the tenant has no such key, or not for this algorithm")
+var (
+	errNoTenant   = errors.New("there is no such tenant")
+	errSignature  = errors.New("the signature does not match the key")
+	errUnknownKey = errors.New("the tenant has no such key, or not for this algorithm")
+)
 
 // key finds the key that the token names. If it is not there, the key set is read
 // again, but only for a token that would be good otherwise: so neither junk nor a
@@ -180,13 +186,13 @@ func (t *tenant) key(ctx context.Context, p *parts, now time.Time) (signatureVer
 	if key := t.lookup(&p.header); key != nil {
 		return key, nil
 	}
-	if t.remote == nil || !slices.Contains(t.remote.allowed, p.header.Algorithm) {
+	if t.remote == nil || !slices.Contains(t.remote.allowed, string(p.header.algorithm)) {
 		return nil, p.unsigned(t.name, errUnknownKey)
 	}
-	if _, err := p.claims.identity(t.name, &t.config, now); err != nil {
+	if _, err := p.claims.check(&t.config, now); err != nil {
 		return nil, p.unsigned(t.name, errUnknownKey)
 	}
-	issued := time.UnixMilli(millis(p.claims.Issued))
+	issued := time.UnixMilli(millis(p.claims.issued))
 	certain, after := t.remote.missing(ctx, issued)
 	if key := t.lookup(&p.header); key != nil {
 		return key, nil
@@ -197,13 +203,13 @@ func (t *tenant) key(ctx context.Context, p *parts, now time.Time) (signatureVer
 	return nil, &fault.Error{
 		Op: op, Kind: fault.Unavailable, After: after, Err: errUnknownKey,
 		Msg: fmt.Sprintf("the key of the token (%s, kid %s) is not known yet: the key set of tenant %s cannot be read now, or is read again soon",
-			p.header.Algorithm, quote(p.header.KeyID), quote(t.name)),
+			p.header.algorithm, quote(p.header.keyID), quote(t.name)),
 	}
 }
 
 func (t *tenant) lookup(h *header) signatureVerifier {
-	name := keyName{h.KeyID, h.Algorithm}
-	if key := t.static.named[name]; key != nil {
+	// Conversions inside of an index are not copied.
+	if key := t.static.named[keyName{string(h.keyID), string(h.algorithm)}]; key != nil {
 		return key
 	}
 	var published *keyset
@@ -213,11 +219,11 @@ func (t *tenant) lookup(h *header) signatureVerifier {
 	if published == nil {
 		published = noKeys
 	}
-	if h.KeyID != "" {
-		return published.named[name]
+	if len(h.keyID) > 0 {
+		return published.named[keyName{string(h.keyID), string(h.algorithm)}]
 	}
-	a, own := t.static.sole[h.Algorithm]
-	b, theirs := published.sole[h.Algorithm]
+	a, own := t.static.sole[string(h.algorithm)]
+	b, theirs := published.sole[string(h.algorithm)]
 	switch {
 	case own && theirs:
 		return nil
