@@ -40,9 +40,11 @@ var layers = map[string][]string{
 	"runtime/session":          append(leaves, "runtime/pipeline", "runtime/room", "runtime/deliver", "runtime/ack", "runtime/limit", "runtime/jsonscan"),
 	"runtime/adapter/embedded": append(leaves, "runtime/room", "runtime/sequence", "runtime/session"),
 	"runtime/protocoldoc":      append(leaves, "runtime/validate"),
-	"builtin":                  append(leaves, "runtime/pipeline", "runtime/room", "builtin/chat", "builtin/room"),
+	"builtin":                  append(leaves, "runtime/pipeline", "runtime/room", "builtin/chat", "builtin/direct", "builtin/room", "builtin/typing"),
 	"builtin/chat":             append(leaves, "runtime/room"),
 	"builtin/room":             append(leaves, "runtime/room"),
+	"builtin/direct":           append(leaves, "runtime/room"),
+	"builtin/typing":           leaves,
 }
 
 // drivers may each be imported by one package alone.

@@ -25,7 +25,7 @@ func NewStage(h *Hub) *Stage { return &Stage{hub: h} }
 // Name is the stage's name in metrics.
 func (s *Stage) Name() string { return "deliver" }
 
-// Process publishes ephemeral effects, and makes joins and leaves. An event that
+// Process publishes ephemeral effects, makes joins and leaves, and performs. An event that
 // was a repeat does none of it: its first run did, and what it brought about then
 // may have been taken back since.
 func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
@@ -37,6 +37,8 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 			if err := ev.Origin.(Joiner).JoinRoom(ctx, e.Room, e.Position, e.Member, e.Again); err != nil {
 				return pipeline.Reject, err
 			}
+		case e.Kind == event.Perform:
+			e.Do()
 		case e.Kind == event.Leave:
 			ev.Origin.(Joiner).LeaveRoom(ctx, e.Room)
 		case e.Kind == event.Publish && !e.Durable:

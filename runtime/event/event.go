@@ -64,6 +64,8 @@ const (
 	Leave
 	// End closes the session's connection behind the answer.
 	End
+	// Perform runs Do: a change in a service of this process that no room sees.
+	Perform
 )
 
 // Effect is one thing that an event brings about.
@@ -80,6 +82,7 @@ type Effect struct {
 	Seen    uint64 // offset up to which Subject was read: refused as Changed if it was changed behind that
 	Merge   string // of an ephemeral effect: what a newer one replaces in a slow client's queue
 	Key     string // idempotency key, set by sequence on the first durable effect
+	Do      func() // of a Perform; quick, and it cannot fail
 }
 
 // Event is an envelope on its way through the pipeline. Each field has one
@@ -145,6 +148,26 @@ func (e *Event) Int(name string) int64 {
 
 // Bool is a Bool field, false if it was not sent.
 func (e *Event) Bool(name string) bool { return string(e.Arg(name)) == "true" }
+
+// Object is the object of those fields that were sent, as they came.
+func (e *Event) Object(names ...string) []byte {
+	size := len("{}")
+	for _, name := range names {
+		size += len(name) + len(e.Arg(name)) + len(`"":,`)
+	}
+	data := append(make([]byte, 0, size), '{')
+	for _, name := range names {
+		raw := e.Arg(name)
+		if raw == nil {
+			continue
+		}
+		if len(data) > 1 {
+			data = append(data, ',')
+		}
+		data = append(append(append(append(data, '"'), name...), `":`...), raw...)
+	}
+	return append(data, '}')
+}
 
 func unquote(raw []byte) string {
 	if len(raw) < 2 {
