@@ -4,7 +4,9 @@ import (
 	"context"
 
 	"github.com/heddle-rt/heddle/builtin/chat"
+	"github.com/heddle-rt/heddle/builtin/direct"
 	"github.com/heddle-rt/heddle/builtin/room"
+	"github.com/heddle-rt/heddle/builtin/typing"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/pipeline"
 	rooms "github.com/heddle-rt/heddle/runtime/room"
@@ -15,15 +17,21 @@ type Deps struct {
 	Rooms   *rooms.Rooms
 	Reader  rooms.Reader
 	History rooms.History
+	Notes   rooms.Notes
 	JSON    room.Encoder // of envelopes inside payloads
+	Typing  *typing.Typing
+	Devices direct.Devices
 }
 
 // All lists the actions of all builtins.
 func All(d Deps) []event.Action {
 	var all []event.Action
-	all = append(all, chat.Actions(chat.Deps{Reader: d.Reader, History: d.History})...)
-	all = append(all, room.Actions(room.Deps{Rooms: d.Rooms, Reader: d.Reader, History: d.History, JSON: d.JSON})...)
-	return all
+	all = append(all, chat.Actions(chat.Deps{Reader: d.Reader, History: d.History, Notes: d.Notes})...)
+	all = append(all, room.Actions(room.Deps{
+		Rooms: d.Rooms, Reader: d.Reader, History: d.History, Notes: d.Notes, Fold: chat.NewFolder(d.History, d.Notes), JSON: d.JSON,
+	})...)
+	all = append(all, direct.Actions(direct.Deps{Devices: d.Devices})...)
+	return append(all, d.Typing.Actions()...)
 }
 
 // Projections lists, by action, how durable records become rows of tables.

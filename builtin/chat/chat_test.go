@@ -73,10 +73,15 @@ var writer = session{member: event.Membership{Publish: true, Durable: true}}
 // run takes an event through validate, authorize and its handler.
 func run(t *testing.T, s *stream, from event.Origin, action, roomName, data string) (*event.Event, error) {
 	t.Helper()
+	return handle(t, Deps{Reader: s, History: s}, from, "i", action, roomName, data)
+}
+
+func handle(t *testing.T, deps Deps, from event.Origin, id, action, roomName, data string) (*event.Event, error) {
+	t.Helper()
 	ev := &event.Event{Origin: from, Envelope: event.Envelope{
-		Type: event.TypeEvent, ID: "i", Tenant: "acme", Room: roomName, From: event.Sender{User: "ann", Device: "phone"}, Action: action, Data: []byte(data),
+		Type: event.TypeEvent, ID: id, Tenant: "acme", Room: roomName, From: event.Sender{User: "ann", Device: "phone"}, Action: action, Data: []byte(data),
 	}}
-	all := Actions(Deps{Reader: s, History: s})
+	all := Actions(deps)
 	ev.Spec = &all[slices.IndexFunc(all, func(a event.Action) bool { return a.Name == action })]
 	if _, err := validate.New().Process(t.Context(), ev); err != nil {
 		return ev, err

@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -21,21 +20,28 @@ type readData struct {
 	Messages uint64 `json:"messages,omitempty"`
 }
 
+func (c chat) reading() event.Action {
+	return event.Action{
+		Name: actionRead, Doc: "Moves the user's read marker in a room forward. The room is told (event), and the user's other devices (message in `user:<name>`).",
+		Payload: about("newest message that was read"),
+		Reply: event.Payload{
+			{Name: "offset", Kind: event.Int, Required: true, Doc: "where the marker is"},
+			{Name: "unread", Kind: event.Int, Required: true, Doc: "messages behind it"},
+			{Name: "repeat", Kind: event.Bool, Doc: "this id was stored before"},
+		},
+		NeedsRoom: true, Durable: true, Slow: true, Permission: event.Participant, Rate: event.RateQuery, Handle: c.read,
+	}
+}
+
 // read moves the marker forward. The move is a durable event in the user's own
 // stream, so that all of the user's devices see it; the room gets an ephemeral
 // one.
 func (c chat) read(ctx context.Context, ev *event.Event) error {
-	head, err := c.History.Head(ctx, ev.Tenant, ev.Room)
+	head, err := c.head(ctx, ev, "chat.read")
 	if err != nil {
-		return fault.Wrap("chat.read", fault.Unavailable, err)
+		return err
 	}
 	offset := uint64(ev.Int("offset"))
-	switch epoch := ev.Str("epoch"); {
-	case epoch != "" && epoch != head.Epoch:
-		return fault.New(fault.Conflict, "data.epoch", "the room's epoch is "+head.Epoch)
-	case offset > head.Offset:
-		return fault.New(fault.Invalid, "data.offset", "the room has no such event yet")
-	}
 	mark, err := c.Reader.Marker(ctx, ev.Tenant, ev.From.User, ev.Room)
 	if err != nil {
 		return fault.Wrap("chat.read", fault.Unavailable, err)
@@ -45,22 +51,19 @@ func (c chat) read(ctx context.Context, ev *event.Event) error {
 		ev.Respond(reply(mark.Offset, head.Messages-min(mark.Messages, head.Messages)))
 		return nil
 	}
-	at, err := c.History.After(ctx, ev.Tenant, ev.Room, event.Position{Epoch: head.Epoch, Offset: offset - 1}, 1, 1)
-	switch {
-	case errors.Is(err, room.ErrTrimmed), err == nil && len(at) == 0:
-		return &fault.Error{Op: "chat.read", Kind: fault.NotFound, Field: "data.offset", Msg: "that event is not kept any more", Err: err}
-	case err != nil:
-		return fault.Wrap("chat.read", fault.Unavailable, err)
+	at, err := c.record(ctx, ev, head, "chat.read")
+	if err != nil {
+		return err
 	}
-	d := readData{Epoch: head.Epoch, Offset: offset, Unread: head.Messages - min(at[0].Messages, head.Messages)}
+	d := readData{Epoch: head.Epoch, Offset: offset, Unread: head.Messages - min(at.Messages, head.Messages)}
 	ev.Respond(reply(d.Offset, d.Unread))
 	toRoom, _ := json.Marshal(readData{Epoch: d.Epoch, Offset: d.Offset, Unread: d.Unread})
-	d.Room, d.Messages = ev.Room, at[0].Messages
+	d.Room, d.Messages = ev.Room, at.Messages
 	toUser, _ := json.Marshal(d)
 	ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{
 		Type: event.TypeMessage, Tenant: ev.Tenant, Room: room.OfUser(ev.From.User), From: ev.From, Action: actionRead, Data: toUser,
 	}})
-	ev.Emit(event.Effect{Merge: "read:" + ev.From.User, Envelope: event.Envelope{
+	ev.Emit(event.Effect{Merge: "read:" + ev.Room + ":" + ev.From.User, Envelope: event.Envelope{
 		Type: event.TypeEvent, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionRead, Data: toRoom, Timestamp: time.Now().UnixMilli(),
 	}})
 	return nil

@@ -6,7 +6,22 @@ import (
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/room"
 )
+
+func (c chat) sending() event.Action {
+	return event.Action{
+		Name: actionSend, Doc: "Sends a message to a room. At least one of text and body is needed.",
+		Payload: append(fields(),
+			event.Field{Name: "ttl_ms", Kind: event.Int, Min: 1, Max: week, Doc: "not delivered when this time is over"},
+			event.Field{Name: "ephemeral", Kind: event.Bool, Doc: "only for those who are there now: not stored, no position"},
+		),
+		Reply: event.Payload{
+			{Name: "repeat", Kind: event.Bool, Doc: "this id was stored before; the position is that of the first"},
+		},
+		NeedsRoom: true, Durable: true, Permission: event.Publisher, Rate: event.RateMessage, Handle: c.send,
+	}
+}
 
 // send publishes a message. Only declared fields are passed on: what this version
 // does not know it has not checked.
@@ -21,7 +36,7 @@ func (c chat) send(_ context.Context, ev *event.Event) error {
 	e := event.Effect{
 		Envelope: event.Envelope{
 			Type: event.TypeEvent, Tenant: ev.Tenant, Room: ev.Room, From: ev.From,
-			Action: actionSend, Data: passOn(ev, "text", "body", "mentions", "meta"),
+			Action: actionSend, Data: ev.Object("text", "body", "mentions", "meta"),
 		},
 		Durable: m.Durable && !ev.Bool("ephemeral"), Unread: true,
 	}
@@ -38,24 +53,20 @@ func (c chat) send(_ context.Context, ev *event.Event) error {
 	return nil
 }
 
-// passOn builds an object of the fields that were sent.
-func passOn(ev *event.Event, names ...string) []byte {
-	size := 2
-	for _, name := range names {
-		if raw := ev.Arg(name); raw != nil {
-			size += len(name) + len(raw) + len(`"":,`)
-		}
+// appendMember adds a member, if it is there, to an object that is not ended yet.
+func appendMember(dst []byte, name string, raw []byte) []byte {
+	if raw == nil {
+		return dst
 	}
-	data := append(make([]byte, 0, size), '{')
-	for _, name := range names {
-		raw := ev.Arg(name)
-		if raw == nil {
-			continue
-		}
-		if len(data) > 1 {
-			data = append(data, ',')
-		}
-		data = append(append(append(append(data, '"'), name...), `":`...), raw...)
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
 	}
-	return append(data, '}')
+	return append(append(append(append(dst, '"'), name...), `":`...), raw...)
+}
+
+// projectSend moves the sender's marker: one has read what one has written.
+func projectSend(t room.Tables, r *event.Record) {
+	if r.From.User != "" {
+		t.PutSent(r.Tenant, r.From.User, r.Room, room.Marker{Position: r.Position, Messages: r.Messages})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -13,6 +14,7 @@ import (
 // created is the data of room:create.
 type created struct {
 	Members []string        `json:"members"`
+	Count   uint64          `json:"count,omitempty"` // of members, where the type bounds them
 	Name    string          `json:"name,omitempty"`
 	Meta    json.RawMessage `json:"meta,omitempty"`
 }
@@ -20,66 +22,81 @@ type created struct {
 // create makes the room's first event, and tells every member in the member's own
 // stream.
 func (r rooms) create(_ context.Context, ev *event.Event) error {
-	t, err := r.Rooms.Type(ev.Room)
-	switch {
-	case err != nil:
-		return err
-	case ev.ID == "":
-		return needsID()
-	case !t.Members:
-		return fault.New(fault.Invalid, "room", "rooms of this type need not be created: room:join is enough")
-	case room.Base(ev.Room) != ev.Room:
-		return fault.New(fault.Invalid, "room", "a sub-room comes with its room")
-	}
-	c := created{Name: ev.Str("name"), Meta: ev.Arg("meta")}
-	_ = json.Unmarshal(ev.Arg("members"), &c.Members) // validated before
-	c.Members = append(c.Members, ev.From.User)
-	slices.Sort(c.Members)
-	c.Members = slices.Compact(c.Members)
-	data, err := json.Marshal(c)
+	t, err := r.mayCreate(ev)
 	if err != nil {
 		return err
 	}
-	ev.Emit(event.Effect{Durable: true, Create: true, Envelope: event.Envelope{
-		Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionCreate, Data: data,
-	}})
+	c := created{Members: []string{}}
+	_ = json.Unmarshal(ev.Arg("members"), &c.Members) // validated before
+	if !byServer(ev) {
+		c.Members = append(c.Members, ev.From.User)
+	}
+	slices.Sort(c.Members)
+	c.Members = slices.Compact(c.Members)
+	if t.MaxMembers > 0 {
+		if c.Count = uint64(len(c.Members)); c.Count > t.MaxMembers {
+			return fault.New(fault.TooLarge, "data.members", "this room may have "+strconv.FormatUint(t.MaxMembers, 10)+" members at most, its creator with them")
+		}
+	}
+	e := about(ev, withRaw(c, ev.Arg("name"), ev.Arg("meta")))
+	e.Create = true
+	ev.Emit(e)
 	for _, user := range c.Members {
 		ev.Emit(told(ev, user, room.ActionAdded, event.Position{}))
 	}
+	if len(c.Members) == 0 && t.EmptyTTL > 0 {
+		ev.Emit(emptied(ev.Tenant, ev.Room))
+	}
 	// The creator's own session is in the room when it gets the answer; the sessions
 	// of the others follow the events of their users' rooms.
-	ev.Emit(event.Effect{Kind: event.Join, Envelope: event.Envelope{Room: ev.Room}, Member: event.Membership{
-		Publish: t.Publish != "server", Moderate: true, Durable: t.Stream,
-	}})
-	reply, _ := json.Marshal(map[string]string{"room": ev.Room})
-	ev.Respond(reply)
+	if !byServer(ev) {
+		ev.Emit(event.Effect{Kind: event.Join, Envelope: event.Envelope{Room: ev.Room}, Member: event.Membership{
+			Publish: t.Publish != room.ByServer, Moderate: true, Durable: t.Stream,
+		}})
+	}
+	respond(ev)
 	return nil
 }
 
-// needsID refuses an event with several durable effects that could not be sent
-// again: if the node fails between two of them, a retry has to complete them.
-func needsID() error { return fault.New(fault.Invalid, "id", "this action needs an id") }
-
-// told is the durable event that brings a user's sessions into a room, or out of
-// it; since is where the user's view of the room begins.
-func told(ev *event.Event, user, action string, since event.Position) event.Effect {
-	data, _ := json.Marshal(room.Change{Room: ev.Room, Since: since})
-	return event.Effect{Durable: true, Envelope: event.Envelope{
-		Type: event.TypeMessage, Tenant: ev.Tenant, Room: room.OfUser(user), From: ev.From, Action: action, Data: data,
-	}}
+func (r rooms) mayCreate(ev *event.Event) (room.TypeConfig, error) {
+	t, err := r.Rooms.Type(ev.Room)
+	switch {
+	case err != nil:
+		return t, err
+	case ev.ID == "":
+		return t, needsID()
+	case !t.Members:
+		return t, fault.New(fault.Invalid, "room", "rooms of this type need not be created: room:join is enough")
+	case room.Base(ev.Room) != ev.Room:
+		return t, fault.New(fault.Invalid, "room", "a sub-room comes with its room")
+	case t.Create == room.ByServer && !byServer(ev):
+		return t, fault.New(fault.Forbidden, "room", "only the server creates rooms of this type")
+	}
+	return t, nil
 }
 
-func projectCreate(t room.Tables, r *event.Record) {
-	var c created
-	if json.Unmarshal(r.Data, &c) != nil {
-		return // only create writes it, and it writes JSON
-	}
-	t.PutRoom(room.Info{Tenant: r.Tenant, ID: r.Room, Created: r.Timestamp, Creator: r.From.User, Name: c.Name, Meta: c.Meta})
-	for _, user := range c.Members {
-		role := room.RoleMember
-		if user == r.From.User {
-			role = room.RoleOwner
+// withRaw is an object with a name and meta as they were sent, byte for byte: what
+// was checked is what is passed on, and it does not grow.
+func withRaw(object any, name, meta []byte) []byte {
+	data, _ := json.Marshal(object)
+	data = data[:len(data)-1]
+	for _, m := range [...]struct {
+		name string
+		raw  []byte
+	}{{`"name":`, name}, {`"meta":`, meta}} {
+		if m.raw == nil {
+			continue
 		}
-		t.PutMember(r.Tenant, r.Room, room.Member{User: user, Role: role, Joined: r.Timestamp})
+		if len(data) > 1 {
+			data = append(data, ',')
+		}
+		data = append(append(data, m.name...), m.raw...)
 	}
+	return append(data, '}')
+}
+
+// respond names the room to the sender.
+func respond(ev *event.Event) {
+	reply, _ := json.Marshal(map[string]string{"room": ev.Room})
+	ev.Respond(reply)
 }

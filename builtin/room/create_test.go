@@ -25,8 +25,10 @@ func TestCreate(t *testing.T) {
 		{name: "with others", room: "conv:1", data: `{"members":["cid","ben"]}`, stored: `{"members":["ann","ben","cid"]}`, told: []string{"ben", "cid"}},
 		{name: "who creates is a member once", room: "conv:1", data: `{"members":["ben","ann","ben"]}`, stored: `{"members":["ann","ben"]}`, told: []string{"ben"}},
 		{name: "100 others", room: "conv:1", data: `{"members":` + strings.Replace(many, `"ann",`, "", 1) + `]}`, stored: `{"members":` + many + `]}`, told: told[1:]},
-		{name: "named", room: "conv:1", data: `{"name":"a \"b\"","meta":{"k": [1,{}]},"members":[]}`, stored: `{"members":["ann"],"name":"a \"b\"","meta":{"k":[1,{}]}}`},
-		{name: "of no name", room: "conv:1", data: `{"name":"","meta":{}}`, stored: `{"members":["ann"],"meta":{}}`},
+		{name: "named", room: "conv:1", data: `{"name":"a \"b\"","meta":{"k": [1,{}]},"members":[]}`, stored: `{"members":["ann"],"name":"a \"b\"","meta":{"k": [1,{}]}}`},
+		{name: "of no name", room: "conv:1", data: `{"name":"","meta":{}}`, stored: `{"members":["ann"],"name":"","meta":{}}`},
+		{name: "byte for byte", room: "conv:1", data: `{"meta":{ "<&>":"\u2028<\u003e" },"name":"<Tea & \u003cMilk>"}`, stored: `{"members":["ann"],"name":"<Tea & \u003cMilk>","meta":{ "<&>":"\u2028<\u003e" }}`},
+		{name: "as many as there may be", room: "trio:1", data: `{"members":["ben","cid"]}`, stored: `{"members":["ann","ben","cid"],"count":3}`, told: []string{"ben", "cid"}},
 		{name: "to enroll in", room: "team:1", data: `{}`, stored: `{"members":["ann"]}`},
 		{name: "moderators publish", room: "board:1", data: `{}`, stored: `{"members":["ann"]}`},
 		{name: "the server publishes", room: "desk:1", data: `{}`, stored: `{"members":["ann"]}`, join: "durable moderate"},
@@ -68,11 +70,32 @@ func TestCreateRefused(t *testing.T) {
 		{name: "sub-room", line: `i room:create conv:1/typing {}`, want: comes},
 		{name: "participant's sub-room", line: `i room:create conv:1/participant/ann {}`, want: comes},
 		{name: "not granted", line: `i room:create conv:1 {}`, from: session{grants: []string{"team:*"}}, want: "forbidden in room: the token does not grant this room"},
+		{name: "too many", line: `i room:create trio:1 {"members":["ben","cid","dan"]}`, want: "too_large in data.members: this room may have 3 members at most, its creator with them"},
+		{name: "the server's", line: `i room:create office:1 {}`, want: "forbidden in room: only the server creates rooms of this type"},
 		{name: "member of no name", line: `i room:create conv:1 {"members":[""]}`, want: "invalid in data.members[0]: must be 1 to 128 characters of " + event.NamePattern},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ev, err := call(t, stream(0), c.from, c.line)
 			refused(t, ev, err, c.want)
+		})
+	}
+}
+
+func TestTheServerCreates(t *testing.T) {
+	for _, c := range []struct {
+		name, line string
+		want       []string
+	}{
+		{"for members", `i room:create office:1 {"members":["ben"]}`, []string{`create: room:create office:1 {"members":["ben"]}`, fmt.Sprintf(added, "ben", "office:1", "", 0)}},
+		{"for nobody yet", `i room:create office:1 {"name":"x"}`, []string{`create: room:create office:1 {"members":[],"name":"x"}`, fmt.Sprintf(left, "office:1")}},
+		{"for nobody, for ever", `i room:create team:1 {}`, []string{`create: room:create team:1 {"members":[]}`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ev, err := call(t, &store{}, session{server: true}, c.line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, effects(ev), c.want)
 		})
 	}
 }
@@ -95,6 +118,18 @@ func (t *tables) DeleteMember(tenant, name, user string) {
 	t.calls = append(t.calls, fmt.Sprintf("gone %s %s %s", tenant, name, user))
 }
 
+func (t *tables) PutRow(tenant, name string, r room.Row) {
+	t.calls = append(t.calls, fmt.Sprintf("row %s %s %s %q=%s", tenant, name, r.Kind, r.Key, r.Value))
+}
+
+func (t *tables) DeleteRow(tenant, name string, r room.Row) {
+	t.calls = append(t.calls, fmt.Sprintf("no row %s %s %s %q", tenant, name, r.Kind, r.Key))
+}
+
+func (t *tables) EndRoom(tenant, name string) {
+	t.calls = append(t.calls, fmt.Sprintf("end %s %s", tenant, name))
+}
+
 // TestProjections takes the records that the handlers emit, and some that they do
 // not.
 func TestProjections(t *testing.T) {
@@ -105,14 +140,32 @@ func TestProjections(t *testing.T) {
 		want       []string
 	}{
 		{name: "create", line: `i room:create conv:1 {"name":"n","meta":{"k":1},"members":["zoe","ben"]}`, store: &store{}, want: []string{
-			`room acme conv:1 5 ann "n" {"k":1}`, "member acme conv:1 ann owner 5", "member acme conv:1 ben member 5", "member acme conv:1 zoe member 5"}},
-		{name: "create without a name", line: `i room:create conv:1 {}`, store: &store{}, want: []string{`room acme conv:1 5 ann "" `, "member acme conv:1 ann owner 5"}},
+			`room acme conv:1 5 ann "n" {"k":1}`, "member acme conv:1 ann owner 5", `row acme conv:1 owner "ann"=`, "member acme conv:1 ben member 5", `no row acme conv:1 owner "ben"`,
+			"member acme conv:1 zoe member 5", `no row acme conv:1 owner "zoe"`}},
+		{name: "create without a name", line: `i room:create conv:1 {}`, store: &store{}, want: []string{`room acme conv:1 5 ann "" `, "member acme conv:1 ann owner 5", `row acme conv:1 owner "ann"=`}},
+		{name: "create, byte for byte", line: `i room:create conv:1 {"name":"<\u003c","meta":{ "a":"<\u003c" }}`, store: &store{}, want: []string{
+			`room acme conv:1 5 ann "<<" { "a":"<\u003c" }`, "member acme conv:1 ann owner 5", `row acme conv:1 owner "ann"=`}},
+		{name: "create, counted", line: `i room:create trio:1 {}`, store: &store{}, want: []string{
+			`room acme trio:1 5 ann "" `, "member acme trio:1 ann owner 5", `row acme trio:1 owner "ann"=`, `row acme trio:1 count ""=1`}},
 		{name: "create, not readable", line: `i room:create conv:1 {}`, store: &store{}, data: `[]`},
-		{name: "join", line: `i room:join team:1 {}`, store: stream(0), want: []string{"member acme team:1 ann member 5"}},
-		{name: "leave", line: `i room:leave conv:1 {}`, store: stream(0).in(room.RoleOwner), want: []string{"gone acme conv:1 ann"}},
+		{name: "join", line: `i room:join team:1 {}`, store: stream(0), want: []string{"member acme team:1 ann member 5", `no row acme team:1 count ""`}},
+		{name: "join, counted", line: `i room:join trio:1 {}`, store: stream(0).with("ben", "owner"), want: []string{"member acme trio:1 ann member 5", `row acme trio:1 count ""=2`}},
+		{name: "leave", line: `i room:leave conv:1 {}`, store: stream(0).in(room.RoleOwner), want: []string{"gone acme conv:1 ann", `no row acme conv:1 owner "ann"`, `no row acme conv:1 count ""`}},
+		{name: "leave, counted", line: `i room:leave trio:1 {}`, store: stream(0).in(room.RoleOwner), want: []string{"gone acme trio:1 ann", `no row acme trio:1 owner "ann"`, `row acme trio:1 count ""=0`}},
+		{name: "update the name", line: `i room:update conv:1 {"name":"new"}`, store: named(), want: []string{`room acme conv:1 9 zoe "new" {"k": "<"}`}},
+		{name: "update the data", line: `i room:update conv:1 {"meta":{}}`, store: named(), want: []string{`room acme conv:1 9 zoe "old <b>" {}`}},
+		{name: "update away the data", line: `i room:update conv:1 {"meta":null}`, store: named(), want: []string{`room acme conv:1 9 zoe "old <b>" `}},
+		{name: "update members", line: `i room:update conv:1 {"add":["dan","eve"],"remove":["cid"],"roles":{"ben":"owner","dan":"moderator"}}`, store: named(), want: []string{
+			"member acme conv:1 dan moderator 5", `no row acme conv:1 owner "dan"`, "member acme conv:1 eve member 5", `no row acme conv:1 owner "eve"`,
+			"member acme conv:1 ben owner 2", `row acme conv:1 owner "ben"=`, "gone acme conv:1 cid", `no row acme conv:1 owner "cid"`, `no row acme conv:1 count ""`}},
+		{name: "update a role", line: `i room:update conv:1 {"roles":{"ben":"moderator"}}`, store: named(), want: []string{"member acme conv:1 ben moderator 2", `no row acme conv:1 owner "ben"`}},
+		{name: "update, counted", line: `i room:update trio:1 {"add":["dan"],"remove":["cid"]}`, store: named(), want: []string{
+			"member acme trio:1 dan member 5", `no row acme trio:1 owner "dan"`, "gone acme trio:1 cid", `no row acme trio:1 owner "cid"`, `row acme trio:1 count ""=3`}},
+		{name: "update, not readable", line: `i room:update conv:1 {"name":"new"}`, store: named(), data: `[]`},
+		{name: "delete", line: `i room:delete conv:1 {}`, store: named(), want: []string{"end acme conv:1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ev, err := call(t, c.store, session{joined: []string{"conv:1"}}, c.line)
+			ev, err := call(t, c.store, session{joined: []string{"conv:1", "trio:1"}}, c.line)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,9 +181,16 @@ func TestProjections(t *testing.T) {
 			}
 		})
 	}
-	for _, action := range []string{room.ActionAdded, room.ActionRemoved} {
+	for _, action := range []string{room.ActionAdded, room.ActionRemoved, room.ActionChanged, actionExpire} {
 		if Projections()[action] != nil {
 			t.Errorf("%s changes tables", action)
 		}
 	}
+}
+
+// named is a room with a name, whose members are ann (its owner), ben and cid.
+func named() *store {
+	s := stream(7).with("ann", room.RoleOwner, "ben", room.RoleMember, "cid", room.RoleMember)
+	s.info = room.Info{Creator: "zoe", Created: 9, Name: "old <b>", Meta: []byte(`{"k": "<"}`)}
+	return s
 }

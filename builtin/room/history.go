@@ -50,6 +50,13 @@ func (r rooms) members(ctx context.Context, ev *event.Event) error {
 	return err
 }
 
+// Folder shows events as they are now, with what later ones have made of them.
+type Folder interface {
+	// Fold returns a beginning of the page, which may be in either order, as a user
+	// gets it now: at least one event, and about maxBytes of data at most.
+	Fold(ctx context.Context, user string, page []event.Record, maxBytes int) ([]event.Envelope, error)
+}
+
 // history answers with a page of envelopes, oldest first.
 func (r rooms) history(ctx context.Context, ev *event.Event) error {
 	if ev.Arg("before") != nil && ev.Arg("after") != nil {
@@ -59,31 +66,37 @@ func (r rooms) history(ctx context.Context, ev *event.Event) error {
 	if err != nil {
 		return fault.Wrap("room.history", fault.Unavailable, err)
 	}
-	limit := limitOf(ev)
-	page, err := r.page(ctx, ev, head, limit)
+	records, err := r.page(ctx, ev, head, limitOf(ev))
+	if err != nil {
+		return err
+	}
+	page, err := r.fold(ctx, ev.From.User, records)
 	if err != nil {
 		return err
 	}
 	more := false
 	if len(page) > 0 {
+		last := page[len(page)-1].Offset
 		if ev.Arg("after") != nil {
-			more = page[len(page)-1].Offset < head.Offset
+			more = last < head.Offset
 		} else {
-			older, err := r.History.Before(ctx, ev.Tenant, ev.Room, page[0].Offset, 1, 1)
+			older, err := r.History.Before(ctx, ev.Tenant, ev.Room, last, 1, 1)
 			if err != nil {
 				return fault.Wrap("room.history", fault.Unavailable, err)
 			}
 			more = len(older) > 0
+			slices.Reverse(page)
 		}
 	}
 	ev.Respond(appendPage(r.JSON, page, head.Epoch, more))
 	return nil
 }
 
+// page reads from where the page begins: newest first, unless it is what follows
+// an offset.
 func (r rooms) page(ctx context.Context, ev *event.Event, head event.Head, limit int) ([]event.Record, error) {
 	if ev.Arg("after") == nil {
 		page, err := r.History.Before(ctx, ev.Tenant, ev.Room, uint64(ev.Int("before")), limit, maxBytes)
-		slices.Reverse(page)
 		return page, fault.Wrap("room.history", fault.Unavailable, err)
 	}
 	at := event.Position{Epoch: head.Epoch, Offset: uint64(ev.Int("after"))}
@@ -97,14 +110,24 @@ func (r rooms) page(ctx context.Context, ev *event.Event, head event.Head, limit
 	return page, fault.Wrap("room.history", fault.Unavailable, err)
 }
 
-func appendPage(enc Encoder, page []event.Record, epoch string, more bool) []byte {
+func (r rooms) fold(ctx context.Context, user string, page []event.Record) ([]event.Envelope, error) {
+	if r.Fold != nil {
+		return r.Fold.Fold(ctx, user, page, maxBytes)
+	}
+	out, now := make([]event.Envelope, len(page)), time.Now().UnixMilli()
+	for i := range page {
+		out[i] = *page[i].Delivered(now)
+	}
+	return out, nil
+}
+
+func appendPage(enc Encoder, page []event.Envelope, epoch string, more bool) []byte {
 	data := []byte(`{"events":[`)
-	now := time.Now().UnixMilli()
 	for i := range page {
 		if i > 0 {
 			data = append(data, ',')
 		}
-		data = append(data, enc.Encode(page[i].Delivered(now), frame.Durable, "").Payload()...)
+		data = append(data, enc.Encode(&page[i], frame.Durable, "").Payload()...)
 	}
 	data = append(data, `],"epoch":`...)
 	data, _ = appendQuoted(data, epoch)

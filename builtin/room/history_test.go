@@ -1,7 +1,9 @@
 package room
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,8 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/heddle-rt/heddle/runtime/dialect/native"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/room"
+	"github.com/heddle-rt/heddle/runtime/validate"
 )
 
 func TestMembers(t *testing.T) {
@@ -201,4 +205,79 @@ func TestReadingRefused(t *testing.T) {
 			refused(t, ev, err, c.want)
 		})
 	}
+}
+
+// shortened is a Folder that shows the first n events, under another action.
+type shortened struct {
+	n     int
+	asked string
+	err   error
+}
+
+func (f *shortened) Fold(_ context.Context, user string, page []event.Record, maxBytes int) (out []event.Envelope, _ error) {
+	f.asked = fmt.Sprint(user, maxBytes)
+	for i := range page[:min(f.n, len(page))] {
+		e := page[i].Envelope
+		f.asked += fmt.Sprint(" ", e.Offset)
+		e.Action = "message:now"
+		out = append(out, e)
+	}
+	return out, f.err
+}
+
+// TestHistoryIsFolded: a page goes through the Folder in the order of reading, and
+// goes on where that has ended.
+func TestHistoryIsFolded(t *testing.T) {
+	for _, c := range []struct {
+		name, data string
+		n          int
+		asked      string
+		want       string // offsets, and whether there is more
+	}{
+		{"the newest", `{"limit":4}`, 9, "10 9 8 7", "7 8 9 10 true"},
+		{"the newest, shorter", `{"limit":4}`, 3, "10 9 8", "8 9 10 true"},
+		{"before, shorter", `{"before":4}`, 2, "3 2", "2 3 true"},
+		{"before, down to the first", `{"before":4}`, 3, "3 2 1", "1 2 3 false"},
+		{"after, shorter", `{"after":6}`, 3, "7 8 9", "7 8 9 true"},
+		{"after, up to the newest", `{"after":6}`, 4, "7 8 9 10", "7 8 9 10 false"},
+		{"after the newest", `{"after":10}`, 4, "", "false"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := &shortened{n: c.n}
+			reply, err := folded(t, f, c.data)
+			var got answer
+			if err = errors.Join(err, json.Unmarshal(reply, &got)); err != nil {
+				t.Fatal(err)
+			}
+			text := ""
+			for _, e := range got.Events {
+				text += fmt.Sprint(e.Offset, " ")
+				if e.Payload.Action != "message:now" {
+					t.Errorf("%+v", e)
+				}
+			}
+			if text += fmt.Sprint(got.More); text != c.want {
+				t.Errorf("%s, want %s", text, c.want)
+			}
+			if want := strings.TrimSpace(fmt.Sprint("ann", maxBytes, " ", c.asked)); f.asked != want {
+				t.Errorf("asked %s, want %s", f.asked, want)
+			}
+		})
+	}
+	if _, err := folded(t, &shortened{err: errDisk}, `{}`); !errors.Is(err, errDisk) {
+		t.Error(err)
+	}
+}
+
+func folded(t *testing.T, f Folder, data string) ([]byte, error) {
+	t.Helper()
+	s := stream(10)
+	ev := &event.Event{Envelope: event.Envelope{Tenant: "acme", Room: "conv:1", From: event.Sender{User: "ann"}, Action: actionHistory, Data: []byte(data)}}
+	all := Actions(Deps{History: s, Fold: f, JSON: native.JSON{}})
+	ev.Spec = &all[slices.IndexFunc(all, func(a event.Action) bool { return a.Name == actionHistory })]
+	if _, err := validate.New().Process(t.Context(), ev); err != nil {
+		t.Fatal(err)
+	}
+	err := ev.Spec.Handle(t.Context(), ev)
+	return ev.Reply, err
 }

@@ -21,15 +21,25 @@ type joinReply struct {
 	Reason     string `json:"reason,omitempty"`
 }
 
+// counted is the data of room:join and room:leave: how many members there are with
+// it, where the type bounds them.
+type counted struct {
+	Count *uint64 `json:"count,omitempty"`
+}
+
 // join subscribes the session, and enrolls the user where the type keeps members.
 func (r rooms) join(ctx context.Context, ev *event.Event) error {
-	adm, err := r.Rooms.Admit(ctx, ev.Origin.Identity(), ev.Room)
-	if err != nil {
-		return err
+	if byServer(ev) {
+		return noServer()
 	}
+	// First of all: what is read behind it holds at least up to there.
 	head, err := r.History.Head(ctx, ev.Tenant, ev.Room)
 	if err != nil {
 		return fault.Wrap("room.join", fault.Unavailable, err)
+	}
+	adm, err := r.Rooms.Admit(ctx, ev.Origin.Identity(), ev.Room)
+	if err != nil {
+		return err
 	}
 	mark, err := r.Reader.Marker(ctx, ev.Tenant, ev.From.User, ev.Room)
 	if err != nil {
@@ -43,13 +53,12 @@ func (r rooms) join(ctx context.Context, ev *event.Event) error {
 	if err != nil {
 		return err
 	}
-	if adm.Enroll && ev.ID == "" {
-		return needsID()
-	}
 	if adm.Enroll {
-		ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{
-			Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionJoin, Data: []byte("{}"),
-		}})
+		e, err := r.enroll(ctx, ev, head)
+		if err != nil {
+			return err
+		}
+		ev.Emit(e)
 	}
 	// A member's session that has not joined the room was not told: the first try
 	// may have failed behind the membership.
@@ -61,6 +70,45 @@ func (r rooms) join(ctx context.Context, ev *event.Event) error {
 	data, _ := json.Marshal(reply)
 	ev.Respond(data)
 	return nil
+}
+
+// enroll makes the sender a member. Those who join at the same time do not disturb
+// each other, unless the room has a bound, or is empty and may be about to be
+// deleted for that.
+func (r rooms) enroll(ctx context.Context, ev *event.Event, head event.Head) (e event.Effect, err error) {
+	if ev.ID == "" {
+		return e, needsID()
+	}
+	t, err := r.Rooms.Type(ev.Room)
+	if err != nil {
+		return e, err
+	}
+	var c counted
+	alone := t.MaxMembers > 0
+	if alone {
+		n, err := r.count(ctx, ev)
+		switch {
+		case err != nil:
+			return e, err
+		case n >= t.MaxMembers:
+			return e, r.stands(ctx, ev, head, full("room", &t))
+		}
+		n++
+		c.Count = &n
+	} else if t.EmptyTTL > 0 {
+		if alone, err = r.only(ctx, ev.Tenant, ev.Room); err != nil {
+			return e, err
+		}
+	}
+	data, _ := json.Marshal(c)
+	e = about(ev, data)
+	if alone {
+		e.Subject, e.Seen = subjectRoom, head.Offset
+	}
+	if t.OnJoin == room.Silent {
+		hidden(&e)
+	}
+	return e, nil
 }
 
 // since is where the replay starts.
@@ -81,38 +129,4 @@ func (r rooms) since(ctx context.Context, ev *event.Event, head event.Head, repl
 		return head.Position, nil
 	}
 	return at, nil
-}
-
-// leave ends the subscription, and the membership where there is one.
-func (r rooms) leave(ctx context.Context, ev *event.Event) error {
-	t, err := r.Rooms.Type(ev.Room)
-	switch {
-	case err != nil:
-		return err
-	case room.TypeOf(ev.Room) == room.UserType && room.Base(ev.Room) == ev.Room:
-		return fault.New(fault.Forbidden, "room", "nobody leaves the own room")
-	}
-	if t.Members && room.Base(ev.Room) == ev.Room {
-		_, member, err := r.Reader.Member(ctx, ev.Tenant, ev.Room, ev.From.User)
-		if err != nil {
-			return fault.Wrap("room.leave", fault.Unavailable, err)
-		}
-		if member && ev.ID == "" {
-			return needsID()
-		}
-		if member {
-			ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{
-				Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionLeave, Data: []byte("{}"),
-			}})
-		}
-		// Also to who is no member any more: the first try may have failed behind the
-		// end of the membership.
-		if ev.ID != "" {
-			ev.Emit(told(ev, ev.From.User, room.ActionRemoved, event.Position{}))
-		}
-	}
-	ev.Emit(event.Effect{Kind: event.Leave, Envelope: event.Envelope{Room: ev.Room}})
-	data, _ := json.Marshal(map[string]string{"room": ev.Room})
-	ev.Respond(data)
-	return nil
 }

@@ -46,6 +46,19 @@ func TestJoin(t *testing.T) {
 		{"enroll to listen", `i room:join board:1 {}`, stream(3), []string{fmt.Sprintf(enrolled, "board:1"), fmt.Sprintf(added, "ann", "board:1", "e1", 3),
 			"join board:1 from e1/3 durable"}, at("board:1", "e1", 3, 1, 0, "true")},
 
+		{"enroll, counted", `i room:join trio:1 {}`, stream(3).with("ben", "owner", "cid", "member"), []string{`room:join trio:1 {"count":3}, of room at 3`, fmt.Sprintf(added, "ann", "trio:1", "e1", 3),
+			"join trio:1 from e1/3 durable publish"}, at("trio:1", "e1", 3, 1, 0, "true")},
+		{"enroll, the count is known", `i room:join trio:1 {}`, stream(3).row("count ", "0"), []string{`room:join trio:1 {"count":1}, of room at 3`, fmt.Sprintf(added, "ann", "trio:1", "e1", 3),
+			"join trio:1 from e1/3 durable publish"}, at("trio:1", "e1", 3, 1, 0, "true")},
+		{"enroll in what may be about to end", `i room:join club:1 {}`, stream(3), []string{"room:join club:1 {}, of room at 3", fmt.Sprintf(added, "ann", "club:1", "e1", 3),
+			"join club:1 from e1/3 durable publish"}, at("club:1", "e1", 3, 1, 0, "true")},
+		{"enroll in what may not", `i room:join club:1 {}`, stream(3).with("ben", "owner"), []string{"room:join club:1 {}", fmt.Sprintf(added, "ann", "club:1", "e1", 3),
+			"join club:1 from e1/3 durable publish"}, at("club:1", "e1", 3, 1, 0, "true")},
+		{"not announced", `i room:join quiet:1 {}`, stream(3), []string{"room:join quiet:1 {}, hidden", fmt.Sprintf(added, "ann", "quiet:1", "e1", 3),
+			"join quiet:1 from e1/3 durable publish"}, at("quiet:1", "e1", 3, 1, 0, "true")},
+		{"another's presence", `- room:join user:ben/presence {}`, stream(0), []string{"join user:ben/presence from /0"}, at("user:ben/presence", "", 0, 0, 0, "false")},
+		{"own part", `- room:join conv:1/participant/ann {}`, stream(0).in(room.RoleMember), []string{"join conv:1/participant/ann from /0 durable publish"}, at("conv:1/participant/ann", "", 0, 0, 0, "true")},
+
 		{"some was read", `- room:join conv:1 {}`, read("e1", 6, 3), []string{"join conv:1 from e1/10 durable publish"}, at("conv:1", "e1", 10, 2, 6, "true")},
 		{"another life was read", `- room:join conv:1 {}`, read("e0", 60, 30), []string{"join conv:1 from e1/10 durable publish"}, at("conv:1", "e1", 10, 5, 0, "true")},
 		{"more was read meanwhile", `- room:join conv:1 {}`, read("e1", 14, 7), []string{"join conv:1 from e1/10 durable publish"}, at("conv:1", "e1", 10, 0, 14, "true")},
@@ -90,7 +103,14 @@ func TestJoinRefused(t *testing.T) {
 		{name: "by invitation, and not there", line: `i room:join conv:2 {}`, store: stream(0), want: stranger},
 		{name: "sub-room of one by invitation", line: `i room:join conv:1/typing {}`, store: stream(3), want: stranger},
 		{name: "another's own room", line: `i room:join user:ben {}`, store: stream(3), want: stranger},
-		{name: "sub-room of another's own room", line: `i room:join user:ben/participant/ann {}`, store: stream(3), want: stranger},
+		{name: "sub-room of another's own room", line: `i room:join user:ben/drafts {}`, store: stream(3), want: stranger},
+		{name: "full", line: `i room:join trio:1 {}`, store: stream(3).with("ben", "owner", "cid", "member", "dan", "member"), want: "conflict in room: this room may have 3 members at most"},
+		{name: "the server", line: `i room:join team:1 {}`, store: stream(3), from: session{server: true}, want: "forbidden in room: the server joins and leaves no rooms"},
+		{name: "no count", line: `i room:join trio:1 {}`, store: stream(3).failing("Row"), want: away},
+		{name: "no members to count", line: `i room:join trio:1 {}`, store: stream(3).failing("Members"), want: away},
+		{name: "no members", line: `i room:join club:1 {}`, store: stream(3).failing("Members"), want: away},
+		{name: "unknown sub-room", line: `i room:join conv:1/polls {}`, store: stream(3).in(room.RoleOwner), want: "not_found in room: there is no such sub-room; there are conv:id/presence, conv:id/typing, conv:id/participant/user"},
+		{name: "another's part", line: `i room:join conv:1/participant/ben {}`, store: stream(3).in(room.RoleMember), want: "forbidden in room: only this participant and moderators receive this room"},
 		{name: "not created yet", line: `i room:join team:2 {}`, store: stream(0), want: "not_found in room: there is no such room; room:create makes it"},
 		{name: "not granted", line: `i room:join team:1 {}`, store: stream(3), from: session{grants: []string{}}, want: "forbidden in room: the token does not grant this room"},
 		{name: "since half a position", line: `i room:join team:1 {"since":{"offset":1}}`, store: stream(3), want: "invalid in data.since.epoch: is missing"},
@@ -114,8 +134,13 @@ func TestLeave(t *testing.T) {
 		want             []string
 	}{
 		{"without members", `- room:leave channel:1 {}`, "channel:1", stream(3).failing("Member"), []string{"leave channel:1"}},
-		{"member", `i room:leave conv:1 {}`, "conv:1", stream(3).in(room.RoleMember), []string{"room:leave conv:1 {}", fmt.Sprintf(removed, "conv:1"), "leave conv:1"}},
-		{"owner", `i room:leave team:1 {}`, "team:1", stream(3).in(room.RoleOwner), []string{"room:leave team:1 {}", fmt.Sprintf(removed, "team:1"), "leave team:1"}},
+		{"member", `i room:leave conv:1 {}`, "conv:1", stream(3).in(room.RoleMember), []string{"room:leave conv:1 {}, of room at 3", fmt.Sprintf(removed, "ann", "conv:1"), "leave conv:1"}},
+		{"owner", `i room:leave team:1 {}`, "team:1", stream(3).in(room.RoleOwner), []string{"room:leave team:1 {}, of room at 3", fmt.Sprintf(removed, "ann", "team:1"), "leave team:1"}},
+		{"counted", `i room:leave trio:1 {}`, "trio:1", stream(3).in(room.RoleMember).row("count ", "3"), []string{`room:leave trio:1 {"count":2}, of room at 3`, fmt.Sprintf(removed, "ann", "trio:1"), "leave trio:1"}},
+		{"not announced", `i room:leave quiet:1 {}`, "quiet:1", stream(3).in(room.RoleMember), []string{"room:leave quiet:1 {}, of room at 3, hidden", fmt.Sprintf(removed, "ann", "quiet:1"), "leave quiet:1"}},
+		{"not the last one", `i room:leave club:1 {}`, "club:1", stream(3).with("ann", "owner", "ben", "member"), []string{"room:leave club:1 {}, of room at 3", fmt.Sprintf(removed, "ann", "club:1"), "leave club:1"}},
+		{"the last one", `i room:leave club:1 {}`, "club:1", stream(3).in(room.RoleOwner), []string{"room:leave club:1 {}, of room at 3", fmt.Sprintf(removed, "ann", "club:1"), fmt.Sprintf(left, "club:1"), "leave club:1"}},
+		{"again, after the others", `i room:leave club:1 {}`, "club:1", stream(3), []string{fmt.Sprintf(removed, "ann", "club:1"), fmt.Sprintf(left, "club:1"), "leave club:1"}},
 		{"a sub-room, and the room not", `- room:leave conv:1/typing {}`, "conv:1/typing", stream(3).failing("Member"), []string{"leave conv:1/typing"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -136,9 +161,11 @@ func TestLeave(t *testing.T) {
 		{"a type that is gone", `i room:leave ship:1 {}`, stream(3), `not_found in room: there is no room type "ship"`},
 		{"not joined", `i room:leave conv:2 {}`, stream(3).in(room.RoleMember), "forbidden in room: the session has not joined this room"},
 		{"no member", `i room:leave conv:1 {}`, stream(3).failing("Member"), away},
+		{"no head", `i room:leave conv:1 {}`, stream(3).failing("Head"), away},
+		{"no count", `i room:leave trio:1 {}`, stream(3).in("member").failing("Row"), away},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ev, err := call(t, c.store, session{joined: []string{"conv:1", "user:ann", "ship:1"}}, c.line)
+			ev, err := call(t, c.store, session{joined: []string{"conv:1", "club:1", "trio:1", "user:ann", "ship:1"}}, c.line)
 			refused(t, ev, err, c.want)
 		})
 	}

@@ -17,6 +17,8 @@ type applied struct {
 }
 
 func (a applied) PutMember(_, _ string, m room.Member) { a.members = append(a.members, m) }
+func (a applied) PutRow(_, _ string, r room.Row)       { a.row(r.Kind+" "+r.Key, string(r.Value)) }
+func (a applied) DeleteRow(_, _ string, r room.Row)    { delete(a.rows, r.Kind+" "+r.Key) }
 func (a applied) DeleteMember(_, _, user string) {
 	a.members = slices.DeleteFunc(a.members, func(m room.Member) bool { return m.User == user })
 }
@@ -32,7 +34,11 @@ func TestRetryCompletes(t *testing.T) {
 		told       string
 	}{
 		{"join", `i room:join team:1 {}`, stream(3), session{}, fmt.Sprintf(added, "ann", "team:1", "e1", 3)},
-		{"leave", `i room:leave conv:1 {}`, stream(3).in(room.RoleMember), session{joined: []string{"conv:1"}}, fmt.Sprintf(removed, "conv:1")},
+		{"leave", `i room:leave conv:1 {}`, stream(3).in(room.RoleMember), session{joined: []string{"conv:1"}}, fmt.Sprintf(removed, "ann", "conv:1")},
+		{"update adds", `i room:update conv:1 {"add":["ben"]}`, stream(3).in(room.RoleOwner), in("conv:1"), fmt.Sprintf(added, "ben", "conv:1", "e1", 3)},
+		{"update removes", `i room:update conv:1 {"remove":["ben"]}`, stream(3).with("ann", room.RoleOwner, "ben", room.RoleMember), in("conv:1"), fmt.Sprintf(removed, "ben", "conv:1")},
+		{"update gives a role", `i room:update conv:1 {"roles":{"ben":"owner"}}`, stream(3).with("ann", room.RoleOwner, "ben", room.RoleMember), in("conv:1"), fmt.Sprintf(changed, "ben", "conv:1", room.RoleOwner)},
+		{"the last one leaves", `i room:leave club:1 {}`, stream(3).in(room.RoleOwner), in("club:1"), fmt.Sprintf(left, "club:1")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for range 2 {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/heddle-rt/heddle/runtime/authorize"
 	"github.com/heddle-rt/heddle/runtime/dialect/native"
@@ -19,17 +21,23 @@ import (
 var errDisk = errors.New("disk")
 
 // types: conv by invitation, team to enroll in, board for moderators, desk for the
-// server; channel without members, live without a stream, user for oneself.
+// server; trio for three, club that ends when it is empty, quiet that announces
+// nobody, office that only the server creates; channel without members, live
+// without a stream, user for oneself.
 func types() map[string]room.TypeConfig {
 	return map[string]room.TypeConfig{
-		"conv":    {Members: true, Stream: true, Join: "members", Publish: "participants"},
-		"team":    {Members: true, Stream: true, Join: "open", Publish: "participants"},
+		"conv":    {Members: true, Stream: true, Join: "members", Publish: "participants", Features: []string{"presence", "typing"}, Participants: true},
+		"team":    {Members: true, Stream: true, Join: "open", Publish: "participants", Features: []string{"typing"}},
+		"trio":    {Members: true, Stream: true, Join: "open", Publish: "participants", MaxMembers: 3},
+		"club":    {Members: true, Stream: true, Join: "open", Publish: "participants", EmptyTTL: time.Hour},
+		"quiet":   {Members: true, Stream: true, Join: "open", Publish: "participants", OnJoin: room.Silent, OnLeave: room.Silent},
+		"office":  {Members: true, Stream: true, Create: "server", Join: "members", Publish: "participants", EmptyTTL: time.Hour, OnExpire: room.Announce},
 		"board":   {Members: true, Stream: true, Join: "open", Publish: "moderators"},
 		"desk":    {Members: true, Stream: true, Join: "members", Publish: "server"},
 		"chatter": {Members: true, Join: "members", Publish: "participants"},
 		"channel": {Stream: true, Join: "open", Publish: "participants"},
 		"live":    {Join: "open", Publish: "participants"},
-		"user":    {Stream: true, Join: "self", Publish: "server"},
+		"user":    {Stream: true, Join: "self", Publish: "server", Features: []string{"presence", "drafts"}},
 	}
 }
 
@@ -41,8 +49,10 @@ type store struct {
 	epoch   string
 	kept    uint64 // the oldest offset that is there
 	mark    room.Marker
-	fails   string   // the call that does
-	asked   []string // calls that read pages
+	info    room.Info         // of every room that there is
+	rows    map[string]string // of every room that there is, by "kind key"
+	fails   string            // the call that does
+	asked   []string          // calls that read pages
 }
 
 func (s *store) fail(call, tenant string) error {
@@ -53,7 +63,7 @@ func (s *store) fail(call, tenant string) error {
 }
 
 func (s *store) Room(_ context.Context, tenant, name string) (room.Info, bool, error) {
-	return room.Info{}, slices.Contains(s.rooms, name), s.fail("Room", tenant)
+	return s.info, slices.Contains(s.rooms, name), s.fail("Room", tenant)
 }
 
 func (s *store) Member(_ context.Context, tenant, name, user string) (room.Member, bool, error) {
@@ -73,6 +83,24 @@ func (s *store) Members(_ context.Context, tenant, name, after string, limit int
 		}
 	}
 	return page, s.fail("Members", tenant)
+}
+
+func (s *store) Notes(context.Context, string, string, uint64, uint64, int) ([]room.Note, error) {
+	return nil, errDisk
+}
+
+func (s *store) Row(_ context.Context, tenant, _, kind, key string) ([]byte, bool, error) {
+	value, found := s.rows[kind+" "+key]
+	return []byte(value), found, s.fail("Row", tenant)
+}
+
+func (s *store) Rows(_ context.Context, tenant, _, kind, after string, limit int) (page []room.Row, _ error) {
+	for _, row := range slices.Sorted(maps.Keys(s.rows)) {
+		if k, key, _ := strings.Cut(row, " "); k == kind && key > after && len(page) < limit {
+			page = append(page, room.Row{Kind: kind, Key: key, Value: []byte(s.rows[row])})
+		}
+	}
+	return page, s.fail("Rows", tenant)
 }
 
 func (s *store) RoomsOf(context.Context, string, string, int) ([]string, error) { return nil, errDisk }
@@ -112,7 +140,7 @@ func (s *store) Before(_ context.Context, tenant, _ string, offset uint64, limit
 
 // stream has n events in epoch e1, every second one a message.
 func stream(n int) *store {
-	s := &store{rooms: []string{"conv:1", "team:1", "board:1", "desk:1"}, epoch: "e1", kept: 1}
+	s := &store{rooms: []string{"conv:1", "team:1", "board:1", "desk:1", "trio:1", "club:1", "quiet:1", "office:1"}, epoch: "e1", kept: 1}
 	for i := range uint64(n) {
 		s.records = append(s.records, event.Record{Messages: (i + 1) / 2, Envelope: event.Envelope{
 			Type: event.TypeMessage, Tenant: "acme", Room: "conv:1", Position: event.Position{Epoch: "e1", Offset: i + 1}, Action: "message:send", Data: fmt.Appendf(nil, `{"text":"%d"}`, i+1),
@@ -122,8 +150,25 @@ func stream(n int) *store {
 }
 
 // in makes ann a member.
-func (s *store) in(role string) *store {
-	s.members = append(s.members, room.Member{User: "ann", Role: role})
+func (s *store) in(role string) *store { return s.with("ann", role) }
+
+// with makes users members, each with a role; they joined in the order of their
+// coming.
+func (s *store) with(usersAndRoles ...string) *store {
+	for who := range slices.Chunk(usersAndRoles, 2) {
+		s.members = append(s.members, room.Member{User: who[0], Role: who[1], Joined: int64(len(s.members) + 1)})
+		if who[1] == room.RoleOwner {
+			s.row(rowOwner+" "+who[0], "")
+		}
+	}
+	return s
+}
+
+func (s *store) row(name, value string) *store {
+	if s.rows == nil {
+		s.rows = map[string]string{}
+	}
+	s.rows[name] = value
 	return s
 }
 
@@ -132,29 +177,43 @@ func (s *store) failing(call string) *store {
 	return s
 }
 
-// session is one of ann's; it has joined the rooms of joined.
+// session is one of ann's; it has joined the rooms of joined, the server all.
 type session struct {
 	joined []string
 	grants []string
+	server bool
+}
+
+func (s session) user() string {
+	if s.server {
+		return ""
+	}
+	return "ann"
 }
 
 func (s session) Identity() *event.Identity {
-	return &event.Identity{Tenant: "acme", User: "ann", Rooms: s.grants}
+	return &event.Identity{Tenant: "acme", User: s.user(), Rooms: s.grants}
 }
 func (session) Opened() bool { return true }
 func (s session) Member(name string) (event.Membership, bool) {
-	return event.Membership{}, slices.Contains(s.joined, name)
+	return event.Membership{}, s.server || slices.Contains(s.joined, name)
 }
 
 // call is one event, "ID ACTION ROOM DATA"; "-" for no ID.
 func call(t *testing.T, s *store, from session, line string) (*event.Event, error) {
 	t.Helper()
+	return called(t, s, s, from, line)
+}
+
+// called is call with a history of its own.
+func called(t *testing.T, s *store, h room.History, from session, line string) (*event.Event, error) {
+	t.Helper()
 	word := strings.SplitN(line, " ", 4)
 	ev := &event.Event{Origin: from, Envelope: event.Envelope{
 		Type: event.TypeEvent, ID: strings.TrimPrefix(word[0], "-"), Tenant: "acme", Room: word[2],
-		From: event.Sender{User: "ann", Device: "phone"}, Action: word[1], Data: []byte(word[3]),
+		From: event.Sender{User: from.user(), Device: "phone"}, Action: word[1], Data: []byte(word[3]),
 	}}
-	all := Actions(Deps{Rooms: room.New(types(), s), Reader: s, History: s, JSON: native.JSON{}})
+	all := Actions(Deps{Rooms: room.New(types(), s), Reader: s, History: h, Notes: s, JSON: native.JSON{}})
 	ev.Spec = &all[slices.IndexFunc(all, func(a event.Action) bool { return a.Name == word[1] })]
 	if _, err := validate.New().Process(t.Context(), ev); err != nil {
 		return ev, err
@@ -202,7 +261,20 @@ func effects(ev *event.Event) []string {
 			if e.Create {
 				line = "create: " + line
 			}
-			if !e.Durable || e.Unread || e.Type != event.TypeMessage || e.Tenant != "acme" || e.From != ev.From || e.ID != "" {
+			if e.Subject != "" {
+				line += fmt.Sprintf(", of %s at %d", e.Subject, e.Seen)
+			}
+			if e.Ends {
+				line += ", ends"
+			}
+			if e.Expires == 1 {
+				line += ", hidden"
+			}
+			from := ev.From
+			if e.Room == root {
+				from = event.Sender{}
+			}
+			if !e.Durable || e.Unread || e.Type != event.TypeMessage || e.Tenant != "acme" || e.From != from || e.ID != "" || e.Expires > 1 {
 				line += fmt.Sprintf(" as %+v", e)
 			}
 			out = append(out, line)
@@ -220,5 +292,10 @@ func same(t *testing.T, got, want []string) {
 
 const (
 	added   = `room:added user:%s {"room":"%s","since":{"epoch":"%s","offset":%d}}`
-	removed = `room:removed user:ann {"room":"%s","since":{"epoch":"","offset":0}}`
+	removed = `room:removed user:%s {"room":"%s","since":{"epoch":"","offset":0}}`
+	changed = `room:changed user:%s {"room":"%s","role":"%s"}`
+	left    = `room:emptied root:rooms {"room":"%[1]s"}, of %[1]s at 18446744073709551615`
 )
+
+// in is a session that has joined a room.
+func in(name string) session { return session{joined: []string{name}} }

@@ -40,7 +40,7 @@ func main() {
 
 // actions are all that the server knows; their handlers are not called.
 func actions() []event.Action {
-	return append((*session.Manager)(nil).Actions(), builtin.All(builtin.Deps{})...)
+	return append(session.Actions(), builtin.All(builtin.Deps{})...)
 }
 
 // generate returns the new text of each file.

@@ -10,10 +10,10 @@ import (
 // Line is ready; it holds memory only while an answer waits for an earlier one.
 type Line struct {
 	mu    sync.Mutex
-	room  sync.Cond // of Begin, when the line is full, and of Settle
-	next  uint64    // ticket of the next event
-	head  uint64    // ticket of the first event not yet answered
-	slots []slot    // of the tickets behind head, as far as any is ready
+	moved *sync.Cond // head has, or the line has ended; made by the first who waits
+	next  uint64     // ticket of the next event
+	head  uint64     // ticket of the first event not yet answered
+	slots []slot     // of the tickets behind head, as far as any is ready
 	ended bool
 }
 
@@ -45,10 +45,7 @@ func (l *Line) Begin(max uint64) (ticket uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.next-l.head >= max && !l.ended {
-		if l.room.L == nil {
-			l.room.L = &l.mu
-		}
-		l.room.Wait()
+		l.wait()
 	}
 	ticket = l.next
 	l.next++
@@ -82,8 +79,8 @@ func (l *Line) End(ticket uint64, f *frame.Frame, then Then, out Outlet) {
 		clear(l.slots[rest:])
 		l.slots = l.slots[:rest]
 	}
-	if l.room.L != nil {
-		l.room.Signal()
+	if l.moved != nil {
+		l.moved.Signal() // one goroutine reads the connection, and waits
 	}
 	l.mu.Unlock()
 	if then != 0 {
@@ -98,16 +95,20 @@ func (l *Line) keep(i int, s slot) {
 	l.slots[i] = s
 }
 
-// Settle waits until all events are answered, or the connection is gone.
-func (l *Line) Settle() {
+// Wait waits until all events are answered, or the connection is gone.
+func (l *Line) Wait() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.next != l.head && !l.ended {
-		if l.room.L == nil {
-			l.room.L = &l.mu
-		}
-		l.room.Wait()
+		l.wait()
 	}
+}
+
+func (l *Line) wait() {
+	if l.moved == nil {
+		l.moved = sync.NewCond(&l.mu)
+	}
+	l.moved.Wait()
 }
 
 // Pending is how many events are unanswered.
@@ -117,12 +118,12 @@ func (l *Line) Pending() int {
 	return int(l.next - l.head)
 }
 
-// Close lets a waiting Begin go on; its connection is gone.
+// Close lets go whoever waits: the connection is gone.
 func (l *Line) Close() {
 	l.mu.Lock()
 	l.ended = true
-	if l.room.L != nil {
-		l.room.Broadcast()
+	if l.moved != nil {
+		l.moved.Broadcast()
 	}
 	l.mu.Unlock()
 }

@@ -2,13 +2,14 @@ package ack
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/frame"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 	"github.com/heddle-rt/heddle/runtime/pipeline"
 )
 
@@ -19,17 +20,23 @@ type Answerer interface {
 	Answer(ticket uint64, f *frame.Frame, then Then)
 }
 
+// Noter is told of events that were refused.
+type Noter interface {
+	Event(ev *event.Event, kind fault.Kind)
+}
+
 // Stage answers events: with an ack those that carry an id, with an error all
 // that were refused.
 type Stage struct {
-	log    *slog.Logger
-	now    func() time.Time
-	counts counts
+	refused Noter
+	log     *slog.Logger
+	now     func() time.Time
+	counts  counts
 }
 
 // NewStage makes the stage for these actions, which it counts.
-func NewStage(log *slog.Logger, now func() time.Time, actions []event.Action) *Stage {
-	return &Stage{log: log, now: now, counts: newCounts(actions)}
+func NewStage(log *slog.Logger, now func() time.Time, actions []event.Action, refused Noter) *Stage {
+	return &Stage{refused: refused, log: log, now: now, counts: newCounts(actions)}
 }
 
 // Name is the stage's name in metrics.
@@ -45,6 +52,7 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 	if ev.Err != nil {
 		f := fault.Of(ev.Err)
 		s.counts.refused(ev, f.Kind)
+		s.refused.Event(ev, f.Kind)
 		if f.Err != nil {
 			level := slog.LevelDebug // the client's own fault
 			if f.Kind.Status() >= 500 {
@@ -112,24 +120,19 @@ func withRepeat(data []byte) []byte {
 	return append([]byte(`{"repeat":true,`), data[1:]...)
 }
 
-// ErrorEnvelope is the wire form of a failure.
+// ErrorEnvelope is the wire form of a failure (docs/PROTOCOL.md).
 func ErrorEnvelope(f *fault.Error) event.Envelope {
-	data, _ := json.Marshal(ErrorData(f))
-	return event.Envelope{Type: event.TypeError, Data: data}
-}
-
-// Error is the data of an error envelope, and the body of an HTTP error.
-type Error struct {
-	Code       string `json:"code"`
-	Message    string `json:"message"`
-	Field      string `json:"field,omitempty"`
-	Retryable  bool   `json:"retryable"`
-	RetryAfter int64  `json:"retry_after_ms,omitempty"`
-}
-
-// ErrorData is what a client may know of a failure.
-func ErrorData(f *fault.Error) Error {
-	return Error{Code: f.Kind.Code(), Message: f.Message(), Field: f.Field, Retryable: f.Kind.Retryable(), RetryAfter: f.After.Milliseconds()}
+	b := append(make([]byte, 0, 192), `{"code":`...)
+	b = jsonscan.AppendQuotedString(b, f.Kind.Code())
+	b = jsonscan.AppendQuotedString(append(b, `,"message":`...), f.Message())
+	if f.Field != "" {
+		b = jsonscan.AppendQuotedString(append(b, `,"field":`...), f.Field)
+	}
+	b = strconv.AppendBool(append(b, `,"retryable":`...), f.Kind.Retryable())
+	if after := f.After.Milliseconds(); after != 0 {
+		b = strconv.AppendInt(append(b, `,"retry_after_ms":`...), after, 10)
+	}
+	return event.Envelope{Type: event.TypeError, Data: append(b, '}')}
 }
 
 // Counts are the events of one action by how they ended.

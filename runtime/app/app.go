@@ -5,23 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/heddle-rt/heddle/builtin"
+	rooms "github.com/heddle-rt/heddle/builtin/room"
+	"github.com/heddle-rt/heddle/builtin/typing"
 	"github.com/heddle-rt/heddle/runtime/ack"
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
 	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/dialect/native"
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/limit"
 	"github.com/heddle-rt/heddle/runtime/observe"
 	"github.com/heddle-rt/heddle/runtime/pipeline"
 	"github.com/heddle-rt/heddle/runtime/room"
+	"github.com/heddle-rt/heddle/runtime/rule"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 	"github.com/heddle-rt/heddle/runtime/session"
 	"github.com/heddle-rt/heddle/runtime/socket"
@@ -50,6 +56,12 @@ type App struct {
 	workers   *pipeline.Workers
 	answers   *ack.Stage
 	sequence  *sequence.Stage
+	limits    *limit.Stage
+	suspects  *limit.Suspects
+	quotas    *limit.Quotas
+	rules     *rule.Rules
+	typing    *typing.Typing
+	expirer   *rooms.Expirer
 	server    *socket.Server
 	admin     *observe.Admin
 	fatal     chan error
@@ -112,7 +124,7 @@ func (a *App) storage(cfg Config) (err error) {
 
 // core makes what lies between the sockets and the store.
 func (a *App) core(cfg Config) (err error) {
-	rooms := room.New(cfg.Rooms, a.store)
+	policy := room.New(cfg.Rooms, a.store)
 	a.workers = pipeline.NewWorkers(cfg.Workers, a.log)
 	a.hub = deliver.New(cfg.Deliver, deliver.Deps{
 		History: a.store, Log: a.log, Now: a.now,
@@ -124,17 +136,48 @@ func (a *App) core(cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
+	a.typing = typing.New(cfg.Typing, typing.Deps{Emit: a.hub, Now: a.now})
+	a.expirer = rooms.NewExpirer(rooms.ExpirerDeps{
+		Rooms: policy, Reader: a.store, History: a.store, Notes: a.store, Committer: a.committer,
+		Tenants: func() []string { return slices.Sorted(maps.Keys(cfg.Tenants)) }, Now: a.now, Log: a.log,
+	})
+	actions := append(session.Actions(), builtin.All(builtin.Deps{
+		Rooms: policy, Reader: a.store, History: a.store, Notes: a.store, JSON: native.JSON{}, Typing: a.typing, Devices: devices{a},
+	})...)
+	if err := a.guard(cfg, actions); err != nil {
+		return err
+	}
+	route := a.route(actions)
+	a.pipeline = pipeline.New(pipeline.Deps{Log: a.log, Second: a.sequence.Second, Timeout: cfg.Timeout}, a.workers, route...)
 	a.sessions = session.NewManager(cfg.Session, session.Deps{
-		Hub: a.hub, Rooms: rooms, Reader: a.store, History: a.store, Store: a.store, Log: a.log, Now: a.now, Node: cfg.Node,
+		Route: a.pipeline, Workers: a.workers, Hub: a.hub, Rooms: policy, Reader: a.store, History: a.store, Store: a.store,
+		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.typing.Stop,
 		Limits: session.Limits{Heartbeat: cfg.Socket.Heartbeat.Interval, MaxFrameBytes: int(cfg.Socket.MaxFrameBytes)},
 	})
-	actions := append(a.sessions.Actions(), builtin.All(builtin.Deps{
-		Rooms: rooms, Reader: a.store, History: a.store, JSON: native.JSON{},
-	})...)
-	route := a.route(cfg, actions)
-	a.pipeline = pipeline.New(pipeline.Deps{Log: a.log, Second: a.sequence.Second, Timeout: cfg.Timeout}, a.workers, route...)
-	a.sessions.SetRoute(a.pipeline)
 	return nil
+}
+
+// guard makes what keeps tenants and their users within bounds.
+func (a *App) guard(cfg Config, actions []event.Action) (err error) {
+	rules, tenants := map[string][]rule.Config{}, map[string]limit.Tenant{}
+	for name, t := range cfg.Tenants {
+		rules[name], tenants[name] = t.Rules, limit.Tenant{Limit: t.Limit, Quota: t.Quota}
+	}
+	if a.rules, err = rule.New(rules, rule.Deps{Actions: actions, Now: a.now}); err != nil {
+		return err
+	}
+	a.suspects = limit.NewSuspects(cfg.Limit.Score, limit.SuspectsDeps{Log: a.log, Now: a.now})
+	a.quotas = limit.NewQuotas(nil, nil)
+	a.limits = limit.New(cfg.Limit)
+	a.limits.Suspects, a.limits.Quotas = a.suspects, a.quotas
+	return a.limits.Reload(cfg.Limit, tenants)
+}
+
+// devices reaches sessions, which are made after the handlers.
+type devices struct{ a *App }
+
+func (d devices) Direct(env *event.Envelope, user, device string) int {
+	return d.a.sessions.Direct(env, user, device)
 }
 
 // resume goes on with an event whose durable effects are on disk, or refused.
@@ -205,6 +248,8 @@ func (a *App) Run(ctx context.Context) error {
 	run(&middle, core, "deliver", a.hub.Run)
 	run(&middle, core, "workers", a.workers.Run)
 	run(&middle, core, "authenticate", a.verifier.Run)
+	run(&middle, core, "typing", a.typing.Run)
+	run(&middle, core, "rooms", a.expirer.Run)
 	run(&middle, core, "session", a.sessions.Run)
 	run(&upper, top, "socket", a.server.Run)
 	a.ready.set("")

@@ -6,12 +6,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/heddle-rt/heddle/builtin/typing"
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
 	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/limit"
 	"github.com/heddle-rt/heddle/runtime/observe"
 	"github.com/heddle-rt/heddle/runtime/room"
+	"github.com/heddle-rt/heddle/runtime/rule"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 	"github.com/heddle-rt/heddle/runtime/session"
 	"github.com/heddle-rt/heddle/runtime/socket"
@@ -26,6 +28,7 @@ type Config struct {
 	Socket   socket.Config              `yaml:"socket" doc:"Connections of end users."`
 	Session  session.Config             `yaml:"session" doc:"Sessions and resume."`
 	Limit    limit.Config               `yaml:"limit" doc:"Budget of one connection."`
+	Typing   typing.Config              `yaml:"typing" doc:"Who is typing."`
 	Sequence sequence.Config            `yaml:"sequence" doc:"Committer of durable events."`
 	Deliver  deliver.Config             `yaml:"deliver" doc:"Delivery and catching up."`
 	Storage  embedded.Config            `yaml:"storage" doc:"The embedded store: log, history, rooms, sessions."`
@@ -39,7 +42,10 @@ type Config struct {
 
 // Tenant is one tenant's part.
 type Tenant struct {
-	Auth authenticate.Config `yaml:"auth" doc:"Who issues the tenant's tokens, and how they are checked."`
+	Auth  authenticate.Config `yaml:"auth" doc:"Who issues the tenant's tokens, and how they are checked."`
+	Rules []rule.Config       `yaml:"rules" max:"1000" doc:"What must be true of the tenant's events, beside the permissions of actions."`
+	Limit limit.Override      `yaml:"limit" doc:"The tenant's own budgets; what is left out is as in limit."`
+	Quota limit.Quota         `yaml:"quota" doc:"What the tenant may have, so that it cannot take from others."`
 }
 
 var tenantName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
@@ -57,16 +63,16 @@ func (c *Config) Check(report func(path, problem string)) {
 		if !tenantName.MatchString(name) {
 			report("tenants."+name, "a tenant's name is 1 to 63 of a-z, 0-9, _ and -, not beginning with _ or -")
 		}
+		for _, p := range rule.Check(t.Rules) {
+			report("tenants."+name+"."+p.Path, p.Text)
+		}
 	}
-	for name, t := range c.Rooms {
-		if !room.TypeName.MatchString(name) {
+	for name := range c.Rooms {
+		switch {
+		case !room.IsWord(name):
 			report("rooms."+name, "a room type is 1 to 32 of a-z, 0-9, _ and -, beginning with a letter")
-		}
-		if t.Join == "members" && !t.Members {
-			report("rooms."+name+".join", "members may join only where members are kept")
-		}
-		if t.Publish == "moderators" && !t.Members {
-			report("rooms."+name+".publish", "moderators exist only where members are kept")
+		case name == room.RootType:
+			report("rooms."+name, "rooms of this type are the node's own")
 		}
 	}
 	if c.Deliver.PageBytes > c.Socket.Queue.Bytes/pagesQueued { // a product could overflow

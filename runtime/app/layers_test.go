@@ -32,6 +32,7 @@ var layers = map[string][]string{
 	"runtime/authenticate":     append(leaves, "runtime/pipeline", "runtime/jsonscan"),
 	"runtime/limit":            append(leaves, "runtime/pipeline"),
 	"runtime/validate":         append(leaves, "runtime/pipeline", "runtime/jsonscan"),
+	"runtime/rule":             append(leaves, "runtime/jsonscan"),
 	"runtime/authorize":        append(leaves, "runtime/pipeline"),
 	"runtime/sequence":         append(leaves, "runtime/pipeline"),
 	"runtime/deliver":          append(leaves, "runtime/pipeline", "runtime/room"),
@@ -56,6 +57,7 @@ var drivers = map[string]string{
 	"github.com/pires/go-proxyproto": "runtime/socket",
 	"github.com/tinylib/msgp":        "runtime/dialect/native",
 	"github.com/alecthomas/kong":     "cmd/heddle",
+	"cel.dev/cel-go":                 "runtime/rule",
 }
 
 func TestImportsPointDownward(t *testing.T) {

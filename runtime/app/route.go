@@ -8,7 +8,6 @@ import (
 	"github.com/heddle-rt/heddle/runtime/decode"
 	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/event"
-	"github.com/heddle-rt/heddle/runtime/limit"
 	"github.com/heddle-rt/heddle/runtime/pipeline"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 	"github.com/heddle-rt/heddle/runtime/validate"
@@ -16,15 +15,15 @@ import (
 
 // route is the order in which every event passes the stages. The socket comes
 // before it.
-func (a *App) route(cfg Config, actions []event.Action) []pipeline.Stage {
-	a.answers = ack.NewStage(a.log, a.now, actions)
+func (a *App) route(actions []event.Action) []pipeline.Stage {
+	a.answers = ack.NewStage(a.log, a.now, actions, a.suspects)
 	a.sequence = sequence.NewStage(sequence.StageDeps{Committer: a.committer, Continue: a.resume})
 	return []pipeline.Stage{
 		decode.New(actions),
 		authenticate.NewStage(a.verifier, a.now),
-		limit.New(cfg.Limit),
+		a.limits,
 		validate.New(),
-		authorize.New(),
+		authorize.New(a.rules),
 		builtin.NewStage(),
 		a.sequence,
 		deliver.NewStage(a.hub),

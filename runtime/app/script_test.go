@@ -311,17 +311,19 @@ func (s *script) idle(who string) {
 }
 
 var (
-	always = regexp.MustCompile(`"v":1,|"tenant_id":"acme",`)
-	times  = regexp.MustCompile(`"(timestamp|expires_at|joined_at|reconnect_in_ms|retry_after_ms)":[0-9]+`)
-	values = regexp.MustCompile(`"(epoch|resume_token|session|id)":"([^"]+)"`)
-	ulids  = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
-	kinds  = map[string]string{"epoch": "$EPOCH", "resume_token": "$TOKEN", "session": "$SESSION", "id": "$ULID"}
+	always  = regexp.MustCompile(`"v":1,|"tenant_id":"acme",`)
+	times   = regexp.MustCompile(`"(timestamp|expires_at|joined_at|reconnect_in_ms|retry_after_ms)":[0-9]+`)
+	moments = regexp.MustCompile(`:[12][0-9]{12}([,}])`)
+	values  = regexp.MustCompile(`"(epoch|resume_token|session|id)":"([^"]+)"`)
+	ulids   = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
+	kinds   = map[string]string{"epoch": "$EPOCH", "resume_token": "$TOKEN", "session": "$SESSION", "id": "$ULID"}
 )
 
 // stable gives names to what differs from run to run.
 func (s *script) stable(js string) string {
 	js = always.ReplaceAllString(js, "")
 	js = times.ReplaceAllString(js, `"$1":"$$T"`)
+	js = moments.ReplaceAllString(js, `:"$$T"$1`)
 	for _, m := range values.FindAllStringSubmatch(js, -1) {
 		if _, known := s.names[m[2]]; known || m[1] == "id" && !ulids.MatchString(m[2]) || s.placeholder(m[2]) {
 			continue

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"time"
 
 	"github.com/heddle-rt/heddle/runtime/authenticate"
 	"github.com/heddle-rt/heddle/runtime/dialect/native"
@@ -26,10 +25,20 @@ type admitted struct {
 // page the status of a refused handshake: a token from the subprotocol list is
 // refused by a close code.
 func (s sockets) Admit(ctx context.Context, h *socket.Handshake) (any, error) {
+	ip := h.Remote.Addr()
+	if err := s.a.suspects.Admit(nil, ip); err != nil {
+		return nil, err
+	}
 	if h.Token == "" {
 		return admitted{}, nil
 	}
 	id, err := s.a.verifier.Verify(ctx, h.Token)
+	if err == nil {
+		if err = s.a.suspects.Admit(id, ip); err == nil {
+			err = s.a.quotas.Full(id.Tenant)
+		}
+	}
+	s.a.suspects.Token(ip, err)
 	if err != nil {
 		s.a.log.Debug("a token was refused", "remote", h.Remote, "error", err)
 		if !h.TokenOffered {
@@ -49,21 +58,20 @@ func (s sockets) Open(c *socket.Conn) error {
 	if from.err != nil {
 		return from.err
 	}
-	c.SetValue(s.a.sessions.New(c, d, from.id, session.Info{
-		Remote: c.Remote(), Agent: c.UserAgent(), Transport: "websocket", Opened: time.Now(),
-	}))
+	c.SetValue(s.a.sessions.New(c, d, from.id, "websocket"))
 	return nil
 }
 
 // Frame hands a message to the session.
 func (s sockets) Frame(c *socket.Conn, payload []byte, binary bool) {
-	c.Value().(*session.Session).Frame(context.Background(), payload, binary)
+	c.Value().(*session.Session).Frame(payload, binary)
 }
 
 // Closed ends the session's connection.
 func (s sockets) Closed(c *socket.Conn, _ error) {
 	if sess, ok := c.Value().(*session.Session); ok {
 		sess.Closed()
+		s.a.quotas.Leave(sess)
 	}
 }
 

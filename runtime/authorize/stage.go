@@ -8,40 +8,60 @@ import (
 	"github.com/heddle-rt/heddle/runtime/pipeline"
 )
 
-// Stage refuses what is not permitted.
-type Stage struct{}
+// Rules are conditions beside the permissions.
+type Rules interface {
+	// Check is the reason why an event that is permitted so far may not happen; nil
+	// if it may.
+	Check(ev *event.Event) error
+}
 
-// New makes the stage.
-func New() *Stage { return &Stage{} }
+// Stage refuses what is not permitted.
+type Stage struct{ rules []Rules }
+
+// New makes the stage. All of rules have to agree.
+func New(rules ...Rules) *Stage { return &Stage{rules} }
 
 // Name is the stage's name in metrics.
 func (*Stage) Name() string { return "authorize" }
 
-// Process checks the action's permission.
-func (*Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, error) {
+// Process checks the action's permission, then the rules.
+func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, error) {
+	if err := permitted(ev); err != nil {
+		return pipeline.Reject, err
+	}
+	for _, r := range s.rules {
+		if err := r.Check(ev); err != nil {
+			return pipeline.Reject, err
+		}
+	}
+	return pipeline.Pass, nil
+}
+
+// permitted holds the event to its action's declaration.
+func permitted(ev *event.Event) error {
 	opened, perm := ev.Origin.Opened(), ev.Spec.Permission
 	switch {
 	case perm == event.BeforeSession && opened:
-		return pipeline.Reject, fault.New(fault.Conflict, "payload.action", "the session is open already")
+		return fault.New(fault.Conflict, "payload.action", "the session is open already")
 	case perm == event.BeforeSession:
-		return pipeline.Pass, nil
+		return nil
 	case !opened:
-		return pipeline.Reject, fault.New(fault.SessionRequired, "payload.action", "")
+		return fault.New(fault.SessionRequired, "payload.action", "")
 	}
 	if perm == event.AnyUser {
 		if ev.Room != "" && !ev.Origin.Identity().Grants(ev.Room) {
-			return pipeline.Reject, fault.New(fault.Forbidden, "room", "the token does not grant this room")
+			return fault.New(fault.Forbidden, "room", "the token does not grant this room")
 		}
-		return pipeline.Pass, nil
+		return nil
 	}
 	m, joined := ev.Origin.Member(ev.Room)
 	switch {
 	case !joined:
-		return pipeline.Reject, fault.New(fault.Forbidden, "room", "the session has not joined this room")
+		return fault.New(fault.Forbidden, "room", "the session has not joined this room")
 	case perm == event.Publisher && !m.Publish:
-		return pipeline.Reject, fault.New(fault.Forbidden, "room", "this room is read-only for this user")
+		return fault.New(fault.Forbidden, "room", "this room is read-only for this user")
 	case perm == event.Moderator && !m.Moderate:
-		return pipeline.Reject, fault.New(fault.Forbidden, "room", "moderators only")
+		return fault.New(fault.Forbidden, "room", "moderators only")
 	}
-	return pipeline.Pass, nil
+	return nil
 }

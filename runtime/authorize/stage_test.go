@@ -5,6 +5,7 @@ import (
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
 )
 
 type origin struct {
@@ -53,6 +54,56 @@ func TestPermissions(t *testing.T) {
 			_, err := New().Process(t.Context(), ev)
 			if got := fault.Of(err).Kind; err == nil && c.want != none || err != nil && got != c.want {
 				t.Errorf("%v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// rule is a rule for one user.
+type rule struct {
+	user  string
+	asked *int
+}
+
+func (r rule) Check(ev *event.Event) error {
+	*r.asked++
+	if ev.From.User != r.user {
+		return fault.New(fault.Forbidden, "", "not "+ev.From.User)
+	}
+	return nil
+}
+
+func TestRulesOnlyNarrow(t *testing.T) {
+	asked := 0
+	ann, bob := rule{"ann", &asked}, rule{"bob", &asked}
+	for name, c := range map[string]struct {
+		rules  []Rules
+		perm   event.Permission
+		opened bool
+		want   string // message of the refusal
+		asked  int
+	}{
+		"none":                          {nil, event.AnyUser, true, "", 0},
+		"one that agrees":               {[]Rules{ann}, event.AnyUser, true, "", 1},
+		"one that does not":             {[]Rules{bob}, event.AnyUser, true, "not ann", 1},
+		"both must":                     {[]Rules{ann, bob}, event.AnyUser, true, "not ann", 2},
+		"opening a session":             {[]Rules{bob}, event.BeforeSession, false, "not ann", 1},
+		"what is not permitted anyway":  {[]Rules{ann}, event.Participant, true, "the session has not joined this room", 0},
+		"what a closed session may not": {[]Rules{ann}, event.AnyUser, false, fault.SessionRequired.Default(), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked = 0
+			ev := &event.Event{
+				Origin: origin{opened: c.opened}, Spec: &event.Action{Permission: c.perm},
+				Envelope: event.Envelope{Room: "conv:1", From: event.Sender{User: "ann"}},
+			}
+			v, err := New(c.rules...).Process(t.Context(), ev)
+			got := ""
+			if err != nil {
+				got = fault.Of(err).Message()
+			}
+			if got != c.want || asked != c.asked || (v == pipeline.Pass) != (c.want == "") {
+				t.Errorf("%v, %q after %d rules", v, got, asked)
 			}
 		})
 	}

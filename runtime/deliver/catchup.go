@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -98,8 +99,14 @@ func (h *Hub) Start(ctx context.Context, sub *Sub) {
 
 // stands turns a subscriber live if it has all that the feed has. With f.mu held.
 func (f *feed) stands(s *Sub) bool {
-	if s.epoch != f.epoch && s.at == 0 {
+	switch {
+	case s.epoch == f.epoch:
+	case s.at == 0:
 		s.epoch = f.epoch
+	case f.known && f.epoch == "":
+		// The room's first events are durable, so that a reader has seen them, and about
+		// to be published.
+		f.epoch = s.epoch
 	}
 	if !f.known || s.epoch != f.epoch || s.at < f.top {
 		return false
@@ -140,6 +147,9 @@ func (h *Hub) turn(sub *Sub) (behind bool) {
 	behind, err = sub.feed.advance(sub, records, err)
 	if err != nil && !errors.Is(err, errClosing) && h.ctx.Err() == nil {
 		sub.to.Lost(sub, err)
+	}
+	if n := len(records); n > 0 && records[n-1].Ends {
+		sub.to.Ended(sub)
 	}
 	return behind
 }
@@ -214,7 +224,7 @@ func (f *feed) advance(s *Sub, records []event.Record, err error) (behind bool, 
 		return false, nil
 	}
 	if len(records) == 0 && !s.rewound {
-		return false, fault.Wrap("deliver.catchup", fault.Unavailable, errHole)
+		return false, fault.Wrap("deliver.catchup", fault.Unavailable, fmt.Errorf("%w: nothing behind %s/%d, and the room is at %s/%d", errHole, s.epoch, s.at, f.epoch, f.top))
 	}
 	s.pumping = true
 	return true, nil

@@ -203,4 +203,23 @@ func (f *feed) accept(records []event.Record) {
 	}
 	f.count(delivered, refused)
 	f.top = records[len(records)-1].Offset
+	if records[len(records)-1].Ends {
+		f.end()
+	}
+}
+
+// end tells the subscribers that have all of a room that was deleted. With f.mu
+// held, which Ended needs: so a goroutine tells them, all in turn.
+func (f *feed) end() {
+	var live []*Sub
+	for i, s := range f.subs {
+		if f.targets[i].live {
+			live = append(live, s)
+		}
+	}
+	f.hub.wg.Go(func() {
+		for _, s := range live {
+			s.to.Ended(s)
+		}
+	})
 }

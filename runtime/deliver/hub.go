@@ -43,6 +43,9 @@ type Receiver interface {
 	// Drained waits until fewer than below bytes are queued. It fails with ctx, or
 	// because the connection is closing.
 	Drained(ctx context.Context, below int) error
+	// Ended is called when the receiver has been sent the last record of a room that
+	// was deleted.
+	Ended(s *Sub)
 	// Lost is called when a room can not be fed any more without a gap. why is a
 	// *fault.Error: SlowConsumer if the client does not take what it is sent,
 	// otherwise Unavailable, with what history said in its chain.

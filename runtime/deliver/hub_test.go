@@ -35,6 +35,7 @@ type receiver struct {
 	mu      sync.Mutex
 	got     []uint64
 	lost    error
+	ended   int
 	catchup Catchup
 }
 
@@ -50,6 +51,12 @@ func (r *receiver) PushAll(fs []*frame.Frame) bool {
 		r.got = append(r.got, binary.BigEndian.Uint64(f.Payload()))
 	}
 	return true
+}
+
+func (r *receiver) Ended(*Sub) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended++
 }
 
 func (r *receiver) Lost(_ *Sub, why error) {
@@ -265,6 +272,50 @@ func TestANewLifeOfARoomStartsOver(t *testing.T) {
 		contiguous(t, rec.got, 1, 1)
 		hub.Publish(m.store(1)) // of the life that is over
 		contiguous(t, rec.got, 1, 1)
+	})
+}
+
+// TestWhoKnowsARoomsFirstEventsBeforeTheFeed joins between the moment when a room's
+// first events are durable and the one when they are published.
+func TestWhoKnowsARoomsFirstEventsBeforeTheFeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		hub := newHub(t, m)
+		early, late := &receiver{}, &receiver{}
+		hub.Start(t.Context(), hub.Subscribe(tenant, conv, early, event.Position{}, event.Membership{}))
+		first := m.store(3)
+		hub.Start(t.Context(), hub.Subscribe(tenant, conv, late, event.Position{Epoch: epoch, Offset: 2}, event.Membership{}))
+		synctest.Wait()
+		hub.Publish(first)
+		hub.Publish(m.store(2))
+		synctest.Wait()
+		if early.lost != nil || late.lost != nil {
+			t.Fatal(early.lost, late.lost)
+		}
+		if got := fmt.Sprint(early.got, late.got); got != "[1 2 3 4 5] [3 4 5]" {
+			t.Error(got)
+		}
+	})
+}
+
+// TestTheEndOfARoomIsTold to those who are live and to those who catch up.
+func TestTheEndOfARoomIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		m.store(3)
+		hub := newHub(t, m)
+		live, late := &receiver{}, &receiver{}
+		hub.Start(t.Context(), hub.Subscribe(tenant, conv, live, event.Position{Epoch: epoch, Offset: 3}, event.Membership{}))
+		last := m.store(1)
+		last[0].Ends = true
+		hub.Publish(last)
+		hub.Start(t.Context(), hub.Subscribe(tenant, conv, late, event.Position{Epoch: epoch, Offset: 1}, event.Membership{}))
+		synctest.Wait()
+		for _, r := range []*receiver{live, late} {
+			if r.ended != 1 || r.got[len(r.got)-1] != 4 {
+				t.Errorf("told %d times, behind %v", r.ended, r.got)
+			}
+		}
 	})
 }
 

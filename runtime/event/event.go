@@ -21,14 +21,15 @@ type Identity struct {
 }
 
 // Grants reports whether the token lets its user into a room. A pattern is a room's
-// name, or the beginning of one followed by "*"; no patterns at all grant every
-// room.
+// name, which includes its sub-rooms, or the beginning of one followed by "*"; no
+// patterns at all grant every room.
 func (id *Identity) Grants(room string) bool {
 	if id.Rooms == nil {
 		return true
 	}
+	base, _, _ := strings.Cut(room, "/")
 	for _, p := range id.Rooms {
-		if prefix, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(room, prefix) || p == room {
+		if prefix, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(room, prefix) || p == room || p == base {
 			return true
 		}
 	}

@@ -2,6 +2,9 @@ package limit
 
 import (
 	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -9,84 +12,234 @@ import (
 	"github.com/heddle-rt/heddle/runtime/pipeline"
 )
 
-// Config is the budget of one connection: for each class of actions how many it
-// may send a second for long, and how many at once.
-type Config struct {
-	MessageRate  float64 `yaml:"message_rate" default:"100" min:"0.01" max:"1000000" doc:"Events a second that others receive, of one connection."`
-	MessageBurst float64 `yaml:"message_burst" default:"500" min:"1" max:"1000000" doc:"Of these, how many at once."`
-	ControlRate  float64 `yaml:"control_rate" default:"100" min:"0.01" max:"1000000" doc:"Events a second about the session itself (open, ack, ping)."`
-	ControlBurst float64 `yaml:"control_burst" default:"500" min:"1" max:"1000000" doc:"Of these, how many at once."`
-	QueryRate    float64 `yaml:"query_rate" default:"50" min:"0.01" max:"1000000" doc:"Events a second that read the store (join, history)."`
-	QueryBurst   float64 `yaml:"query_burst" default:"200" min:"1" max:"1000000" doc:"Of these, how many at once."`
-	CloseAfter   int     `yaml:"close_after" default:"1000" min:"1" max:"1000000" doc:"Events refused in a row after which a connection is closed with 4029."`
-}
-
-type rate struct{ perSecond, burst float64 }
-
-// Bucket is one connection's account of one class. One goroutine at a time uses
-// it. The zero Bucket is full.
-type Bucket struct {
-	last  int64 // nanoseconds of the pipeline's clock; 0: never used
-	spent float64
-}
-
-// Take spends one token. If there is none it returns how long until there is.
-func (b *Bucket) Take(now int64, perSecond, burst float64) time.Duration {
-	b.spent = max(0, b.spent-float64(now-b.last)/1e9*perSecond)
-	b.last = now
-	if b.spent+1 <= burst {
-		b.spent++
-		return 0
-	}
-	return time.Duration((b.spent + 1 - burst) / perSecond * 1e9)
-}
-
-// Account is what a connection keeps for this stage.
+// Account is what a connection keeps for this package. The zero Account is ready.
+// What has no lock is used by the goroutine that runs the connection's events.
 type Account struct {
-	buckets [event.Rates]Bucket
-	refused int // in a row
+	buckets [event.Rates]bucket
+	tenant  *tenant // nil before the first event
+	user    *shared // found when first needed, and so is the next
+	address *shared
+	points  atomic.Pointer[points] // nil: it never misbehaved
+	refused int32                  // in a row
+	seen    uint32                 // Suspects.changes when slow was found out
+	slow    bool                   // its user or address is slowed down
+	place   atomic.Uint32          // in the tenant's quota of connections
 }
 
 // Holder is a connection that has an account.
 type Holder interface {
+	Identity() *event.Identity // nil before a token was accepted
 	Account() *Account
 	// CloseFor ends the connection.
 	CloseFor(kind fault.Kind, text string)
 }
 
-// Stage refuses what is over the budget.
-type Stage struct {
-	rates [event.Rates]rate
-	close int
+// Remote is a Holder that knows where its client is. One that does not has no
+// budget by address.
+type Remote interface {
+	RemoteIP() netip.Addr
 }
 
-// New makes the stage.
+func addressOf(h Holder) netip.Addr {
+	if r, ok := h.(Remote); ok {
+		return payer(r.RemoteIP())
+	}
+	return netip.Addr{}
+}
+
+// Stage refuses what is over a budget. Suspects and Quotas may be set before the
+// first event.
+type Stage struct {
+	Suspects *Suspects // nil: nobody is judged
+	Quotas   *Quotas   // nil: tenants have no quotas
+
+	reload    sync.Mutex
+	tenants   atomic.Pointer[map[string]*tenant]
+	other     *tenant // stands for all that Reload does not know
+	users     *table[userKey]
+	addresses *table[addressKey]
+	refused   [scopes]atomic.Uint64
+}
+
+// New makes the stage with the budgets of connections, users and addresses. Before
+// Reload has told it the tenants they count as one.
 func New(cfg Config) *Stage {
-	return &Stage{close: cfg.CloseAfter, rates: [event.Rates]rate{
-		event.RateMessage: {cfg.MessageRate, cfg.MessageBurst},
-		event.RateControl: {cfg.ControlRate, cfg.ControlBurst},
-		event.RateQuery:   {cfg.QueryRate, cfg.QueryBurst},
-	}}
+	s := &Stage{users: newTable[userKey](), addresses: newTable[addressKey](), other: &tenant{}}
+	s.tenants.Store(&map[string]*tenant{})
+	s.users.bound(cfg.Entries)
+	s.addresses.bound(cfg.Entries)
+	s.other.budgets.Store(newBudgets(cfg, Quota{}))
+	return s
 }
 
 // Name is the stage's name in metrics.
 func (s *Stage) Name() string { return "limit" }
 
-// Process takes one token of the action's class.
+// Process takes one token from each budget that the event draws on, the narrowest
+// first: what is over one of those costs the others nothing.
 func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, error) {
 	h := ev.Origin.(Holder)
 	a := h.Account()
-	r := s.rates[ev.Spec.Rate]
-	wait := a.buckets[ev.Spec.Rate].Take(ev.Received, r.perSecond, r.burst)
-	if wait == 0 {
-		a.refused = 0
-		return pipeline.Pass, nil
+	if a.tenant == nil {
+		a.tenant = s.tenant(ev.Tenant)
 	}
-	if a.refused++; a.refused == s.close {
-		h.CloseFor(fault.RateLimited, "too many events were refused in a row")
+	b := a.tenant.budgets.Load()
+	if ev.Spec.Permission == event.BeforeSession {
+		if err := s.admit(h, ev.Tenant); err != nil {
+			return pipeline.Reject, err
+		}
 	}
-	return pipeline.Reject, &fault.Error{
-		Kind: fault.RateLimited, After: wait.Round(time.Millisecond) + time.Millisecond,
-		Msg: "more " + ev.Spec.Rate.String() + " events than allowed",
+	class := ev.Spec.Rate
+	p := b.classes[class]
+	if s.Suspects != nil && s.Suspects.slow(h, a) {
+		p = b.slowed[class]
 	}
+	wait, over := a.buckets[class].take(ev.Received, p), connection
+	if wait == 0 && b.wide {
+		wait, over = s.wide(h, a, b, ev)
+	}
+	if wait != 0 {
+		return pipeline.Reject, s.refuse(h, a, b, ev, wait, over)
+	}
+	if s.Quotas != nil && ev.Spec.Durable {
+		if err := s.Quotas.stores(ev); err != nil {
+			return pipeline.Reject, err
+		}
+	}
+	a.refused = 0
+	return pipeline.Pass, nil
+}
+
+// wide takes from the budgets that connections share, and tells which one is used
+// up.
+func (s *Stage) wide(h Holder, a *Account, b *budgets, ev *event.Event) (wait time.Duration, over scope) {
+	now, t := ev.Received, a.tenant
+	if b.actions != nil {
+		if i, ok := b.actions[ev.Spec.Name]; ok {
+			if wait = s.user(a, ev, now).action(b, i, now, b.paces[i]); wait != 0 {
+				return wait, action
+			}
+		}
+	}
+	if b.user.every != 0 {
+		for ok := false; !ok; {
+			if wait, ok = take(&s.user(a, ev, now).ahead, now, b.user); wait != 0 {
+				return wait, user
+			}
+		}
+	}
+	if b.address.every != 0 {
+		for ok := false; !ok; {
+			if wait, ok = take(&s.address(h, a, now).ahead, now, b.address); wait != 0 {
+				return wait, address
+			}
+		}
+	}
+	if b.messages.every != 0 && ev.Spec.Rate == event.RateMessage {
+		if wait, _ = take(&t.messages, now, b.messages); wait != 0 {
+			return wait, messages
+		}
+	}
+	if b.all.every != 0 {
+		wait, _ = take(&t.all, now, b.all)
+	}
+	return wait, all
+}
+
+// user is the bucket of the event's user. The account keeps it, so that it is
+// looked up again only if it was forgotten meanwhile.
+func (s *Stage) user(a *Account, ev *event.Event, now int64) *shared {
+	if a.user == nil || a.user.ahead.Load() == forgotten {
+		a.user = s.users.of(userKey{a.tenant, ev.From.User}, now)
+	}
+	return a.user
+}
+
+func (s *Stage) address(h Holder, a *Account, now int64) *shared {
+	if a.address == nil || a.address.ahead.Load() == forgotten {
+		a.address = s.addresses.of(addressKey{a.tenant, addressOf(h)}, now)
+	}
+	return a.address
+}
+
+// admit decides whether a session may be opened or resumed.
+func (s *Stage) admit(h Holder, tenant string) error {
+	if s.Suspects != nil {
+		id := h.Identity()
+		if id == nil {
+			id = &event.Identity{Tenant: tenant}
+		}
+		if err := s.Suspects.Admit(id, addressOf(h)); err != nil {
+			return err
+		}
+	}
+	if s.Quotas != nil {
+		return s.Quotas.enter(h.Account(), tenant)
+	}
+	return nil
+}
+
+// refuse says which budget is used up, and for how long.
+func (s *Stage) refuse(h Holder, a *Account, b *budgets, ev *event.Event, wait time.Duration, over scope) error {
+	s.refused[over].Add(1)
+	if over <= user { // its own doing
+		if a.refused++; a.refused == b.close {
+			h.CloseFor(fault.RateLimited, "too many events were refused in a row")
+		}
+		if s.Suspects != nil {
+			s.Suspects.Note(Flood, WhoIs(h))
+		}
+	}
+	return &fault.Error{
+		Kind: fault.RateLimited, After: wait.Round(time.Millisecond) + time.Millisecond, Msg: over.message(ev.Spec),
+	}
+}
+
+// scope is whose budget it is.
+type scope uint8
+
+const (
+	connection scope = iota
+	action
+	user
+	address
+	messages
+	all
+	scopes
+)
+
+func (o scope) String() string {
+	return [...]string{"connection", "action", "user", "address", "messages", "tenant"}[o]
+}
+
+func (o scope) message(a *event.Action) string {
+	switch o {
+	case connection:
+		return "more " + a.Rate.String() + " events than allowed on one connection"
+	case action:
+		return "more " + a.Name + " than allowed for one user"
+	case user:
+		return "more events than allowed for one user"
+	case address:
+		return "more events than allowed from one address"
+	case messages:
+		return "more message events than the tenant may have"
+	}
+	return "more events than the tenant may have"
+}
+
+// Stats are the counters of a Stage.
+type Stats struct {
+	Refused   map[string]uint64 // events by the budget that was used up: connection, action, user, address, messages, tenant
+	Users     int               // whose budgets are remembered
+	Addresses int
+}
+
+// Stats reads the counters.
+func (s *Stage) Stats() Stats {
+	out := Stats{Refused: make(map[string]uint64, scopes), Users: s.users.len(), Addresses: s.addresses.len()}
+	for o := range scopes {
+		out.Refused[o.String()] = s.refused[o].Load()
+	}
+	return out
 }

@@ -97,10 +97,6 @@ func (p *Pipeline) Run(ctx context.Context, origin event.Origin, raw []byte, tic
 	return p.loop(ctx, ev, deep)
 }
 
-// Deep calls fn on a worker and waits for it; false means that they have stopped.
-// If fn panics, failed is called.
-func (p *Pipeline) Deep(fn, failed func()) bool { return p.workers.Do(fn, failed) }
-
 // Continue goes on with an event that a stage has handed over, behind that stage.
 // With an error the event is rejected.
 func (p *Pipeline) Continue(ctx context.Context, ev *event.Event, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -180,14 +181,65 @@ func TestAConnectionWhoseAnswerPanicsEnds(t *testing.T) {
 	}
 }
 
+// job does what a test says.
+type job struct {
+	work     func()
+	panicked bool
+}
+
+func (j *job) Work()     { j.work() }
+func (j *job) Panicked() { j.panicked = true }
+
 func TestAWorkerOutlivesAPanic(t *testing.T) {
 	p, _ := route(t, Deps{}, pass)
 	for range 5 {
-		failed := false
-		if !p.Deep(func() { panic("oh") }, func() { failed = true }) || !failed {
+		j := &job{work: func() { panic("oh") }}
+		if !p.workers.Do(&Task{Job: j}) || !j.panicked {
 			t.Fatal("nobody was told")
 		}
 	}
+}
+
+func TestWorkersDoEveryTaskThatTheyTook(t *testing.T) {
+	w := NewWorkers(3, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	stopped := make(chan error)
+	go func() { stopped <- w.Run(ctx) }() // ended by stop
+	var clients sync.WaitGroup
+	for client := range 8 {
+		clients.Go(func() {
+			did, took := 0, 0
+			task := Task{Job: &job{work: func() { did++ }}}
+			for w.Do(&task) {
+				if took++; took == 1000 && client == 0 {
+					stop()
+				}
+			}
+			if did != took {
+				t.Errorf("client %d: %d of %d tasks were done", client, did, took)
+			}
+		})
+	}
+	clients.Wait()
+	<-stopped
+}
+
+func BenchmarkDo(b *testing.B) {
+	w := NewWorkers(4, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	stopped := make(chan error)
+	go func() { stopped <- w.Run(ctx) }() // ended by stop
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		task := Task{Job: &job{work: func() {}}}
+		for pb.Next() {
+			w.Do(&task)
+		}
+	})
+	stop()
+	<-stopped
 }
 
 func BenchmarkRun(b *testing.B) {

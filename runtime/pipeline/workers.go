@@ -13,98 +13,165 @@ import (
 
 // Workers are goroutines whose stacks are deep already. Connections wait for one
 // of them where their own stack should stay small, so their number also bounds
-// how many slow actions run at once.
+// how many slow actions run at once. A connection waits for one task at a time:
+// there are never more in the queue than connections.
 type Workers struct {
-	n     int
-	tasks chan task
-	log   *slog.Logger
-	stop  chan struct{}
-	done  sync.Pool // of chan bool, one element each
+	n   int
+	log *slog.Logger
+
+	mu          sync.Mutex
+	some        sync.Cond // there is a task, or ctx has ended
+	first, last *Task
+	stopped     bool
+
+	slow sync.Pool // of *slowAction
 }
 
-type task struct {
-	ctx context.Context
-	p   *Pipeline
-	ev  *event.Event
-	fn  func()
+// Task is work that somebody waits for. It is kept by whoever hands it over, and
+// may be handed over again when it is done.
+type Task struct {
+	Job Job
 
-	failed func()    // of fn, after a panic
-	end    chan bool // what loop returned
+	next *Task // in the queue
+	mu   sync.Mutex
+	done bool
+	over sync.Cond // it is done
+}
+
+// Job is what a task does.
+type Job interface {
+	Work()
+	// Panicked is called on the worker, if Work has.
+	Panicked()
 }
 
 // NewWorkers makes n workers; Run starts them.
 func NewWorkers(n int, log *slog.Logger) *Workers {
-	return &Workers{
-		n: n, log: log, tasks: make(chan task), stop: make(chan struct{}),
-		done: sync.Pool{New: func() any { return make(chan bool, 1) }},
-	}
+	w := &Workers{n: n, log: log, slow: sync.Pool{New: newSlowAction}}
+	w.some.L = &w.mu
+	return w
 }
 
-// Run works until ctx ends and every task taken is finished. Tasks that find no
-// worker any more are refused.
+// Run works until ctx ends and every task taken is finished. Tasks that come
+// later are refused.
 func (w *Workers) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range w.n {
 		wg.Go(w.work)
 	}
 	<-ctx.Done()
-	close(w.stop)
+	w.mu.Lock()
+	w.stopped = true
+	w.mu.Unlock()
+	w.some.Broadcast()
 	wg.Wait()
 	return nil
 }
 
+// work does tasks until none is left and none may come.
 func (w *Workers) work() {
-	for {
-		select {
-		case <-w.stop:
-			return
-		case t := <-w.tasks:
-			t.end <- w.run(t)
-		}
+	for t := w.take(); t != nil; t = w.take() {
+		w.run(t.Job)
+		t.mu.Lock()
+		t.done = true
+		t.mu.Unlock()
+		t.over.Signal()
 	}
 }
 
-// run does one task; a panic costs that task and not the worker.
-func (w *Workers) run(t task) (wait bool) {
+func (w *Workers) take() *Task {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.first == nil && !w.stopped {
+		w.some.Wait()
+	}
+	t := w.first
+	if t != nil {
+		w.first, t.next = t.next, nil
+	}
+	return t
+}
+
+// run does one job; a panic costs that job and not the worker.
+func (w *Workers) run(j Job) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.log.Error("a task panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			if t.failed != nil {
-				t.failed()
-			}
+			j.Panicked()
 		}
 	}()
-	if t.fn != nil {
-		t.fn()
+	j.Work()
+}
+
+// Do has a worker do the task, and waits until it is done; false means that the
+// workers have stopped.
+//
+// The stack of a goroutine begins with 2 KiB, of which a connection that waits
+// here on behalf of its first frame has all but a few bytes in use: a channel,
+// a select, a defer or a larger frame would double it, for as long as the
+// connection lives. A sync.Cond waits in the least. TestIdleSessionIsCheap in
+// runtime/app holds that.
+func (w *Workers) Do(t *Task) bool {
+	if !w.queue(t) {
 		return false
 	}
-	return t.p.loop(t.ctx, t.ev, true)
+	w.some.Signal()
+	t.mu.Lock()
+	for !t.done {
+		t.over.Wait()
+	}
+	t.mu.Unlock()
+	return true
 }
+
+func (w *Workers) queue(t *Task) bool {
+	t.done, t.over.L = false, &t.mu
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.stopped:
+		return false
+	case w.first == nil:
+		w.first = t
+	default:
+		w.last.next = t
+	}
+	w.last = t
+	return true
+}
+
+// slowAction is the rest of an event's route, behind the stage that has found its
+// action to be slow.
+type slowAction struct {
+	Task
+	ctx  context.Context
+	p    *Pipeline
+	ev   *event.Event
+	wait bool // what loop has returned
+}
+
+func newSlowAction() any {
+	a := &slowAction{}
+	a.Job = a
+	return a
+}
+
+// Work runs the loop.
+func (a *slowAction) Work() { a.wait = a.p.loop(a.ctx, a.ev, true) }
+
+// Panicked does nothing: panics of stages end in the loop.
+func (a *slowAction) Panicked() {}
 
 // do runs the rest of an event's route on a worker, waits for it, and returns
 // what loop does.
 func (w *Workers) do(ctx context.Context, p *Pipeline, ev *event.Event) (wait bool) {
-	end := w.done.Get().(chan bool)
-	defer w.done.Put(end)
-	select {
-	case w.tasks <- task{ctx: ctx, p: p, ev: ev, end: end}:
-		return <-end
-	case <-w.stop:
+	a := w.slow.Get().(*slowAction)
+	a.ctx, a.p, a.ev = ctx, p, ev
+	if !w.Do(&a.Task) {
 		p.Continue(ctx, ev, fault.New(fault.Draining, "", ""))
-		return false
 	}
-}
-
-// Do runs fn on a worker and waits for it; false means that they have stopped. If
-// fn panics, failed is called.
-func (w *Workers) Do(fn, failed func()) bool {
-	end := w.done.Get().(chan bool)
-	defer w.done.Put(end)
-	select {
-	case w.tasks <- task{fn: fn, failed: failed, end: end}:
-		<-end
-		return true
-	case <-w.stop:
-		return false
-	}
+	wait = a.wait
+	a.ctx, a.p, a.ev, a.wait = nil, nil, nil, false
+	w.slow.Put(a)
+	return wait
 }

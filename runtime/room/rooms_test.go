@@ -53,16 +53,16 @@ func (s *store) After(_ context.Context, tenant, room string, p event.Position, 
 
 func types() map[string]TypeConfig {
 	return map[string]TypeConfig{
-		"conv":    {Members: true, Stream: true, Join: "members", Publish: "participants", MaxEvents: 5, MaxAge: time.Hour},
-		"team":    {Members: true, Stream: true, Join: "open", Publish: "participants"},
-		"board":   {Members: true, Stream: true, Join: "open", Publish: "moderators"},
+		"conv":    {Members: true, Stream: true, Join: "members", Publish: "participants", MaxEvents: 5, MaxAge: time.Hour, Features: []string{"presence", "typing"}, Participants: true},
+		"team":    {Members: true, Stream: true, Join: "open", Publish: "participants", Presence: "off", Features: []string{"presence", "typing"}},
+		"board":   {Members: true, Stream: true, Join: "open", Publish: "moderators", Features: []string{"typing"}, Participants: true},
 		"desk":    {Members: true, Stream: true, Join: "members", Publish: "server"},
-		"channel": {Stream: true, Join: "open", Publish: "participants"},
+		"channel": {Stream: true, Join: "open", Publish: "participants", Features: []string{"presence", "typing"}, Participants: true},
 		"closed":  {Stream: true, Join: "members", Publish: "participants"}, // no members to join: nobody may
 		"hall":    {Stream: true, Join: "open", Publish: "moderators"},      // no members to moderate: nobody may
 		"news":    {Stream: true, Join: "open", Publish: "server"},
 		"live":    {Join: "open", Publish: "participants"},
-		"user":    {Stream: true, Join: "self", Publish: "server"},
+		"user":    {Stream: true, Join: "self", Publish: "server", Features: []string{"presence", "drafts"}},
 		"notes":   {Stream: true, Join: "self", Publish: "participants"},
 	}
 }
@@ -80,13 +80,15 @@ const (
 	stranger = "forbidden in room: not a member of this room"
 	granted  = "forbidden in room: the token does not grant this room"
 	missing  = "not_found in room: there is no such room; room:create makes it"
+	only     = "forbidden in room: only this participant and moderators receive this room"
+	noName   = "invalid in room: must be type:id, type:id/feature or type:id/participant/user"
 	away     = "unavailable in : a part that this needs is away"
 )
 
 func TestAdmit(t *testing.T) {
 	member := func(role string) *store {
 		return &store{rooms: "conv:1 team:1 board:1 desk:1 ", members: map[string]string{
-			"conv:1 ann": role, "team:1 ann": role, "board:1 ann": role, "desk:1 ann": role}}
+			"conv:1 ann": role, "conv:1 ben": RoleMember, "team:1 ann": role, "board:1 ann": role, "desk:1 ann": role}}
 	}
 	with := func(adm Admission, m event.Membership) Admission { adm.Member = m; return adm }
 	var (
@@ -111,9 +113,29 @@ func TestAdmit(t *testing.T) {
 		{name: "member", room: "conv:1", store: member(RoleMember), want: with(lasting, talks)},
 		{name: "moderator", room: "conv:1", store: member(RoleModerator), want: with(lasting, leads)},
 		{name: "owner", room: "conv:1", store: member(RoleOwner), want: with(lasting, leads)},
+		{name: "unknown feature", room: "conv:1/polls", store: member(RoleOwner), err: "not_found in room: there is no such sub-room; there are conv:id/presence, conv:id/typing, conv:id/participant/user"},
+		{name: "presence is off", room: "team:1/presence", store: member(RoleOwner), err: "not_found in room: there is no such sub-room; there are team:id/typing"},
+		{name: "presence is off by itself without members", room: "channel:1/presence", err: "not_found in room: there is no such sub-room; there are channel:id/typing, channel:id/participant/user"},
+		{name: "no sub-rooms at all", room: "live:1/typing", err: "not_found in room: rooms of this type have no sub-rooms"},
+		{name: "no name", room: "conv:", err: noName},
+		{name: "a name that goes on", room: "conv:1/typing/ann", err: noName},
+		{name: "nobody's part", room: "conv:1/participant", err: noName},
+		{name: "a pattern", room: "conv:*", err: noName},
 		{name: "a role nobody knows", room: "conv:1", store: member("king"), want: with(lasting, talks)},
 		{name: "member's sub-room", room: "conv:1/typing", store: member(RoleOwner), want: with(lasting, leads)},
-		{name: "member's own sub-room", room: "conv:1/participant/ann", store: member(RoleMember), want: with(lasting, talks)},
+		{name: "presence is the server's", room: "conv:1/presence", store: member(RoleOwner), want: with(lasting, event.Membership{Moderate: true})},
+		{name: "stranger's presence", room: "conv:1/presence", store: none, err: stranger},
+		{name: "enrolled in the room alone", room: "team:1/typing", store: none, err: stranger},
+
+		{name: "own part", room: "conv:1/participant/ann", store: member(RoleMember), want: with(lasting, talks)},
+		{name: "another's part", room: "conv:1/participant/ben", store: member(RoleMember), err: only},
+		{name: "another's part, for a moderator", room: "conv:1/participant/ben", store: member(RoleModerator), want: with(lasting, leads)},
+		{name: "a stranger's part, for an owner", room: "conv:1/participant/eve", store: member(RoleOwner), err: "not_found in room: this user is not a member of the room"},
+		{name: "own part, as a stranger", room: "conv:1/participant/ann", store: none, err: stranger},
+		{name: "own part, where moderators publish", room: "board:1/participant/ann", store: member(RoleMember), want: with(lasting, talks)},
+		{name: "own part, without members", room: "channel:1/participant/ann", want: with(guest, talks)},
+		{name: "another's part, without members", room: "channel:1/participant/ben", err: only},
+		{name: "of a type without parts", room: "team:1/participant/ann", store: member(RoleMember), err: "not_found in room: there is no such sub-room; there are team:id/typing"},
 		{name: "stranger", room: "conv:1", store: none, err: stranger},
 		{name: "stranger's sub-room", room: "conv:1/typing", store: none, err: stranger},
 		{name: "member of another room", room: "conv:12", store: member(RoleOwner), err: stranger},
@@ -145,10 +167,20 @@ func TestAdmit(t *testing.T) {
 		{name: "another's, granted", room: "user:ben", grants: []string{"*"}, err: stranger},
 		{name: "a longer name", room: "user:anna", err: stranger},
 		{name: "a shorter name", room: "user:an", err: stranger},
-		{name: "sub-room of another's", room: "user:ben/participant/ann", err: stranger},
+		{name: "sub-room of another's", room: "user:ben/drafts", err: stranger},
+		{name: "another's presence", room: "user:ben/presence", want: guest},
+		{name: "own presence", room: "user:ann/presence", want: guest},
+		{name: "another's presence, granted", room: "user:ben/presence", grants: []string{"user:*"}, want: guest},
+		{name: "another's presence, granted by the room", room: "user:ben/presence", grants: []string{"user:ben"}, want: guest},
+		{name: "another's presence, not granted", room: "user:ben/presence", grants: []string{"conv:*"}, err: granted},
+		{name: "presence in a room of the own, of another type", room: "notes:ben/presence", err: "not_found in room: rooms of this type have no sub-rooms"},
+		{name: "the node's own", room: "root:rooms", grants: []string{"*"}, err: `not_found in room: there is no room type "root"`},
 
 		{name: "granted", room: "channel:1", grants: []string{"conv:*", "channel:1"}, want: with(guest, talks)},
 		{name: "granted by pattern", room: "conv:1", store: member(RoleMember), grants: []string{"conv:*"}, want: with(lasting, talks)},
+		{name: "sub-room, granted with its room", room: "channel:1/typing", grants: []string{"channel:1"}, want: with(guest, talks)},
+		{name: "sub-room, granted alone", room: "channel:1/typing", grants: []string{"channel:1/typing"}, want: with(guest, talks)},
+		{name: "only a sub-room is granted", room: "channel:1", grants: []string{"channel:1/typing"}, err: granted},
 		{name: "not granted", room: "channel:1", grants: []string{"conv:*"}, err: granted},
 		{name: "nothing granted", room: "channel:1", grants: []string{}, err: granted},
 		{name: "member, not granted", room: "conv:1", store: member(RoleOwner), grants: []string{"conv:2"}, err: granted},
@@ -216,27 +248,10 @@ func TestReplayable(t *testing.T) {
 func TestRetention(t *testing.T) {
 	r := New(types(), nil)
 	for name, want := range map[string]TypeConfig{
-		"conv:1": {MaxEvents: 5, MaxAge: time.Hour}, "conv:1/typing": {MaxEvents: 5, MaxAge: time.Hour}, "channel:1": {}, "ship:1": {},
+		"conv:1": {MaxEvents: 5, MaxAge: time.Hour}, "conv:1/typing": {MaxEvents: 5, MaxAge: time.Hour}, "channel:1": {}, "ship:1": {}, "root:rooms": {MaxEvents: rootEvents},
 	} {
 		if events, age := r.Retention("acme", name); events != want.MaxEvents || age != want.MaxAge {
 			t.Errorf("%s: %d, %v", name, events, age)
-		}
-	}
-}
-
-func TestNames(t *testing.T) {
-	for name, want := range map[string][2]string{ // type, base
-		"conv:1": {"conv", "conv:1"}, "conv:1/typing": {"conv", "conv:1"}, "conv:1/participant/ann": {"conv", "conv:1"}, OfUser("ann"): {UserType, "user:ann"}, "conv": {"conv", "conv"}, "": {},
-	} {
-		if typ, base := TypeOf(name), Base(name); typ != want[0] || base != want[1] {
-			t.Errorf("%q: type %q, base %q", name, typ, base)
-		}
-	}
-	for name, want := range map[string]bool{
-		"a": true, "conv": true, "a-b_2": true, strings.Repeat("a", 32): true, "": false, strings.Repeat("a", 33): false, "2a": false, "Conv": false, "a:b": false, "a/b": false, "a\n": false, "é": false,
-	} {
-		if TypeName.MatchString(name) != want {
-			t.Errorf("type %q: %v", name, !want)
 		}
 	}
 }

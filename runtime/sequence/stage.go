@@ -81,9 +81,7 @@ func submit(s *Submission, ev *event.Event, i int, first bool) {
 	if ev.ID != "" {
 		e.Key = keyOf(ev, i, first)
 	}
-	s.Record = event.Record{Envelope: e.Envelope, Key: e.Key, Unread: e.Unread, Ends: e.Ends}
-	s.Record.Type = event.TypeMessage
-	s.Create, s.Subject, s.Seen = e.Create, e.Subject, e.Seen
+	s.take(e)
 }
 
 // keyOf derives an effect's idempotency key. The sender's id holds in the event's

@@ -29,6 +29,13 @@ type Submission struct {
 	queued time.Time
 }
 
+// take makes the submission that of an effect.
+func (s *Submission) take(e *event.Effect) {
+	s.Record = event.Record{Envelope: e.Envelope, Key: e.Key, Unread: e.Unread, Ends: e.Ends}
+	s.Record.Type = event.TypeMessage
+	s.Create, s.Subject, s.Seen = e.Create, e.Subject, e.Seen
+}
+
 // overhead is about what a queued record takes beside its data, in bytes.
 const overhead = 512
 

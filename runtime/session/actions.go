@@ -6,8 +6,9 @@ import (
 	"github.com/heddle-rt/heddle/runtime/event"
 )
 
-// Actions declares the actions of the session itself.
-func (m *Manager) Actions() []event.Action {
+// Actions declares the actions of the session itself. Their handlers find the
+// session, and through it its Manager, as the event's Origin.
+func Actions() []event.Action {
 	common := event.Payload{
 		{Name: "token", Kind: event.String, Max: 8192, Doc: "JWT, if the handshake brought none"},
 		{Name: "device", Kind: event.String, Min: 1, Max: 128, Format: "user", Doc: "name of the device, unless the token has one"},
@@ -20,7 +21,7 @@ func (m *Manager) Actions() []event.Action {
 		{
 			Name: "session:open", Doc: "Opens a session; the first envelope of a connection.",
 			Payload: with(event.Field{Name: "rooms", Kind: event.Array, Max: 100, Elem: &event.Field{Kind: event.String, Format: "room"}, Doc: "more rooms to join, of types without members"}),
-			Reply:   welcomeFields(), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: m.open,
+			Reply:   welcomeFields(), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: open,
 		},
 		{
 			Name: "session:resume", Doc: "Continues a session after a drop; instead of session:open.",
@@ -28,7 +29,7 @@ func (m *Manager) Actions() []event.Action {
 				event.Field{Name: "session", Kind: event.String, Required: true, Min: 1, Max: 64, Doc: "id of the session"},
 				event.Field{Name: "resume_token", Kind: event.String, Required: true, Min: 1, Max: 128, Doc: "as the session was given"},
 				event.Field{Name: "positions", Kind: event.Map, Max: 1000, Format: "room", Elem: &position, Doc: "by room, the last event that was handled"}),
-			Reply: append(welcomeFields(), resumeFields()...), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: m.resume,
+			Reply: append(welcomeFields(), resumeFields()...), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: resume,
 		},
 		{
 			Name: "session:ack", Doc: "What an envelope of type ack runs as: everything up to its position was handled.",
@@ -40,7 +41,7 @@ func (m *Manager) Actions() []event.Action {
 		},
 		{
 			Name: "session:close", Doc: "Ends the session for good; the server then closes the connection with 1000.",
-			Permission: event.AnyUser, Rate: event.RateControl, Slow: true, Handle: m.goodbye,
+			Permission: event.AnyUser, Rate: event.RateControl, Slow: true, Handle: goodbye,
 		},
 	}
 }
@@ -82,21 +83,17 @@ func acknowledge(_ context.Context, ev *event.Event) error {
 }
 
 // goodbye deletes the record; the connection closes behind the answer.
-func (m *Manager) goodbye(ctx context.Context, ev *event.Event) error {
+func goodbye(ctx context.Context, ev *event.Event) error {
 	s := ev.Origin.(*Session)
 	s.mu.Lock()
 	id := s.id
-	s.rec = nil // so that it is not saved again
+	s.kept = false // so that it is not saved again
 	s.mu.Unlock()
-	m.saver.settle(id)
-	if err := m.deps.Store.Delete(ctx, ev.Tenant, id); err != nil {
+	s.m.saver.withdraw(id)
+	if err := s.m.deps.Store.Delete(ctx, ev.Tenant, id); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	if m.byID[id] == s {
-		delete(m.byID, id)
-	}
-	m.mu.Unlock()
+	s.m.dismiss(s, id)
 	ev.Emit(event.Effect{Kind: event.End})
 	return nil
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"time"
-
-	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // Connection is what operators may know of one connection.
@@ -73,65 +70,19 @@ func (m *Manager) candidates(f Filter) []*Session {
 
 func (s *Session) describe() Connection {
 	c := Connection{
-		State: s.State().String(), Node: s.m.deps.Node, Transport: s.info.Transport, Dialect: s.dialect.Name(), Remote: s.info.Remote.String(),
-		Agent: s.info.Agent, Opened: s.info.Opened, Unanswered: s.line.Pending(), Rooms: []string{},
+		State: s.State().String(), Node: s.m.deps.Node, Transport: s.transport, Dialect: s.dialect.Name(), Remote: s.conn.Remote().String(),
+		Agent: s.conn.UserAgent(), Opened: s.conn.Opened(), Unanswered: s.line.Pending(), Rooms: []string{},
 	}
 	if id := s.Identity(); id != nil {
 		c.Tenant, c.User, c.Device = id.Tenant, id.User, id.Device
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.Session, c.Attributes = s.id, s.attrs
-	for _, j := range s.rooms {
-		c.Rooms = append(c.Rooms, j.sub.Room())
+	c.Session, c.Attributes = s.id, json.RawMessage(s.attrs)
+	for i := range s.rooms {
+		if s.rooms[i].sub != nil {
+			c.Rooms = append(c.Rooms, s.rooms[i].name)
+		}
 	}
 	return c
-}
-
-// Quality tells the client how good its connection is.
-func (s *Session) Quality(grade string, rtt, jitter time.Duration, missed int) {
-	if !s.Opened() {
-		return
-	}
-	data, _ := json.Marshal(map[string]any{
-		"grade": grade, "rtt_ms": float64(rtt.Microseconds()) / 1e3, "jitter_ms": float64(jitter.Microseconds()) / 1e3, "missed": missed,
-	})
-	s.send("session:quality", data)
-}
-
-// Drain tells all clients when to come back, spread over the time given, waits
-// for their unanswered events, and closes them in that order. It ends early with
-// ctx.
-func (m *Manager) Drain(ctx context.Context, over time.Duration) {
-	type leaving struct {
-		s  *Session
-		at time.Duration
-	}
-	var list []leaving
-	for _, s := range m.each() {
-		at := rand.N(over*3/4 + 1)
-		list = append(list, leaving{s, at})
-		s.machine.move(&m.states, Draining)
-		data, _ := json.Marshal(map[string]int64{"reconnect_in_ms": at.Milliseconds()})
-		s.send("session:drain", data)
-	}
-	start := time.Now()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for len(list) > 0 && ctx.Err() == nil {
-		late := time.Since(start) > over
-		rest := list[:0]
-		for _, l := range list {
-			if late || time.Since(start) >= l.at && l.s.line.Pending() == 0 {
-				l.s.conn.CloseWith(fault.Draining, "")
-			} else {
-				rest = append(rest, l)
-			}
-		}
-		list = rest
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
 }

@@ -5,7 +5,13 @@
 // store, from which any node makes the next Session of the same id. Nothing is
 // buffered for a session without a connection: the log has it.
 //
-// The Manager owns two goroutines, both in Run: one ticks (expiry, resends of
-// unacknowledged events, detached sessions), one joins live sessions to rooms
-// that their user was added to elsewhere.
+// Frames come in on the goroutine that reads the connection. Until the session is
+// open a worker handles them, so that the stack of that goroutine stays small.
+// Handlers of the session's actions find it as the event's Origin; opening makes
+// it known to the Manager, first by its user, then by its id.
+//
+// The Manager owns three goroutines, all in Run: one ticks (expiry, resends of
+// unacknowledged events, detached sessions), one writes records, one follows the
+// changes of users' rooms: it joins live sessions to rooms that their user was
+// added to elsewhere, and takes them out of others.
 package session

@@ -4,12 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"slices"
-	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -18,113 +13,40 @@ import (
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
-// Reasons for recovered:false.
-const (
-	reasonUnknown   = "session_unknown"
-	reasonMismatch  = "session_mismatch"
-	reasonPositions = "positions_lost"
-)
-
-// Welcome is the data of the ack of session:open and session:resume.
-type Welcome struct {
-	Session     string      `json:"session"`
-	Node        string      `json:"node"`
-	ResumeToken string      `json:"resume_token"`
-	ResumeTTL   int64       `json:"resume_ttl_ms"`
-	User        string      `json:"user"`
-	Device      string      `json:"device"`
-	Heartbeat   int64       `json:"heartbeat_ms"`
-	MaxFrame    int         `json:"max_frame_bytes"`
-	Rooms       []RoomState `json:"rooms"`
-	Refused     []Refused   `json:"refused,omitempty"`
-	Recovered   *bool       `json:"recovered,omitempty"`
-	Reason      string      `json:"reason,omitempty"`
-	Lost        []Lost      `json:"lost,omitempty"`
-}
-
-// Refused is a room that was asked for and may not be received.
-type Refused struct {
-	Room string `json:"room"`
-	Code string `json:"code"`
-}
-
-// Lost is a room whose missed events could not be replayed whole.
-type Lost struct {
-	Room   string `json:"room"`
-	Reason string `json:"reason"`
-}
-
-// opening is a session on its way to being open.
+// opening is a session on its way to being open. Its steps: begin makes it known
+// by its user, names and assign find its rooms, enter makes it known by its id,
+// has it saved, and answers. The event's effects then join the rooms.
 type opening struct {
+	m         *Manager
 	s         *Session
 	ev        *event.Event
 	id        *event.Identity
 	old       *Record // of the session to resume; nil for a new one
 	positions map[string]event.Position
+	rooms     []joined
 	token     string
-	welcome   Welcome
+	welcome   welcome
 }
 
 // open handles session:open.
-func (m *Manager) open(ctx context.Context, ev *event.Event) error {
-	o := m.begin(ev)
-	rooms, err := o.names(ctx, stringsOf(ev.Arg("rooms")))
+func open(ctx context.Context, ev *event.Event) error {
+	o := begin(ev)
+	names, err := o.names(ctx, texts(ev.Arg("rooms")))
+	if err == nil {
+		err = o.assign(ctx, names)
+	}
 	if err != nil {
 		return o.fail(err)
 	}
-	return o.finish(ctx, rooms)
+	o.m.SessionsOpened.Add(1)
+	o.enter()
+	return nil
 }
-
-// resume handles session:resume. What can not be resumed becomes a new session,
-// and the answer says why.
-func (m *Manager) resume(ctx context.Context, ev *event.Event) error {
-	o := m.begin(ev)
-	if err := json.Unmarshal(orEmpty(ev.Arg("positions")), &o.positions); err != nil {
-		return o.fail(fault.New(fault.Invalid, "data.positions", "not positions"))
-	}
-	rec, found, err := m.load(ctx, o.id.Tenant, ev.Str("session"))
-	if err != nil {
-		return o.fail(fault.Wrap("session.resume", fault.Unavailable, err))
-	}
-	secret := sha256.Sum256([]byte(ev.Str("resume_token")))
-	switch {
-	case !found || rec.Expires < m.deps.Now().UnixMilli():
-		o.welcome.Reason = reasonUnknown
-	case rec.User != o.id.User || subtle.ConstantTimeCompare(rec.Secret[:], secret[:]) != 1:
-		o.welcome.Reason = reasonMismatch
-	default:
-		o.old, o.token = &rec, ev.Str("resume_token")
-	}
-	asked := make([]string, 0, len(o.positions))
-	if o.old != nil {
-		for name := range rec.Rooms {
-			asked = append(asked, name)
-		}
-	}
-	for name := range o.positions {
-		if o.old == nil || !has(rec.Rooms, name) {
-			asked = append(asked, name)
-		}
-	}
-	slices.Sort(asked) // maps have no order, the answer has one
-	if err := o.gained(ctx); err != nil {
-		return o.fail(err)
-	}
-	rooms, err := o.names(ctx, asked)
-	if err != nil {
-		return o.fail(err)
-	}
-	recovered := o.old != nil
-	o.welcome.Recovered = &recovered
-	return o.finish(ctx, rooms)
-}
-
-func has(rooms map[string]event.Position, name string) bool { _, ok := rooms[name]; return ok }
 
 // begin takes what both ways in have in common from the event.
-func (m *Manager) begin(ev *event.Event) *opening {
+func begin(ev *event.Event) *opening {
 	s := ev.Origin.(*Session)
-	s.machine.move(&m.states, Assigning)
+	s.machine.move(&s.m.states, Assigning)
 	id := s.Identity()
 	if device := ev.Str("device"); device != "" && id.Device == "" {
 		with := *id
@@ -132,29 +54,34 @@ func (m *Manager) begin(ev *event.Event) *opening {
 		id = &with
 		s.identity.Store(id)
 	}
-	m.introduce(s, id)
+	s.m.introduce(s, id)
 	s.mu.Lock()
-	s.acks, s.attrs = ev.Bool("acks"), append([]byte(nil), ev.Arg("attributes")...)
+	s.acks, s.attrs = ev.Bool("acks"), string(ev.Arg("attributes"))
 	s.mu.Unlock()
-	return &opening{s: s, ev: ev, id: id}
+	return &opening{m: s.m, s: s, ev: ev, id: id}
 }
 
 // fail lets the client try again on the same connection.
 func (o *opening) fail(err error) error {
-	o.s.machine.move(&o.s.m.states, Authenticating)
+	o.s.machine.move(&o.m.states, Authenticating)
 	return err
 }
 
 // names lists the rooms to join: the user's own, those the user is a member of,
 // and those asked for.
 func (o *opening) names(ctx context.Context, asked []string) ([]string, error) {
-	member, err := o.s.m.deps.Reader.RoomsOf(ctx, o.id.Tenant, o.id.User, o.s.m.cfg.Rooms)
+	member, err := o.m.deps.Reader.RoomsOf(ctx, o.id.Tenant, o.id.User, o.m.cfg.Rooms)
 	if err != nil {
 		return nil, fault.Wrap("session.names", fault.Unavailable, err)
 	}
-	seen := make(map[string]bool, len(member)+len(asked)+1)
-	var names []string
-	for _, list := range [...][]string{{room.OfUser(o.id.User)}, member, asked} {
+	names := make([]string, 1, 1+len(member)+len(asked))
+	names[0] = room.OfUser(o.id.User)
+	if len(member)+len(asked) == 0 {
+		return names, nil
+	}
+	seen := make(map[string]bool, cap(names))
+	seen[names[0]] = true
+	for _, list := range [...][]string{member, asked} {
 		for _, name := range list {
 			if !seen[name] {
 				seen[name] = true
@@ -165,153 +92,104 @@ func (o *opening) names(ctx context.Context, asked []string) ([]string, error) {
 	return names, nil
 }
 
-// gained finds the rooms that the user was added to while the session was away:
-// they are replayed from where the user's view of them begins.
-func (o *opening) gained(ctx context.Context) error {
-	if o.old == nil {
-		return nil
-	}
-	m, own := o.s.m, room.OfUser(o.id.User)
-	at := o.old.Rooms[own]
-	if at.Offset == 0 {
-		head, err := m.deps.History.Head(ctx, o.id.Tenant, own)
-		if err != nil || head.Offset == 0 {
-			return fault.Wrap("session.gained", fault.Unavailable, err)
-		}
-		at.Epoch = head.Epoch
-	}
-	missed, err := m.deps.History.After(ctx, o.id.Tenant, own, at, gainedEvents, gainedBytes)
-	if errors.Is(err, room.ErrTrimmed) {
-		return nil // the answer will say that the own room is lost
-	}
-	for i := range missed {
-		var c room.Change
-		if missed[i].Action != room.ActionAdded || json.Unmarshal(missed[i].Data, &c) != nil || has(o.old.Rooms, c.Room) {
-			continue
-		}
-		o.old.Rooms[c.Room] = c.Since
-	}
-	return fault.Wrap("session.gained", fault.Unavailable, err)
-}
-
-// How much of the user's own room is looked through for rooms gained.
-const (
-	gainedEvents = 1000
-	gainedBytes  = 1 << 20
-)
-
-// finish looks every room up, writes the record, and answers. The event's effects
-// join the rooms.
-func (o *opening) finish(ctx context.Context, names []string) error {
-	m := o.s.m
-	rec := &Record{
-		ID: ulid.MustNew(ulid.Timestamp(m.deps.Now()), rand.Reader).String(), Tenant: o.id.Tenant, User: o.id.User, Device: o.id.Device,
-		Opened: m.deps.Now().UnixMilli(), Rooms: make(map[string]event.Position, len(names)),
-	}
-	if o.old != nil {
-		rec.ID, rec.Opened, rec.Secret = o.old.ID, o.old.Opened, o.old.Secret
-	} else {
-		o.token, rec.Secret = newToken()
-	}
-	o.welcome.Rooms = make([]RoomState, 0, len(names))
+// assign looks every room up.
+func (o *opening) assign(ctx context.Context, names []string) error {
+	o.rooms = make([]joined, 0, min(len(names), o.m.cfg.Rooms))
+	o.welcome.rooms = make([]roomState, 0, cap(o.rooms))
 	for _, name := range names {
-		if err := o.room(ctx, rec, name); err != nil {
-			return o.fail(err)
+		if err := o.room(ctx, name); err != nil {
+			return err
 		}
 	}
-	if len(o.welcome.Lost) > 0 {
-		*o.welcome.Recovered = false
-		if o.welcome.Reason == "" {
-			o.welcome.Reason = reasonPositions
-		}
-	}
-	rec.Expires = m.expiry()
-	o.s.mu.Lock()
-	o.s.id, o.s.rec, o.s.entered = rec.ID, rec, true
-	m.saver.add(o.s)
-	o.s.mu.Unlock()
-	o.enter()
 	return nil
 }
 
 // room adds one room to the record, the answer and the effects.
-func (o *opening) room(ctx context.Context, rec *Record, name string) error {
-	m := o.s.m
-	adm, err := m.deps.Rooms.Admit(ctx, o.id, name)
+func (o *opening) room(ctx context.Context, name string) error {
+	adm, err := o.m.deps.Rooms.Admit(ctx, o.id, name)
 	switch {
 	case err == nil && adm.Enroll:
 		err = fault.New(fault.Forbidden, "room", "not a member")
-	case err == nil && len(rec.Rooms) >= m.cfg.Rooms:
-		err = fault.New(fault.Forbidden, "room", "this session has joined as many rooms as it may")
+	case err == nil && len(o.rooms) >= o.m.cfg.Rooms:
+		err = tooManyRooms()
 	}
 	if err != nil {
-		if f := fault.Of(err); f.Kind.Retryable() {
+		kind := fault.Of(err).Kind
+		if kind.Retryable() {
 			return err
 		}
-		o.welcome.Refused = append(o.welcome.Refused, Refused{Room: name, Code: fault.Of(err).Kind.Code()})
+		o.welcome.refused = append(o.welcome.refused, without{name, kind.Code()})
 		return nil
 	}
-	state, err := m.snapshot(ctx, o.id, name)
+	state, head, err := o.state(ctx, name)
 	if err != nil {
 		return fault.Wrap("session.room", fault.Unavailable, err)
 	}
-	at, err := o.position(ctx, name, state.head)
+	at, err := o.position(ctx, name, head)
 	if err != nil {
 		return err
 	}
-	rec.Rooms[name] = at
-	state.Member = adm.Lasting
-	o.welcome.Rooms = append(o.welcome.Rooms, state)
+	state.member = adm.Lasting
+	o.rooms = append(o.rooms, joined{name: name, hash: o.m.hash(name), since: at})
+	o.welcome.rooms = append(o.welcome.rooms, state)
 	o.ev.Emit(event.Effect{Kind: event.Join, Member: adm.Member, Envelope: event.Envelope{Room: name, Position: at}})
 	return nil
 }
 
-// position is where a room's replay starts: at the client's own position, else
-// where the session joined the room, else at its head. What can not be replayed
-// from there is told.
-func (o *opening) position(ctx context.Context, name string, head event.Head) (event.Position, error) {
-	at, known := o.positions[name]
-	if !known && o.old != nil {
-		at, known = o.old.Rooms[name]
-	}
-	if !known {
-		return head.Position, nil
-	}
-	why, err := room.Replayable(ctx, o.s.m.deps.History, o.id.Tenant, name, at, head)
+// state describes a room to the session that joins it.
+func (o *opening) state(ctx context.Context, name string) (roomState, event.Head, error) {
+	head, err := o.m.deps.History.Head(ctx, o.id.Tenant, name)
 	if err != nil {
-		return at, err
+		return roomState{}, head, err
 	}
-	if why != "" {
-		o.welcome.Lost = append(o.welcome.Lost, Lost{Room: name, Reason: why})
-		return head.Position, nil
+	st := roomState{room: name, Position: head.Position}
+	if room.TypeOf(name) == room.UserType {
+		return st, head, nil
 	}
-	return at, nil
+	mark, err := o.m.deps.Reader.Marker(ctx, o.id.Tenant, o.id.User, name)
+	if err != nil {
+		return roomState{}, head, err
+	}
+	if mark.Epoch == head.Epoch {
+		st.read, st.unread = mark.Offset, head.Messages-min(mark.Messages, head.Messages)
+	} else {
+		st.unread = head.Messages
+	}
+	return st, head, nil
 }
 
-// enter makes the session known and answers the event.
+// enter makes the session known by its id, has its record saved, and answers the
+// event.
 func (o *opening) enter() {
-	s, m := o.s, o.s.m
+	o.record()
+	s, m := o.s, o.m
 	s.machine.move(&m.states, Syncing)
 	if old := m.enter(s); old != nil {
 		old.mu.Lock()
-		old.rec = nil // it is this session's now
+		old.kept = false // the record is this session's now
 		old.mu.Unlock()
 		old.conn.CloseWith(fault.SessionReplaced, "")
 	}
-	switch {
-	case o.welcome.Recovered == nil:
-		m.SessionsOpened.Add(1)
-	case *o.welcome.Recovered:
-		m.Resumed.Add(1)
-	default:
-		m.Unrecovered.Add(1)
-	}
+	m.saver.add(s)
 	w := &o.welcome
-	w.Session, w.Node, w.ResumeToken, w.ResumeTTL = s.id, m.deps.Node, o.token, m.cfg.ResumeTTL.Milliseconds()
-	w.User, w.Device = o.id.User, o.id.Device
-	w.Heartbeat, w.MaxFrame = m.deps.Limits.Heartbeat.Milliseconds(), m.deps.Limits.MaxFrameBytes
-	data, _ := json.Marshal(w)
-	o.ev.Respond(data)
+	w.session, w.node, w.token, w.ttl = s.id, m.deps.Node, o.token, m.cfg.ResumeTTL
+	w.user, w.device, w.limits = o.id.User, o.id.Device, m.deps.Limits
+	o.ev.Respond(w.json())
+}
+
+// record gives the session what its record holds.
+func (o *opening) record() {
+	r := record{opened: o.m.deps.Now().UnixMilli(), expires: o.m.expiry()}
+	id := ""
+	if o.old != nil {
+		id, r.opened, r.secret = o.old.ID, o.old.Opened, o.old.Secret
+	} else {
+		id = ulid.MustNew(uint64(r.opened), rand.Reader).String()
+		o.token, r.secret = newToken()
+	}
+	o.s.mu.Lock()
+	o.s.id, o.s.rooms, o.s.record, o.s.kept = id, o.rooms, r, true
+	o.s.mu.Unlock()
 }
 
 func newToken() (token string, hash [32]byte) {
@@ -319,22 +197,4 @@ func newToken() (token string, hash [32]byte) {
 	_, _ = rand.Read(b[:]) // never fails
 	token = base64.RawURLEncoding.EncodeToString(b[:])
 	return token, sha256.Sum256([]byte(token))
-}
-
-func orEmpty(raw []byte) []byte {
-	if raw == nil {
-		return []byte("{}")
-	}
-	return raw
-}
-
-func stringsOf(raw []byte) (out []string) {
-	_ = json.Unmarshal(raw, &out) // validated before
-	return out
-}
-
-// expired reports whether the token of a session is over.
-func (s *Session) expired(now time.Time) bool {
-	id := s.Identity()
-	return id != nil && id.Expires != 0 && now.UnixMilli() >= id.Expires
 }

@@ -2,60 +2,95 @@ package session
 
 import (
 	"context"
+	"hash/maphash"
 	"slices"
 
+	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
-// Member says what the session may do in a room that it has joined.
-func (s *Session) Member(name string) (event.Membership, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if j := s.find(name); j != nil {
-		return j.sub.Member, true
-	}
-	return event.Membership{}, false
+// joined is one room of a session, in its record and, once subscribed, in the
+// hub. It fills a line of the processor's cache: looking a room up, which every
+// event does, reads the entries one after the other and nothing else.
+type joined struct {
+	name    string // the hub's own, once subscribed
+	hash    uint32 // of name
+	member  event.Membership
+	started bool           // durable events flow
+	since   event.Position // where the session joined it, for its record
+	sub     *deliver.Sub   // nil while the session is being opened
+	unacked *unacked       // nil if the session does not acknowledge
 }
 
-// find looks a room up, with s.mu held. Sessions have few rooms: a scan beats a
-// map in time and in memory.
+// find looks a room up, with s.mu held; nil if the session has it not. The
+// pointer is good until rooms are added or left.
+//
+// Sessions have few rooms: a scan beats a map in time and in memory.
 func (s *Session) find(name string) *joined {
-	for _, j := range s.rooms {
-		if j.sub.Room() == name {
+	h := s.m.hash(name)
+	for i := range s.rooms {
+		if j := &s.rooms[i]; j.hash == h && j.name == name {
 			return j
 		}
 	}
 	return nil
 }
 
+func (m *Manager) hash(room string) uint32 { return uint32(maphash.String(m.seed, room)) }
+
+// Member says what the session may do in a room that it has joined.
+func (s *Session) Member(name string) (event.Membership, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j := s.find(name); j != nil && j.sub != nil {
+		return j.member, true
+	}
+	return event.Membership{}, false
+}
+
 // JoinRoom makes the session a subscriber and puts the room into its record;
+// left tells who cares that the session is in a room no more.
+func (s *Session) left(room string) {
+	if id := s.Identity(); s.m.deps.Left != nil {
+		s.m.deps.Left(id.Tenant, room, id.User)
+	}
+}
+
 // startRooms lets durable events flow. A room joined already stays where it stands,
 // unless it is asked to go back.
 func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m event.Membership, again bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.gone || s.rec == nil:
+	if s.gone || !s.kept {
 		return fault.New(fault.SessionLost, "", "the connection is closing")
-	case s.find(name) != nil:
-		j := s.find(name)
+	}
+	j := s.find(name)
+	switch {
+	case j != nil && j.sub != nil:
 		if now := j.sub.Position(); again && now.Epoch == at.Epoch && now.Offset > at.Offset {
 			s.m.deps.Hub.Rewind(j.sub, at.Offset)
 			j.started = false
 		}
 		return nil
-	case len(s.rooms) >= s.m.cfg.Rooms:
-		return fault.New(fault.Forbidden, "room", "this session has joined as many rooms as it may")
-	}
-	if _, kept := s.rec.Rooms[name]; !kept {
-		s.rec.Rooms[name] = at
+	case j == nil && len(s.rooms) >= s.m.cfg.Rooms:
+		return tooManyRooms()
+	case j == nil:
+		s.rooms = append(s.rooms, joined{hash: s.m.hash(name), since: at})
+		j = &s.rooms[len(s.rooms)-1]
 		s.m.saver.add(s)
 	}
-	sub := s.m.deps.Hub.Subscribe(s.Identity().Tenant, name, s, at, m)
-	s.rooms = append(s.rooms, &joined{sub: sub, acked: at.Offset})
+	j.sub = s.m.deps.Hub.Subscribe(s.Identity().Tenant, name, s, at, m)
+	j.name, j.member = j.sub.Room(), m
+	if s.acks {
+		j.unacked = &unacked{behind: at.Offset}
+	}
 	return nil
+}
+
+func tooManyRooms() error {
+	return fault.New(fault.Forbidden, "room", "this session has joined as many rooms as it may")
 }
 
 // LeaveRoom ends the subscription, and those of the room's sub-rooms.
@@ -63,95 +98,44 @@ func (s *Session) LeaveRoom(_ context.Context, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := len(s.rooms)
-	s.rooms = slices.DeleteFunc(s.rooms, func(j *joined) bool {
-		r := j.sub.Room()
-		if r != name && room.Base(r) != name {
+	s.rooms = slices.DeleteFunc(s.rooms, func(j joined) bool {
+		if j.name != name && room.Base(j.name) != name {
 			return false
 		}
-		s.m.deps.Hub.Unsubscribe(j.sub)
-		if s.rec != nil {
-			delete(s.rec.Rooms, r)
+		if j.sub != nil {
+			s.m.deps.Hub.Unsubscribe(j.sub)
+			s.left(j.name)
 		}
 		return true
 	})
-	if len(s.rooms) < before && s.rec != nil {
+	if len(s.rooms) < before && s.kept {
 		s.m.saver.add(s)
 	}
 }
 
 // startRooms lets the durable events of rooms just joined flow.
 func (s *Session) startRooms() {
+	var few [8]*deliver.Sub
+	start := few[:0]
 	s.mu.Lock()
-	var start []*joined
-	for _, j := range s.rooms {
-		if !j.started {
+	for i := range s.rooms {
+		if j := &s.rooms[i]; j.sub != nil && !j.started {
 			j.started = true
-			start = append(start, j)
+			start = append(start, j.sub)
 		}
 	}
 	s.mu.Unlock()
-	for _, j := range start {
-		s.m.deps.Hub.Start(s.m.ctx, j.sub)
+	for _, sub := range start {
+		s.m.deps.Hub.Start(s.m.ctx, sub)
 	}
 	if !s.machine.move(&s.m.states, Active) {
 		return
 	}
 	s.mu.Lock()
-	later := s.later
-	s.later = nil
+	changes := s.early.changes
+	s.early = nil
 	s.mu.Unlock()
-	for _, a := range later {
-		s.m.changed(a)
+	for _, c := range changes {
+		s.m.follow(c)
 	}
-}
-
-// attach joins the session to a room that its user was added to elsewhere.
-func (s *Session) attach(ctx context.Context, name string, since event.Position) {
-	adm, err := s.m.deps.Rooms.Admit(ctx, s.Identity(), name)
-	if err != nil && fault.Of(err).Kind.Retryable() {
-		s.conn.CloseWith(fault.Unavailable, "resume")
-	}
-	if err != nil || adm.Enroll {
-		return
-	}
-	if err := s.JoinRoom(ctx, name, since, adm.Member, false); err != nil {
-		s.m.deps.Log.Warn("a session could not join a room that its user was added to", "room", name, "error", err)
-		s.conn.CloseWith(fault.Unavailable, "resume")
-		return
-	}
-	s.startRooms()
-}
-
-// snapshot describes a room to a session that joins it.
-func (m *Manager) snapshot(ctx context.Context, id *event.Identity, name string) (RoomState, error) {
-	head, err := m.deps.History.Head(ctx, id.Tenant, name)
-	if err != nil {
-		return RoomState{}, err
-	}
-	st := RoomState{Room: name, Epoch: head.Epoch, Offset: head.Offset, head: head}
-	if room.TypeOf(name) == room.UserType {
-		return st, nil
-	}
-	mark, err := m.deps.Reader.Marker(ctx, id.Tenant, id.User, name)
-	if err != nil {
-		return RoomState{}, err
-	}
-	if mark.Epoch == head.Epoch {
-		st.ReadOffset, st.Unread = mark.Offset, head.Messages-min(mark.Messages, head.Messages)
-	} else {
-		st.Unread = head.Messages
-	}
-	return st, nil
-}
-
-// RoomState is a room in the answer to session:open and session:resume.
-type RoomState struct {
-	Room       string `json:"room"`
-	Epoch      string `json:"epoch"`
-	Offset     uint64 `json:"offset"`
-	Unread     uint64 `json:"unread"`
-	ReadOffset uint64 `json:"read_offset"`
-	Member     bool   `json:"member"`
-
-	head event.Head
 }

@@ -2,9 +2,10 @@ package session
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"time"
+
+	"github.com/heddle-rt/heddle/runtime/event"
 )
 
 // Records are written behind: a change is in the store within saveEvery and the
@@ -52,8 +53,8 @@ func (v *saver) unsaved(id string) *Session {
 	return v.busy[id]
 }
 
-// settle returns when no write of the session's record is under way or to come.
-func (v *saver) settle(id string) {
+// withdraw returns when no write of the session's record is under way or to come.
+func (v *saver) withdraw(id string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.dirty, id)
@@ -101,7 +102,7 @@ func (v *saver) write(ctx context.Context, m *Manager) {
 		batch = batch[:0]
 	}
 	for _, s := range busy {
-		if r, ok := s.record(); ok {
+		if r, ok := s.stored(); ok {
 			batch = append(batch, r)
 		}
 		if len(batch) == saveBatch {
@@ -117,17 +118,24 @@ func (v *saver) write(ctx context.Context, m *Manager) {
 	v.mu.Unlock()
 }
 
-// record copies what is to be in the store, with a new expiry.
-func (s *Session) record() (Record, bool) {
+// stored is what is to be in the store, with a new expiry; false if there is
+// to be nothing.
+func (s *Session) stored() (Record, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.rec == nil {
+	if !s.kept {
 		return Record{}, false
 	}
-	s.rec.Expires = s.m.expiry()
-	r := *s.rec
-	r.Rooms = maps.Clone(r.Rooms)
-	r.Meta = Meta{Node: s.m.deps.Node, Transport: s.info.Transport, Remote: s.info.Remote.String(), Agent: s.info.Agent, Attributes: string(s.attrs)}
+	s.expires = s.m.expiry()
+	id := s.Identity()
+	r := Record{
+		ID: s.id, Tenant: id.Tenant, User: id.User, Device: id.Device, Secret: s.secret, Opened: s.opened, Expires: s.expires,
+		Rooms: make(map[string]event.Position, len(s.rooms)),
+		Meta:  Meta{Node: s.m.deps.Node, Transport: s.transport, Remote: s.conn.Remote().String(), Agent: s.conn.UserAgent(), Attributes: s.attrs},
+	}
+	for i := range s.rooms {
+		r.Rooms[s.rooms[i].name] = s.rooms[i].since
+	}
 	return r, true
 }
 
@@ -139,7 +147,7 @@ func (m *Manager) expiry() int64 {
 // load finds a record, in the store or on its way there.
 func (m *Manager) load(ctx context.Context, tenant, id string) (Record, bool, error) {
 	if s := m.saver.unsaved(id); s != nil {
-		if r, ok := s.record(); ok && r.Tenant == tenant {
+		if r, ok := s.stored(); ok && r.Tenant == tenant {
 			return r, true, nil
 		}
 	}

@@ -17,12 +17,16 @@ import (
 
 // Conn is what a session needs of its socket.
 type Conn interface {
-	Push(f *frame.Frame) bool
-	PushAll(fs []*frame.Frame) bool
+	deliver.Sink
 	Queued() int
 	Drained(ctx context.Context, below int) error
 	CloseWith(kind fault.Kind, text string)
 	Close(code uint16, reason string)
+
+	// What operators may know of it never changes.
+	Remote() netip.AddrPort
+	UserAgent() string
+	Opened() time.Time
 }
 
 // Dialect turns bytes into envelopes and back.
@@ -34,120 +38,54 @@ type Dialect interface {
 	Name() string
 }
 
-// Info is what is known of a connection besides its user.
-type Info struct {
-	Remote    netip.AddrPort
-	Agent     string
-	Transport string
-	Opened    time.Time
-}
-
 // Session is a session while it has a connection. It is the Origin of its events
-// and the Receiver of its rooms.
+// and the Receiver of its rooms. There is one for each connection: its size counts.
 type Session struct {
-	m        *Manager
-	conn     Conn
-	dialect  Dialect
-	identity atomic.Pointer[event.Identity]
-	machine  machine
-	line     ack.Line
-	account  limit.Account
-	catchup  deliver.Catchup
-	info     Info
+	m         *Manager
+	conn      Conn
+	dialect   Dialect
+	transport string
+	identity  atomic.Pointer[event.Identity]
+	line      ack.Line
+	account   limit.Account
+	catchup   deliver.Catchup
+	reading
 
-	received  int64 // when the frame at hand came; of the reading goroutine
-	malformed int   // likewise
+	machine machine
+	slice   uint8    // of Manager.all; guarded by its lock, and so are the next
+	known   bool     // by its user
+	slot    uint32   // in the slice
+	sibling *Session // the user's next, in Manager.byUser
 
 	mu    sync.Mutex
-	id    string
-	rec   *Record // what is in the store
-	rooms []*joined
-	later []addition // changes of the user's rooms that came while the session was being opened
-	attrs []byte     // JSON, as the client gave them
-	acks  bool
+	kept  bool // it has a record, which is to be in the store
+	acks  bool // the client acknowledges
 	gone  bool // Closed has run, or has begun
-
-	entered bool // the manager knows it by its id
-
-	slice      uint8 // in Manager.all
-	introduced bool  // in Manager.byUser; guarded by its lock
+	early *early
+	id    string
+	attrs string // JSON, as the client gave them
+	rooms []joined
+	record
 }
 
-// joined is one room of a session.
-type joined struct {
-	sub      *deliver.Sub
-	started  bool
-	acked    uint64
-	retries  int
-	resendAt time.Time // zero while nothing is unacknowledged
+// record is what Record has beside what stands in Session anyway.
+type record struct {
+	secret  [32]byte
+	opened  int64 // Unix milliseconds
+	expires int64 // Unix milliseconds
 }
 
 // New makes a session for a connection. id is who the handshake's token speaks
-// for; nil if there was none.
-func (m *Manager) New(conn Conn, d Dialect, id *event.Identity, info Info) *Session {
-	s := &Session{m: m, conn: conn, dialect: d, info: info}
+// for; nil if there was none. transport is for operators.
+func (m *Manager) New(conn Conn, d Dialect, id *event.Identity, transport string) *Session {
+	s := &Session{m: m, conn: conn, dialect: d, transport: transport, early: &early{}}
+	s.early.s, s.early.Job = s, s.early
 	m.states[Handshake].Add(1)
 	if id != nil {
 		s.Authenticated(id)
 	}
 	m.add(s)
 	return s
-}
-
-// Frame takes one message of the connection, on its reading goroutine. Most
-// connections send little after they have opened: what comes before that runs on
-// a worker, so that their own stacks stay as small as they began.
-func (s *Session) Frame(ctx context.Context, payload []byte, binary bool) {
-	if s.Opened() {
-		s.frame(ctx, payload, binary, false)
-		return
-	}
-	work := func() { s.frame(ctx, payload, binary, true) }
-	if !s.m.deps.Route.Deep(work, func() { s.conn.CloseWith(fault.Internal, "") }) {
-		s.conn.CloseWith(fault.Draining, "")
-	}
-}
-
-func (s *Session) frame(ctx context.Context, payload []byte, binary, deep bool) {
-	s.received = s.m.deps.Route.Now()
-	err := error(nil)
-	if binary != s.dialect.Binary() {
-		err = fault.New(fault.Malformed, "", "the subprotocol "+s.dialect.Name()+" uses the other kind of frame")
-	} else {
-		err = s.dialect.Split(payload, s.m.cfg.Batch, func(raw []byte) error {
-			if s.conn.Queued() > answersWait {
-				// A client that asks faster than it reads waits for its answers.
-				_ = s.conn.Drained(ctx, answersWait) // or its connection is over
-			}
-			if s.m.deps.Route.Run(ctx, s, raw, s.line.Begin(s.m.cfg.InFlight), s.received, deep) {
-				s.line.Settle()
-			}
-			return nil
-		})
-	}
-	if err != nil {
-		s.unreadable(err)
-	}
-}
-
-// answersWait is how many bytes may wait for a client before its next event is
-// run: together with one page of history they fit into its queue.
-const answersWait = 256 << 10
-
-// unreadable answers a frame that holds no envelopes.
-func (s *Session) unreadable(err error) {
-	env := ack.ErrorEnvelope(fault.Of(err))
-	env.Timestamp = s.m.deps.Now().UnixMilli()
-	s.line.End(s.line.Begin(s.m.cfg.InFlight), s.EncodeAnswer(&env), 0, s)
-	s.garbled()
-}
-
-// garbled counts what could not be read, and at last gives up.
-func (s *Session) garbled() {
-	s.m.Malformed.Add(1)
-	if s.malformed++; s.malformed == s.m.cfg.Malformed {
-		s.conn.CloseWith(fault.Malformed, "too many unreadable frames")
-	}
 }
 
 // Identity is who the session speaks for, nil before a token was checked.
@@ -157,6 +95,12 @@ func (s *Session) Identity() *event.Identity { return s.identity.Load() }
 func (s *Session) Authenticated(id *event.Identity) {
 	s.identity.Store(id)
 	s.machine.move(&s.m.states, Authenticating)
+}
+
+// expired reports whether the token of a session is over.
+func (s *Session) expired(now time.Time) bool {
+	id := s.Identity()
+	return id != nil && id.Expires != 0 && now.UnixMilli() >= id.Expires
 }
 
 // Opened reports whether the session is open.
@@ -169,11 +113,14 @@ func (s *Session) Opened() bool {
 	}
 }
 
-// State is where the session is in its life.
+// State is how far the session has come.
 func (s *Session) State() State { return s.machine.now() }
 
 // Account is the session's budget.
 func (s *Session) Account() *limit.Account { return &s.account }
+
+// RemoteIP is where the client is.
+func (s *Session) RemoteIP() netip.Addr { return s.conn.Remote().Addr() }
 
 // CloseFor ends the connection.
 func (s *Session) CloseFor(kind fault.Kind, text string) { s.conn.CloseWith(kind, text) }
@@ -243,4 +190,25 @@ func (s *Session) send(action string, data []byte) {
 		env.Tenant = id.Tenant
 	}
 	s.conn.Push(s.dialect.Encode(&env, frame.Control, ""))
+}
+
+// Closed ends the session's connection: it leaves its rooms, and can be resumed
+// if it was open and did not say goodbye. More calls do nothing.
+func (s *Session) Closed() {
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return
+	}
+	s.gone = true
+	id := s.id
+	for i := range s.rooms {
+		if sub := s.rooms[i].sub; sub != nil {
+			s.m.deps.Hub.Unsubscribe(sub)
+			s.left(sub.Room())
+		}
+	}
+	s.mu.Unlock()
+	s.line.Close()
+	s.m.remove(s, id)
 }

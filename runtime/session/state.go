@@ -2,7 +2,7 @@ package session
 
 import "sync/atomic"
 
-// State is where a session is in its life.
+// State is how far a session has come.
 type State uint32
 
 // The states. A connection begins in Handshake.

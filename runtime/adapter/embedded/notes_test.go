@@ -132,6 +132,8 @@ func TestARoomThatEnds(t *testing.T) {
 		d.Retention = func(string, string) (uint64, time.Duration) { return 0, 0 }
 	})
 	r.wait(r.start("conv:1", 1, 3))
+	r.wait(r.start("conv:1/participant/ann", 1, 2))
+	r.wait(r.start("conv:10/typing", 1, 2))
 	r.write(func(t room.Tables) {
 		for _, id := range []string{"conv:1", "conv:10"} {
 			t.PutRoom(room.Info{Tenant: crashTenant, ID: id})
@@ -172,5 +174,10 @@ func TestARoomThatEnds(t *testing.T) {
 	}
 	if h := must(r.Head(t.Context(), crashTenant, "conv:1")); h.Offset != 0 {
 		t.Errorf("readers are told %+v", h)
+	}
+	for id, want := range map[string]uint64{"conv:1/participant/ann": 0, "conv:10/typing": 2} {
+		if h := must(r.Head(t.Context(), crashTenant, id)); h.Offset != want {
+			t.Errorf("%s ends at %d", id, h.Offset)
+		}
 	}
 }

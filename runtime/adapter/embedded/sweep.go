@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -140,8 +141,30 @@ func (s *Store) bury(b *pebble.Batch, tenant, id string, last uint64) (gone bool
 		return false, err
 	}
 	s.counters.trimmed.Add(1)
-	s.sweep.buried = append(s.sweep.buried, name{tenant, id})
-	return true, s.cut(b, tenant, id, last+1)
+	for _, gone := range append(s.subRooms(tenant, id), id) {
+		s.sweep.buried = append(s.sweep.buried, name{tenant, gone})
+		if err := s.cut(b, tenant, gone, math.MaxUint64); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// subRooms lists the sub-rooms of a room that have a stream.
+func (s *Store) subRooms(tenant, id string) (out []string) {
+	prefix := append(appendKey(nil, tableRecord, tenant), id+"/"...)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: appendEnd(nil, prefix)})
+	if err != nil {
+		return nil // the next pass finds them
+	}
+	defer it.Close()
+	for ok := it.First(); ok; {
+		_, rest, _ := field(it.Key()[1:])
+		sub, _, _ := field(rest)
+		out = append(out, sub)
+		ok = it.SeekGE(appendEnd(nil, appendKey(nil, tableRecord, tenant, sub)))
+	}
+	return out
 }
 
 // firstAfter is the offset of the first record in [from, last] that is newer than

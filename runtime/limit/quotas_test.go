@@ -1,0 +1,131 @@
+package limit
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+// store counts what a tenant has.
+type store struct{ rooms, bytes int64 }
+
+func (s *store) Used(string) (rooms, bytes int64) { return s.rooms, s.bytes }
+
+func TestConnections(t *testing.T) {
+	q := NewQuotas(map[string]Quota{"acme": {Connections: 2}, "globex": {}}, nil)
+	s := New(plenty())
+	s.Quotas = q
+	a, b, c := connect("acme", "ann", "192.0.2.1"), connect("acme", "bob", "192.0.2.1"), connect("acme", "cid", "192.0.2.1")
+	open := func(h *holder) error { return does(s, h, opens(), 0) }
+	for range 2 { // a failed session:open may be sent again
+		if err := open(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.Full("acme"); err != nil {
+		t.Error(err)
+	}
+	if err := open(b); err != nil {
+		t.Fatal(err)
+	}
+	if f := fault.Of(open(c)); f.Kind != fault.RateLimited || f.After != retryQuota || f.Msg != "the tenant has all the connections it may have" {
+		t.Errorf("%v", f)
+	}
+	if err := q.Full("acme"); !fault.Is(err, fault.RateLimited) {
+		t.Error(err)
+	}
+	if err := open(connect("globex", "x", "192.0.2.1")); err != nil {
+		t.Errorf("another tenant: %v", err)
+	}
+	q.Leave(c) // had none
+	q.Leave(a)
+	q.Leave(a)
+	if err := open(connect("acme", "dan", "192.0.2.1")); err != nil {
+		t.Errorf("a place is free: %v", err)
+	}
+	if err := open(a); err != nil || q.Stats()[0].Connections != 2 {
+		t.Errorf("a closed connection took a place: %v, %+v", err, q.Stats())
+	}
+	q.Reload(map[string]Quota{"acme": {Connections: 1}})
+	q.Leave(b)
+	if err := q.Full("acme"); err == nil {
+		t.Error("a lower quota is not in force")
+	}
+	q.Reload(nil)
+	if err := q.Full("acme"); err != nil || q.Stats()[0].Connections != 1 {
+		t.Errorf("no quota any more: %v, %+v", err, q.Stats())
+	}
+	q.Leave(&holder{})
+	(*Quotas)(nil).Leave(b)
+}
+
+func TestConnectionsAtOnce(t *testing.T) {
+	q := NewQuotas(map[string]Quota{"acme": {Connections: 10}}, nil)
+	var wg sync.WaitGroup
+	var inside, most atomic.Int64
+	for range 16 {
+		wg.Go(func() {
+			for range 500 {
+				h := connect("acme", "ann", "192.0.2.1")
+				if q.enter(h.Account(), "acme") == nil {
+					n := inside.Add(1)
+					for old := most.Load(); n > old && !most.CompareAndSwap(old, n); {
+						old = most.Load()
+					}
+					inside.Add(-1)
+				}
+				q.Leave(h)
+			}
+		})
+	}
+	wg.Wait()
+	if most.Load() > 10 || q.Stats()[0].Connections != 0 {
+		t.Errorf("%d at once, %d left", most.Load(), q.Stats()[0].Connections)
+	}
+}
+
+func TestRoomsAndStorage(t *testing.T) {
+	have := &store{}
+	s := New(plenty())
+	s.Quotas = NewQuotas(map[string]Quota{"acme": {Rooms: 3, Storage: 1000}}, have)
+	action := func(name string, rate event.Rate, durable bool) *event.Action {
+		return &event.Action{Name: name, Rate: rate, Durable: durable}
+	}
+	send, create := sends(), action("room:create", event.RateQuery, true)
+	remove, read := action("message:delete", event.RateMessage, true), action("message:read", event.RateControl, true)
+	for name, c := range map[string]struct {
+		rooms, bytes int64
+		a            *event.Action
+		tenant       string
+		want         string // message; empty: it passes
+	}{
+		"enough of both":        {2, 999, create, "acme", ""},
+		"too many rooms":        {3, 0, create, "acme", "the tenant has all the rooms it may have"},
+		"messages go on":        {3, 0, send, "acme", ""},
+		"storage is full":       {0, 1000, send, "acme", "the tenant's storage is full"},
+		"for rooms too":         {0, 1000, create, "acme", "the tenant's storage is full"},
+		"deleting makes space":  {0, 1000, remove, "acme", ""},
+		"markers are small":     {0, 1000, read, "acme", ""},
+		"what is not stored":    {0, 1000, types(), "acme", ""},
+		"a tenant without":      {9, 9999, create, "globex", ""},
+		"nobody knows a tenant": {9, 9999, send, "initech", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			*have = store{c.rooms, c.bytes}
+			err := does(s, connect(c.tenant, "ann", "192.0.2.1"), c.a, 0)
+			if (err == nil) != (c.want == "") || err != nil && fault.Of(err).Msg != c.want {
+				t.Error(err)
+			}
+		})
+	}
+	if st := s.Quotas.Stats()[0]; st.Refused["rooms"] != 1 || st.Refused["storage"] != 2 {
+		t.Errorf("%+v", st)
+	}
+	without := NewQuotas(map[string]Quota{"acme": {Rooms: 1, Storage: 1}}, nil)
+	if without.Create("acme") != nil || without.Store("acme") != nil {
+		t.Error("nobody counts, and it is refused")
+	}
+}

@@ -1,0 +1,152 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/room"
+)
+
+// Reasons for recovered:false.
+const (
+	reasonUnknown   = "session_unknown"
+	reasonMismatch  = "session_mismatch"
+	reasonPositions = "positions_lost"
+)
+
+// resume handles session:resume. What can not be resumed becomes a new session,
+// and the answer says why.
+func resume(ctx context.Context, ev *event.Event) error {
+	o := begin(ev)
+	if err := o.resume(ctx); err != nil {
+		return o.fail(err)
+	}
+	w := &o.welcome
+	if w.reason == "" && len(w.lost) > 0 {
+		w.reason = reasonPositions
+	}
+	if w.reason == "" {
+		w.recovered = yes
+		o.m.Resumed.Add(1)
+	} else {
+		w.recovered = no
+		o.m.Unrecovered.Add(1)
+	}
+	o.enter()
+	return nil
+}
+
+// resume finds the session's rooms.
+func (o *opening) resume(ctx context.Context) error {
+	if raw := o.ev.Arg("positions"); raw != nil {
+		if err := json.Unmarshal(raw, &o.positions); err != nil {
+			return fault.New(fault.Invalid, "data.positions", "not positions")
+		}
+	}
+	if err := o.recall(ctx); err != nil {
+		return err
+	}
+	var asked []string
+	if o.old != nil {
+		asked = slices.AppendSeq(make([]string, 0, len(o.old.Rooms)), maps.Keys(o.old.Rooms))
+	}
+	for name := range o.positions {
+		if o.old == nil || !has(o.old.Rooms, name) {
+			asked = append(asked, name)
+		}
+	}
+	slices.Sort(asked) // maps have no order, the answer has one
+	if o.old != nil {
+		if err := o.gained(ctx); err != nil {
+			return err
+		}
+	}
+	names, err := o.names(ctx, asked)
+	if err != nil {
+		return err
+	}
+	return o.assign(ctx, names)
+}
+
+// recall loads the record of the session to resume, or finds out why it is not to
+// be had.
+func (o *opening) recall(ctx context.Context) error {
+	rec, found, err := o.m.load(ctx, o.id.Tenant, o.ev.Str("session"))
+	if err != nil {
+		return fault.Wrap("session.resume", fault.Unavailable, err)
+	}
+	token := o.ev.Str("resume_token")
+	secret := sha256.Sum256([]byte(token))
+	switch {
+	case !found || rec.Expires < o.m.deps.Now().UnixMilli():
+		o.welcome.reason = reasonUnknown
+	case rec.User != o.id.User || subtle.ConstantTimeCompare(rec.Secret[:], secret[:]) != 1:
+		o.welcome.reason = reasonMismatch
+	default:
+		o.old, o.token = &rec, token
+	}
+	return nil
+}
+
+func has(rooms map[string]event.Position, name string) bool { _, ok := rooms[name]; return ok }
+
+// gained finds the rooms that the user was added to while the session was away:
+// they are replayed from where the user's view of them begins.
+func (o *opening) gained(ctx context.Context) error {
+	own := room.OfUser(o.id.User)
+	at := o.old.Rooms[own]
+	if at.Offset == 0 {
+		head, err := o.m.deps.History.Head(ctx, o.id.Tenant, own)
+		if err != nil || head.Offset == 0 {
+			return fault.Wrap("session.gained", fault.Unavailable, err)
+		}
+		at.Epoch = head.Epoch
+	}
+	missed, err := o.m.deps.History.After(ctx, o.id.Tenant, own, at, gainedEvents, gainedBytes)
+	if errors.Is(err, room.ErrTrimmed) {
+		return nil // the answer will say that the own room is lost
+	}
+	for i := range missed {
+		var c room.Change
+		if missed[i].Action != room.ActionAdded || json.Unmarshal(missed[i].Data, &c) != nil || has(o.old.Rooms, c.Room) {
+			continue
+		}
+		o.old.Rooms[c.Room] = c.Since
+	}
+	return fault.Wrap("session.gained", fault.Unavailable, err)
+}
+
+// How much of the user's own room is looked through for rooms gained.
+const (
+	gainedEvents = 1000
+	gainedBytes  = 1 << 20
+)
+
+// position is where a room's replay starts: at the client's own position, else
+// where the session joined the room, else at its head. What can not be replayed
+// from there is told.
+func (o *opening) position(ctx context.Context, name string, head event.Head) (event.Position, error) {
+	at, known := o.positions[name]
+	if !known && o.old != nil {
+		at, known = o.old.Rooms[name]
+	}
+	if !known {
+		return head.Position, nil
+	}
+	why, err := room.Replayable(ctx, o.m.deps.History, o.id.Tenant, name, at, head)
+	if err != nil {
+		return at, err
+	}
+	if why != "" {
+		o.welcome.lost = append(o.welcome.lost, without{name, why})
+		return head.Position, nil
+	}
+	return at, nil
+}

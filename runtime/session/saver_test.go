@@ -1,0 +1,135 @@
+package session
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+func TestRecordsAreWrittenBehind(t *testing.T) {
+	inTime(t, func(t *testing.T, n *node) {
+		a, b := n.open("ann", "channel:x"), n.open("ben")
+		synctest.Wait()
+		if _, saves := n.world.written(); saves != 0 {
+			t.Error("saved at once")
+		}
+		time.Sleep(saveEvery + time.Millisecond)
+		if records, saves := n.world.written(); saves != 1 || records != 2 {
+			t.Fatalf("%d sessions in %d writes", records, saves)
+		}
+		r := n.world.stored(a.reply.Session)
+		want := Record{
+			ID: a.reply.Session, Tenant: tenant, User: "ann", Secret: r.Secret, Opened: r.Opened, Expires: r.Expires, Rooms: r.Rooms,
+			Meta: Meta{Node: "node", Transport: "websocket", Remote: "192.0.2.1:4711", Agent: "test"},
+		}
+		r.Rooms, want.Rooms = nil, nil
+		if left := time.Until(time.UnixMilli(r.Expires)); !sameRecord(r, want) || left < limits.ResumeTTL+recordSlack-time.Second || left > limits.ResumeTTL+recordSlack {
+			t.Errorf("stored %+v, which expires in %v", r, left)
+		}
+		if err := a.JoinRoom(t.Context(), "channel:y", event.Position{Epoch: epoch, Offset: 7}, event.Membership{}, false); err != nil {
+			t.Fatal(err)
+		}
+		b.LeaveRoom(t.Context(), "channel:z") // not joined: no change
+		a.LeaveRoom(t.Context(), "channel:x")
+		time.Sleep(time.Second)
+		rooms := n.world.stored(a.reply.Session).Rooms
+		_, saves := n.world.written()
+		if got := slices.Sorted(maps.Keys(rooms)); saves != 2 || !slices.Equal(got, []string{"channel:y", "user:ann"}) || rooms["channel:y"].Offset != 7 {
+			t.Errorf("%v after %d writes", rooms, saves)
+		}
+	})
+}
+
+func sameRecord(a, b Record) bool {
+	return a.ID == b.ID && a.Tenant == b.Tenant && a.User == b.User && a.Device == b.Device && a.Secret == b.Secret && a.Opened == b.Opened && a.Meta == b.Meta
+}
+
+func TestADroppedSessionIsSavedWithItsRooms(t *testing.T) {
+	inTime(t, func(t *testing.T, n *node) {
+		a := n.open("ann", "channel:x")
+		a.Closed()
+		time.Sleep(time.Second)
+		if r := n.world.stored(a.reply.Session); len(r.Rooms) != 2 {
+			t.Errorf("stored %+v", r)
+		}
+	})
+}
+
+func TestWhatIsNotSavedAtTheEndIsSavedThen(t *testing.T) {
+	inTime(t, func(t *testing.T, n *node) {
+		a := n.open("ann")
+		n.stop()
+		if r := n.world.stored(a.reply.Session); r.ID == "" {
+			t.Error("nothing is stored")
+		}
+	})
+}
+
+func TestARefusedSaveIsCountedAndRepeatedWithTheNextChange(t *testing.T) {
+	inTime(t, func(t *testing.T, n *node) {
+		n.world.fail("Save", fault.New(fault.StorageFull, "", ""))
+		a := n.open("ann")
+		time.Sleep(time.Second)
+		if records, _ := n.world.written(); n.Unsaved.Load() != 1 || records != 0 {
+			t.Errorf("%d unsaved, %d stored", n.Unsaved.Load(), records)
+		}
+		n.world.fail("Save", nil)
+		if err := a.JoinRoom(t.Context(), "channel:y", event.Position{}, event.Membership{}, false); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if r := n.world.stored(a.reply.Session); len(r.Rooms) != 2 {
+			t.Errorf("stored %+v", r)
+		}
+	})
+}
+
+func TestGoodbye(t *testing.T) {
+	for name, c := range map[string]struct {
+		before func(n *node) // between opening and closing
+		fails  bool
+	}{
+		"before the record is saved": {before: func(*node) {}},
+		"after it is saved":          {before: func(*node) { time.Sleep(time.Second) }},
+		"while it is being saved": {before: func(n *node) {
+			n.world.mu.Lock()
+			n.world.block["Save"] = func() { time.Sleep(time.Second) }
+			n.world.mu.Unlock()
+			time.Sleep(saveEvery + time.Millisecond)
+		}},
+		"the store fails": {before: func(n *node) { n.world.fail("Delete", errNo) }, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTime(t, func(t *testing.T, n *node) {
+				a := n.open("ann")
+				c.before(n)
+				code := a.do("session:close", nil)
+				if c.fails {
+					if code != "internal" || a.conn.end() != "" {
+						t.Errorf("answered %q, ends with %q", code, a.conn.end())
+					}
+					return
+				}
+				if code != "" || a.conn.end() != "1000" {
+					t.Errorf("answered %q, ends with %q", code, a.conn.end())
+				}
+				a.Closed()
+				time.Sleep(time.Minute)
+				if records, _ := n.world.written(); records != 0 {
+					t.Errorf("%d records are left", records)
+				}
+				if states, users := n.Counts(); states["detached"] != 0 || users != 0 {
+					t.Errorf("%v, %d users", states, users)
+				}
+				if b := a.resume(nil); b.reply.Reason != reasonUnknown {
+					t.Errorf("resumed: %+v", b.reply)
+				}
+			})
+		})
+	}
+}
