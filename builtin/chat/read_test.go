@@ -61,7 +61,7 @@ func TestReadMovesTheMarker(t *testing.T) {
 					Data: fmt.Appendf(nil, `{"room":%q,"epoch":"e1","offset":%d,"unread":%d%s}`, c.room, c.offset, c.unread, messages)})
 				sameEnvelope(t, &told.Envelope, &event.Envelope{Type: event.TypeEvent, Tenant: "acme", Room: c.room, From: ev.From, Action: actionRead,
 					Timestamp: time.Now().UnixMilli(), Data: fmt.Appendf(nil, `{"epoch":"e1","offset":%d,"unread":%d}`, c.offset, c.unread)})
-				if !own.Durable || own.Unread || own.Kind != event.Publish || told.Durable || told.Merge != "read:conv:1:ann" || told.Kind != event.Publish {
+				if !own.Durable || own.Unread || own.Kind != event.Publish || told.Durable || told.Merge != "read:"+told.Room+":ann" || told.Kind != event.Publish {
 					t.Errorf("%+v\n%+v", own, told)
 				}
 				// What is stored brings the marker where the answer says it is.
