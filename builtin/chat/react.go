@@ -59,6 +59,9 @@ func (c chat) react(ctx context.Context, ev *event.Event) error {
 	if strings.ContainsFunc(d.Key, unicode.IsControl) {
 		return fault.New(fault.Invalid, "data.key", "must not have control characters")
 	}
+	if _, joined := ev.Origin.Member(ev.Room); !joined { // one may write there, and not read
+		return fault.New(fault.Forbidden, "room", "the session has not joined this room")
+	}
 	m, err := c.message(ctx, ev, 2*maxReactions, "chat.react")
 	if err != nil {
 		return err

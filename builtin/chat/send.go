@@ -30,7 +30,7 @@ func (c chat) send(_ context.Context, ev *event.Event) error {
 		return fault.New(fault.Invalid, "data.text", "text or body is needed")
 	}
 	m, joined := ev.Origin.Member(ev.Room)
-	if !joined { // it was until now: another session of the user has left the room
+	if !joined && !m.Publish { // it was until now: another session of the user has left the room
 		return fault.New(fault.Forbidden, "room", "the session has not joined this room")
 	}
 	e := event.Effect{

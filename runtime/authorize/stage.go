@@ -56,7 +56,7 @@ func permitted(ev *event.Event) error {
 	}
 	m, joined := ev.Origin.Member(ev.Room)
 	switch {
-	case !joined:
+	case !joined && !(perm == event.Publisher && m.Publish):
 		return fault.New(fault.Forbidden, "room", "the session has not joined this room")
 	case perm == event.Publisher && !m.Publish:
 		return fault.New(fault.Forbidden, "room", "this room is read-only for this user")

@@ -47,7 +47,8 @@ type Membership struct {
 type Origin interface {
 	// Identity is nil until the connection is authenticated.
 	Identity() *Identity
-	// Member says what the session may do in a room, and whether it has joined.
+	// Member says what the session may do in a room, and whether it has joined. In a
+	// room where others get direct messages it may publish without that.
 	Member(room string) (Membership, bool)
 	// Opened reports whether session:open or session:resume has succeeded.
 	Opened() bool

@@ -383,6 +383,11 @@ func (*world) Before(context.Context, string, string, uint64, int, int) ([]event
 	return nil, nil
 }
 
+// Direct knows no rooms for direct messages but those of rooms called lobby.
+func (w *world) Direct(name string) (string, bool) {
+	return "channel:lobby", strings.HasPrefix(name, "channel:lobby/participant/")
+}
+
 func (w *world) Admit(_ context.Context, _ *event.Identity, name string) (room.Admission, error) {
 	err := w.enter("Admit")
 	defer w.mu.Unlock()

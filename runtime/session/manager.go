@@ -34,6 +34,9 @@ type Workers interface {
 // Admitter decides who may receive a room.
 type Admitter interface {
 	Admit(ctx context.Context, id *event.Identity, room string) (room.Admission, error)
+	// Direct reports whether who has joined base may publish in a room without having
+	// joined that.
+	Direct(room string) (base string, ok bool)
 }
 
 // Deps is what sessions need.

@@ -40,12 +40,17 @@ func (s *Session) find(name string) *joined {
 
 func (m *Manager) hash(room string) uint32 { return uint32(maphash.String(m.seed, room)) }
 
-// Member says what the session may do in a room that it has joined.
+// Member says what the session may do in a room, and whether it has joined that.
 func (s *Session) Member(name string) (event.Membership, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j := s.find(name); j != nil && j.sub != nil {
 		return j.member, true
+	}
+	if base, ok := s.m.deps.Rooms.Direct(name); ok {
+		if j := s.find(base); j != nil && j.sub != nil {
+			return event.Membership{Publish: true, Durable: j.member.Durable}, false
+		}
 	}
 	return event.Membership{}, false
 }
