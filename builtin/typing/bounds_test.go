@@ -22,7 +22,7 @@ func TestNames(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second) // the first event may have come before all were there
 		told, _ := r.read()
-		want := fmt.Sprintf(`{"users":[%s],"more":3}`, strings.Join(names[:10], ","))
+		want := fmt.Sprintf(`{"users":[%s],"others":3}`, strings.Join(names[:10], ","))
 		if got := string(told[len(told)-1].Data); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}

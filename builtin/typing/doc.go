@@ -5,10 +5,10 @@
 //
 // One event for all typers, to everybody in the room, the typers included:
 //
-//	typing:update  {"users":["ann","ben"],"more":0}
+//	typing:update  {"users":["ann","ben"],"others":0}
 //
 // users are the first ten in the order in which they began, so that names do not
-// change places; more counts the others. The first change is told at once, and
+// change places; others counts those behind them. The first change is told at once, and
 // what changes within an interval behind that (Config.Interval) in one event at
 // its end; nothing is sent if it would say what was said last. While somebody
 // types the room is told again every Config.Timeout, for those who have joined

@@ -20,7 +20,7 @@ const (
 )
 
 // nobody is the data of an event that names no users.
-var nobody = []byte(`{"users":[],"more":0}`)
+var nobody = []byte(`{"users":[],"others":0}`)
 
 // state is one room, guarded by its shard. Times are since New.
 type state struct {
@@ -111,7 +111,7 @@ func (r *state) data() []byte {
 		return nobody
 	}
 	named := r.typers[:min(shown, len(r.typers))]
-	size := len(`{"users":[],"more":1000}`)
+	size := len(`{"users":[],"others":1000}`)
 	for i := range named {
 		size += len(named[i].user) + len(`"",`)
 	}
@@ -122,6 +122,6 @@ func (r *state) data() []byte {
 		}
 		b, _ = jsontext.AppendQuote(b, named[i].user) // a user's name is ASCII
 	}
-	b = append(b, `],"more":`...)
+	b = append(b, `],"others":`...)
 	return append(strconv.AppendInt(b, int64(len(r.typers)-len(named)), 10), '}')
 }

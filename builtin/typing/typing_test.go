@@ -38,7 +38,7 @@ func (r *rooms) Emit(env *event.Envelope, merge string) {
 	want := event.Envelope{
 		Type: event.TypeEvent, Tenant: env.Tenant, Timestamp: time.Now().UnixMilli(), Room: env.Room, Action: "typing:update", Data: env.Data,
 	}
-	if string(env.Data) != `{"users":[],"more":0}` {
+	if string(env.Data) != `{"users":[],"others":0}` {
 		want.Expires = want.Timestamp + 8000
 	}
 	if got, want := fmt.Sprintf("%+v", *env), fmt.Sprintf("%+v", want); got != want || merge != "typing:"+env.Room {
@@ -182,7 +182,7 @@ func TestUpdates(t *testing.T) {
 				play(t, ty, c.script, end)
 				for i, line := range c.want { // "AT ROOM USERS MORE"
 					word := strings.Fields(line)
-					c.want[i] = fmt.Sprintf(`%s %s {"users":%s,"more":%s}`, word[0], word[1], word[2], word[3])
+					c.want[i] = fmt.Sprintf(`%s %s {"users":%s,"others":%s}`, word[0], word[1], word[2], word[3])
 				}
 				_, got := r.read()
 				same(t, got, c.want)
@@ -254,7 +254,7 @@ func TestTenantsAreApart(t *testing.T) {
 		for _, env := range told {
 			got[env.Tenant] += string(env.Data)
 		}
-		if len(told) != 2 || got["acme"] != `{"users":["ann"],"more":0}` || got["umbrella"] != `{"users":["eve"],"more":0}` {
+		if len(told) != 2 || got["acme"] != `{"users":["ann"],"others":0}` || got["umbrella"] != `{"users":["eve"],"others":0}` {
 			t.Errorf("%q", got)
 		}
 	})
