@@ -14,6 +14,7 @@ type Line struct {
 	next  uint64     // ticket of the next event
 	head  uint64     // ticket of the first event not yet answered
 	slots []slot     // of the tickets behind head, as far as any is ready
+	bytes int        // of the answers in slots
 	ended bool
 }
 
@@ -39,12 +40,16 @@ type Outlet interface {
 	Then(t Then)
 }
 
-// Begin takes a place in the line. While max events are unanswered it waits, and
-// so the connection stops reading.
+// maxHeld is how many bytes of answers may wait for an earlier one, but for the
+// one that goes beyond it.
+const maxHeld = 256 << 10
+
+// Begin takes a place in the line. While max events are unanswered, or many bytes
+// of answers wait, it waits, and so the connection stops reading.
 func (l *Line) Begin(max uint64) (ticket uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.next-l.head >= max && !l.ended {
+	for (l.next-l.head >= max || l.bytes > maxHeld) && !l.ended {
 		l.wait()
 	}
 	ticket = l.next
@@ -67,6 +72,7 @@ func (l *Line) End(ticket uint64, f *frame.Frame, then Then, out Outlet) {
 	n := 1
 	for ; n < len(l.slots) && l.slots[n].done; n++ {
 		if s := &l.slots[n]; s.frame != nil {
+			l.bytes -= s.frame.Size()
 			out.Push(s.frame)
 		}
 		then |= l.slots[n].then
@@ -93,6 +99,9 @@ func (l *Line) keep(i int, s slot) {
 		l.slots = append(l.slots, slot{})
 	}
 	l.slots[i] = s
+	if s.frame != nil {
+		l.bytes += s.frame.Size()
+	}
 }
 
 // Wait waits until all events are answered, or the connection is gone.

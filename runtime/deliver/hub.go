@@ -194,7 +194,7 @@ func (h *Hub) Publish(records []event.Record) {
 	h.Published.Add(uint64(len(records)))
 	for len(records) > 0 {
 		n := 1
-		for n < len(records) && records[n].Room == records[0].Room && records[n].Tenant == records[0].Tenant && records[n].Epoch == records[0].Epoch {
+		for n < len(records) && records[n].Room == records[0].Room && records[n].Tenant == records[0].Tenant && records[n].Epoch == records[0].Epoch && records[n].Offset == records[n-1].Offset+1 {
 			n++
 		}
 		h.publish(records[:n])

@@ -76,7 +76,7 @@ type ScoreConfig struct {
 
 	Connection Ceilings `yaml:"connection" default:"{slow: 100, close: 300}" doc:"Points of one connection."`
 	User       Bans     `yaml:"user" default:"{slow: 200, ban: 1000}" doc:"Points of one user."`
-	IP         Bans     `yaml:"ip" default:"{slow: 2000, ban: 5000}" doc:"Points of one address, which many may share; of IPv6, one /64 network."`
+	IP         Bans     `yaml:"ip" default:"{slow: 2000}" doc:"Points of one address, which many may share; of IPv6, one /64 network."`
 
 	SlowRate float64       `yaml:"slow_rate" default:"0.1" min:"0.001" max:"1" doc:"Part of its budget that a connection has while it is slowed down."`
 	BanFor   time.Duration `yaml:"ban_for" default:"10m" min:"1s" max:"168h" doc:"How long a user or address is turned away."`

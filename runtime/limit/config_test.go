@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 	if c.MessageRate != 100 || c.User != (Budget{500, 2500}) || c.IP != (Budget{}) || c.Tenant != (Budget{}) || c.Actions != nil || c.Entries != 200000 {
 		t.Errorf("%+v", c)
 	}
-	if s := c.Score; s.HalfLife != time.Minute || s.Connection != (Ceilings{100, 300}) || s.User != (Bans{200, 1000}) || s.IP != (Bans{2000, 5000}) || s.BanFor != 10*time.Minute {
+	if s := c.Score; s.HalfLife != time.Minute || s.Connection != (Ceilings{100, 300}) || s.User != (Bans{200, 1000}) || s.IP != (Bans{2000, 0}) || s.BanFor != 10*time.Minute {
 		t.Errorf("%+v", s)
 	}
 	if got := c.with(f.Tenants["acme"].Limit); got.User != c.User || got.MessageRate != c.MessageRate {

@@ -163,9 +163,10 @@ func (p *Pipeline) loop(ctx context.Context, ev *event.Event, deep bool) (wait b
 	return false
 }
 
-// second gives an event that stage i has refused to who knows repeats.
+// second gives an event that stage i has refused to who knows repeats. One that has
+// just been stored itself is none.
 func (p *Pipeline) second(ctx context.Context, ev *event.Event, i int, err error) bool {
-	if p.deps.Second == nil || ev.Refused > 0 || ev.ID == "" || ev.Spec == nil || !ev.Spec.Durable || i == len(p.stages)-1 {
+	if p.deps.Second == nil || ev.Refused > 0 || ev.Stored.Offset > 0 || ev.ID == "" || ev.Spec == nil || !ev.Spec.Durable || i == len(p.stages)-1 {
 		return false
 	}
 	ev.Refused = i + 1

@@ -53,8 +53,8 @@ func (l *lane) commit(ctx context.Context, s *Submission) {
 	if len(b.records) > 0 {
 		b.pending, b.err = l.part.Append(ctx, b.records)
 		l.counters.batch(len(b.records))
-		l.heads.trim()
 	}
+	l.heads.trim()
 	failed := b.err
 	l.flight <- b
 	if failed != nil {
@@ -155,6 +155,11 @@ func (l *lane) repeats(ctx context.Context, b *batch, s *Submission) bool {
 		return true
 	}
 	first, ok, err := l.part.Lookup(ctx, key)
+	if ok && s.Create {
+		// The name may have been used before, by a room that is gone since.
+		h, err := l.head(ctx, roomKey{key.Tenant, key.Room})
+		ok = err != nil || h.Epoch == first.Epoch
+	}
 	switch {
 	case err != nil:
 		b.refuse(s, fault.Wrap("sequence.lookup", fault.Unavailable, err))

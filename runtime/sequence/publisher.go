@@ -30,7 +30,9 @@ func (l *lane) settle(ctx context.Context, b *batch) {
 		b.fail("sequence.append", b.err)
 		return
 	case b.life <= l.dead.Load():
-		l.lost = append(l.lost, b.records...)
+		if len(b.records) > 0 { // otherwise it may be one that the assigner refuses meanwhile
+			l.lost = append(l.lost, b.records...)
+		}
 		b.fail("sequence.commit", errLifeOver)
 		return
 	case b.pending != nil:

@@ -275,10 +275,13 @@ func (c *Conn) writeOut(b *backlog) {
 	for b != nil {
 		n, err := 0, error(nil)
 		for !b.done() && err == nil {
-			p, end := b.chunk((*buf)[:0], c)
 			c.mu.Lock()
+			if b.dated {
+				c.expireLocked(b, time.Now().UnixMilli())
+			}
 			_ = c.net.SetWriteDeadline(c.writeBy())
 			c.mu.Unlock()
+			p, end := b.chunk((*buf)[:0], c)
 			var w int
 			if len(p) > 0 {
 				w, err = c.net.Write(p)

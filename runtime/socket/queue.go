@@ -208,7 +208,7 @@ func (c *Conn) queueLocked(f *frame.Frame, n int) verdict {
 		return overflow
 	}
 	b := c.outLocked()
-	if (c.waiting || b.keys != nil) && f.Class() == frame.Ephemeral && f.Key() != "" {
+	if (c.behindLocked() || b.keys != nil) && f.Class() == frame.Ephemeral && f.Key() != "" {
 		if b.keys == nil {
 			b.keys = make(map[string]int)
 		}
@@ -219,6 +219,10 @@ func (c *Conn) queueLocked(f *frame.Frame, n int) verdict {
 	c.growLocked(n)
 	return queued
 }
+
+// behindLocked tells whether the client takes less than it is sent. One that is
+// written to by a goroutine of its own is, while that has something in hand.
+func (c *Conn) behindLocked() bool { return c.waiting || c.raw == nil && c.busy != nil }
 
 // mergeLocked puts f in the place of the frame with its key that waits already.
 // Only a connection that is behind has an index of keys, which is kept until its
