@@ -87,6 +87,27 @@ func TestLineMakesTheReaderWait(t *testing.T) {
 	})
 }
 
+func TestAnswersThatWaitAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l Line
+		var out outlet
+		first := l.Begin(256)
+		l.End(l.Begin(256), frame.Finish(make([]byte, maxHeld+20), false, frame.Control, ""), 0, &out)
+		var wg sync.WaitGroup
+		began := false
+		wg.Go(func() { l.Begin(256); began = true })
+		synctest.Wait()
+		if began {
+			t.Fatal("an event began while large answers wait")
+		}
+		l.End(first, nil, 0, &out)
+		wg.Wait()
+		if len(out.frames) != 1 || l.bytes != 0 {
+			t.Errorf("%d answers, %d bytes left", len(out.frames), l.bytes)
+		}
+	})
+}
+
 func BenchmarkLineInOrder(b *testing.B) {
 	var l Line
 	var out outlet

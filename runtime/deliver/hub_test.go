@@ -184,6 +184,20 @@ func TestCatchingUpWhileEventsFlow(t *testing.T) {
 	}
 }
 
+// TestABatchWithAHoleIsHealed: a committer that republishes leaves out what it
+// cannot be sure of.
+func TestABatchWithAHoleIsHealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		hub, r := newHub(t, m), &receiver{}
+		hub.Start(t.Context(), hub.Subscribe(tenant, conv, r, event.Position{}, event.Membership{}))
+		all := m.store(4)
+		hub.Publish([]event.Record{all[0], all[1], all[3]})
+		synctest.Wait()
+		contiguous(t, r.got, 1, 4)
+	})
+}
+
 func TestLostAndReorderedRecordsAreHealed(t *testing.T) {
 	for seed := range uint64(50) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

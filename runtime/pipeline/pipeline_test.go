@@ -171,6 +171,22 @@ func TestARefusedRepeatIsARepeat(t *testing.T) {
 	}
 }
 
+// TestWhatWasJustStoredIsNoRepeat refuses behind the commit.
+func TestWhatWasJustStoredIsNoRepeat(t *testing.T) {
+	deps := Deps{Second: func(context.Context, *event.Event, error) bool {
+		t.Error("the log was asked about what it has just stored")
+		return false
+	}}
+	p, out := route(t, deps, func(_ context.Context, ev *event.Event) (Verdict, error) {
+		ev.ID, ev.Spec, ev.Stored.Offset = "1", &event.Action{Durable: true}, 7
+		return Reject, fault.New(fault.Forbidden, "", "")
+	})
+	p.Run(t.Context(), &origin{}, nil, 0, 0, true)
+	if got := <-out; !fault.Is(got.err, fault.Forbidden) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAConnectionWhoseAnswerPanicsEnds(t *testing.T) {
 	p, _ := route(t, Deps{}, pass)
 	p.stages[2] = stage{"last", func(context.Context, *event.Event) (Verdict, error) { panic("oh") }}

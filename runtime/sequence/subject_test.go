@@ -99,3 +99,25 @@ func TestARoomThatHasEndedTakesNothing(t *testing.T) {
 	}
 	r.stop()
 }
+
+// TestANameThatIsUsedAgain creates a room under the id that created the one before.
+func TestANameThatIsUsedAgain(t *testing.T) {
+	log := newFakeLog()
+	r := start(t, log, nil)
+	create := func() Outcome {
+		tk := newTicket(r.pub, "conv:1", "ann", "make")
+		tk.Create = true
+		return <-r.submit(t, tk).out
+	}
+	first := create()
+	if again := create(); !again.Repeat || again.Stored != first.Stored {
+		t.Errorf("while the room is there: %+v", again)
+	}
+	r.stop()
+	log.streams[roomKey{"acme", "conv:1"}] = nil // deleted and buried; its keys are known for longer
+	r = start(t, log, nil)
+	if second := create(); second.Err != nil || second.Repeat || second.Offset != 1 || second.Epoch == first.Epoch {
+		t.Errorf("a new life: %+v", second)
+	}
+	r.stop()
+}
