@@ -10,6 +10,7 @@ func (a *App) metrics(cfg observe.MetricsConfig) *observe.Registry {
 	a.socketMetrics(r)
 	a.routeMetrics(r)
 	a.sessionMetrics(r)
+	a.guardMetrics(r)
 	a.storeMetrics(r)
 	return r
 }
