@@ -43,7 +43,7 @@ export class Person {
 
   async create(room, ...members) {
     await this.page.getByLabel("Room name").fill(room);
-    await this.page.getByLabel("Invite").fill(members.join(", "));
+    await this.page.getByLabel("Invite, separated by commas").fill(members.join(", "));
     await this.page.getByRole("button", { name: "Create", exact: true }).click();
     await this.page.getByRole("heading", { name: room, exact: true }).waitFor();
   }
@@ -57,6 +57,61 @@ export class Person {
     const box = this.page.getByRole("textbox", { name: "Message" });
     await box.fill(text);
     await box.press("Enter");
+  }
+
+  /** The line of the message with exactly this text. */
+  message(text) {
+    const exactly = new RegExp(`^${text.replace(/[^\w\s]/g, "\\$&")}$`);
+    return this.page.locator("#messages .msg").filter({ has: this.page.locator(".bubble", { hasText: exactly }) });
+  }
+
+  /** Does something that stands beside a message. */
+  async act(text, name) {
+    const message = this.message(text);
+    await message.hover();
+    await message.getByRole("button", { name, exact: true }).click();
+  }
+
+  async edit(text, now) {
+    await this.act(text, "Edit");
+    const box = this.page.getByRole("textbox", { name: "Message" });
+    await box.fill(now);
+    await box.press("Enter");
+  }
+
+  async delete(text, whom) {
+    await this.act(text, whom === "me" ? /^(Delete|Hide)$/ : "Delete");
+    await this.page.getByRole("button", { name: whom === "me" ? "For me" : "For everybody" }).click();
+  }
+
+  async invite(...users) {
+    await this.page.getByRole("button", { name: "Invite", exact: true }).click();
+    await this.page.getByLabel("Names, separated by commas").fill(users.join(", "));
+    await this.page.getByRole("button", { name: "Add", exact: true }).click();
+  }
+
+  /** Waits until a message has exactly these reactions, such as "👍 2". */
+  async reactions(text, ...want) {
+    const chips = this.message(text).locator(".reactions button");
+    await this.eventually(async () => assert.deepEqual(await chips.allTextContents(), want, `reactions that ${this.name} sees`));
+  }
+
+  /** Waits until the list of rooms says how many messages of a room are unread. */
+  async unread(room, want) {
+    const badge = this.page.locator(`#rooms button[data-room="conv:${room}"] .unread`);
+    await this.eventually(async () => assert.equal((await badge.allTextContents()).join(""), want ? `${want} unread` : "", `unread that ${this.name} sees`));
+  }
+
+  /** Repeats a check until it holds, or tells how it failed last. */
+  async eventually(check) {
+    for (const deadline = Date.now() + WAIT_MS; ; ) {
+      try {
+        return await check();
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+      }
+      await this.page.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
+    }
   }
 
   /** The texts that the open room shows, from top to bottom. */

@@ -1,37 +1,9 @@
 // People chat in the demo page while networks and servers go away.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, Person } from "./browser.mjs";
-import { Server } from "./server.mjs";
-
-const server = new Server();
-let browser;
-let rooms = 0;
-
-before(async () => {
-  await server.start();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await server.stop();
-});
+import { test } from "node:test";
+import { annAndBob, server } from "./people.mjs";
 
 const numbered = (word, n) => Array.from({ length: n }, (_, i) => `${word} ${i + 1}`);
-
-/** Ann and bob, in a room of their own that both have open. */
-async function annAndBob(t) {
-  const room = `e2e-${process.pid}-${Date.now().toString(36)}-${++rooms}`;
-  const [ann, bob] = await Promise.all(["ann", "bob"].map((name) => Person.signIn(browser, server.url, name)));
-  t.after(async () => {
-    await Promise.all([ann, bob].map((p) => p.page.context().close()));
-    assert.deepEqual([...ann.complaints, ...bob.complaints], []);
-  });
-  await ann.create(room, "bob");
-  await bob.open(room);
-  return { ann, bob, room };
-}
 
 test("two people chat, both ways", async (t) => {
   const { ann, bob } = await annAndBob(t);

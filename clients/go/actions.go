@@ -23,6 +23,10 @@ type Message struct {
 	// Ephemeral messages have no position, and are not kept.
 	Ephemeral bool `json:"ephemeral,omitzero"`
 
+	// Of messages read from history alone: the newest edit, and the reactions by key.
+	Edited    *Edited             `json:"edited,omitzero"`
+	Reactions map[string]Reaction `json:"reactions,omitempty"`
+
 	// ID under which the message is sent, at most 64 bytes; "" makes one. The same
 	// id stores the same message once, even from another client of the user, for at
 	// least five minutes.
@@ -95,6 +99,34 @@ func (c *Client) Join(ctx context.Context, room string, since *Position) (RoomSt
 func (c *Client) Leave(ctx context.Context, room string) error {
 	_, err := c.Request(ctx, "room:leave", room, nil)
 	return err
+}
+
+// RoomUpdate is the data of room:update. Its events name what has changed.
+type RoomUpdate struct {
+	Name   string            `json:"name,omitzero"`
+	Meta   jsontext.Value    `json:"meta,omitzero"` // a JSON object in place of the one before, or null for none
+	Add    []string          `json:"add,omitempty"`
+	Remove []string          `json:"remove,omitempty"`
+	Roles  map[string]string `json:"roles,omitempty"` // by user: owner, moderator or member
+}
+
+// UpdateRoom changes a room and who is in it: all of it or nothing.
+func (c *Client) UpdateRoom(ctx context.Context, room string, u RoomUpdate) (Ack, error) {
+	return c.Request(ctx, "room:update", room, u)
+}
+
+// DeleteRoom deletes a room and all that was said in it.
+func (c *Client) DeleteRoom(ctx context.Context, room string) error {
+	_, err := c.Request(ctx, "room:delete", room, nil)
+	return err
+}
+
+// RoomNotice is the data of room:added, room:removed and room:changed, in the
+// user's own room.
+type RoomNotice struct {
+	Room  string    `json:"room"`
+	Since *Position `json:"since"` // of room:added: the user's view begins behind it
+	Role  string    `json:"role"`  // of room:changed
 }
 
 // Member is a user's place in a room.

@@ -3,6 +3,7 @@ package heddle
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,10 @@ type conn struct {
 	lastSeen atomic.Int64  // Unix milliseconds of the last sign of life
 	blocked  atomic.Bool   // the reader waits for OnEvent
 
+	life       context.Context // ends with the connection
+	refreshing atomic.Bool     // the token is being replaced
+	refreshes  sync.WaitGroup  // by this
+
 	// Guarded by the client's lock:
 	openID    string // of session:open or session:resume
 	resumes   bool   // it is the latter
@@ -47,6 +52,10 @@ func (c *Client) connection(ctx context.Context) ending {
 		return end
 	}
 	c.setState(Syncing, nil)
+	var over context.CancelFunc
+	k.life, over = context.WithCancel(ctx)
+	defer k.refreshes.Wait()
+	defer over()
 	read := make(chan struct{})
 	go func() { // ends when the socket is closed below, or by the server
 		defer close(read)

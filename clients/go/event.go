@@ -89,6 +89,7 @@ type RoomState struct {
 	Room       string `json:"room"`
 	Unread     uint64 `json:"unread"`
 	ReadOffset uint64 `json:"read_offset"`
+	Member     bool   `json:"member"` // a lasting one: the room is there again in every new session
 }
 
 // RefusedRoom is a room of Options.Rooms that was not joined.

@@ -32,8 +32,12 @@ func (k *conn) envelope(v *wire.View) error {
 	case e.Type == wire.TypeError:
 		k.failure(&e)
 	default:
-		if e.Action == "session:drain" && e.Room == "" {
+		switch {
+		case e.Room != "":
+		case e.Action == "session:drain":
 			k.drain(e.Data)
+		case e.Action == "auth:expiring":
+			k.expiring()
 		}
 		k.event(eventOf(&e))
 	}
@@ -47,6 +51,7 @@ func (c *Client) answered(e *wire.Envelope) {
 		Room   string `json:"room"`
 		Repeat bool   `json:"repeat"`
 		Whole  *bool  `json:"recovered"` // of room:join with since
+		Member bool   `json:"member"`
 		Position
 	}
 	if e.Data != nil {
@@ -70,11 +75,12 @@ func (c *Client) answered(e *wire.Envelope) {
 			} else {
 				gap = c.skip(room, pos, r.since)
 			}
+			c.streams[room].member = d.Member
 		case "room:create":
 			if c.streams[room] == nil { // its first event may have come before
 				c.joined(room, Position{}, nil)
 			}
-		case "room:leave":
+		case "room:leave", "room:delete":
 			delete(c.streams, room)
 		}
 	}
@@ -158,9 +164,26 @@ func (k *conn) event(ev Event) {
 		if !k.deliver(ev) {
 			return
 		}
+		c.ended(&ev)
 		c.mu.Lock()
 		ev, more = s.advance(ev.Offset, time.Now())
 		c.mu.Unlock()
+	}
+}
+
+// ended forgets a room when an event says that the user is in it no more.
+func (c *Client) ended(ev *Event) {
+	c.mu.Lock()
+	own := c.session != nil && ev.User == c.session.User
+	c.mu.Unlock()
+	switch {
+	case ev.Action == "room:delete" || ev.Action == "room:expire" || ev.Action == "room:leave" && own:
+		c.unfollow(ev.Room)
+	case ev.Action == "room:removed":
+		var d RoomNotice
+		if ev.Decode(&d) == nil {
+			c.unfollow(d.Room)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package heddle
 
 import (
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -96,7 +97,8 @@ func (k *conn) opened(e *wire.Envelope) error {
 // place brings the streams in line with the session's rooms. After a resume
 // (kept), events follow from the client's own positions; in a new session, from
 // the rooms' newest, and what was missed is asked for with room:join. So are, in
-// either, rooms that the session does not know. The lock is held.
+// either, rooms that the session does not know, unless members last there: those the
+// user has left. The lock is held.
 func (c *Client) place(s *Session, kept bool) (gaps []Gap) {
 	refused := map[string]bool{}
 	for _, r := range s.Refused {
@@ -126,9 +128,17 @@ func (c *Client) place(s *Session, kept bool) (gaps []Gap) {
 		case st.Offset < r.Offset:
 			c.rejoin(r.Room, st)
 		}
+		c.streams[r.Room].member = r.Member
 	}
 	for room, st := range c.streams {
-		if !there[room] && !refused[room] {
+		switch {
+		case there[room] || refused[room]:
+		case st.member:
+			gaps = append(gaps, Gap{Room: room, Epoch: st.Epoch, After: st.Offset})
+			delete(c.streams, room)
+		case st.known && st.Position == Position{} && strings.Contains(room, "/"):
+			delete(c.streams, room) // such as a presence room: its watcher asks for it again
+		default:
 			c.rejoin(room, st)
 		}
 	}

@@ -11,6 +11,7 @@ const maxTries = 3
 type stream struct {
 	Position                  // up to here, everything was queued for OnEvent; zero in a room without events
 	known    bool             // Position counts; else the next event sets it
+	member   bool             // the user is a lasting member: a new session finds itself in the room, or has left it
 	joining  bool             // a rejoin is under way: other requests to the room wait for it
 	former   string           // the epoch before: its events are repeats
 	held     map[uint64]Event // of this epoch, behind a gap

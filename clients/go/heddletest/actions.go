@@ -39,6 +39,15 @@ func (k *conn) mute() *conn {
 }
 
 func (s *Server) act(k *conn, e *wire.Envelope) {
+	if s.opt.Answer != nil {
+		if data := s.opt.Answer(k.user, e); data != nil {
+			k.answer(e, "", 0, "", data)
+			return
+		}
+	}
+	if s.chat(k, e) {
+		return
+	}
 	switch e.Action {
 	case "session:open":
 		s.open(k, e)
@@ -61,6 +70,14 @@ func (s *Server) act(k *conn, e *wire.Envelope) {
 		delete(s.room(e.Room).subscribers, k)
 		delete(k.sess.joined, e.Room)
 		k.answer(e, "", 0, "", struct{}{})
+	case "session:devices":
+		s.devices(k, e)
+	case "auth:refresh":
+		s.refresh(k, e)
+	case "room:update":
+		s.update(k, e)
+	case "room:delete":
+		s.end(k, e)
 	case "room:members":
 		s.members(k, e)
 	case "room:history":

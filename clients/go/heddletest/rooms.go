@@ -20,6 +20,7 @@ type room struct {
 	members     map[string]bool
 	read        map[string]uint64
 	subscribers map[*conn]bool
+	typers      []string
 }
 
 func now() int64 { return time.Now().UnixMilli() }

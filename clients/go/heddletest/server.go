@@ -31,6 +31,9 @@ type Options struct {
 	Authorize func(token string) (user string, fail *Failure)
 	// Refuse may answer a request in the node's place; nil lets it pass.
 	Refuse func(user string, e *wire.Envelope) *Failure
+	// Answer may answer a request that the node does not know, or knows otherwise,
+	// with the data of the ack; nil leaves it to the node.
+	Answer func(user string, e *wire.Envelope) (data any)
 	// Tamper says what one session is sent in place of a live event. It runs under
 	// the node's lock.
 	Tamper func(user string, e wire.Envelope) []wire.Envelope

@@ -26,6 +26,7 @@ type roomState struct {
 	Position
 	Unread     uint64 `json:"unread"`
 	ReadOffset uint64 `json:"read_offset"`
+	Member     bool   `json:"member"`
 }
 
 type lost struct {
@@ -56,7 +57,7 @@ func (s *Server) snapshot(k *conn) snapshot {
 	}
 	for name := range k.sess.joined {
 		r := s.room(name)
-		snap.Rooms = append(snap.Rooms, roomState{Room: name, Position: Position{r.epoch, r.top()}, ReadOffset: r.read[k.user]})
+		snap.Rooms = append(snap.Rooms, roomState{Room: name, Position: Position{r.epoch, r.top()}, ReadOffset: r.read[k.user], Member: r.members[k.user]})
 	}
 	slices.SortFunc(snap.Rooms, func(a, b roomState) int {
 		if a.Room < b.Room {

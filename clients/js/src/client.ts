@@ -12,7 +12,11 @@ import type { ClientOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import type { RequestOptions } from "./outbox.ts";
 import { isMessage } from "./protocol.ts";
-import type { Ack, AckOf, Action, DataOf, Envelope, ErrorData, Message, MessageSend, Position, Quality, SessionInfo } from "./protocol.ts";
+import type {
+  Ack, AckOf, Action, DataOf, Device, DirectSend, Envelope, ErrorData, Message, MessageContent, MessageSend, Position, Quality,
+  Repeat, RoomNotice, SessionInfo, Target,
+} from "./protocol.ts";
+import { Refresh } from "./refresh.ts";
 import { Rooms } from "./rooms.ts";
 import { Session } from "./session.ts";
 import type { Outcome } from "./session.ts";
@@ -62,11 +66,13 @@ export class Client {
   readonly #heartbeat: Heartbeat;
   readonly #acks: Acks;
   readonly #link: Link;
+  readonly #tokens: Tokens;
+  readonly #refresh: Refresh;
   readonly #acking: boolean;
   #closing = false;
   #unwatch: (() => void) | undefined;
 
-  /** Actions on rooms: create, join, leave, members, history. */
+  /** Actions on rooms: create, join, leave, update, delete, members, history. */
   readonly room: Rooms;
 
   constructor(options: ClientOptions) {
@@ -75,7 +81,7 @@ export class Client {
     this.#streams = new Streams(config.streams, {
       deliver: (message) => this.#deliver(message),
       moved: (room) => this.#moved(room),
-      history: async (room, after) => (await this.request("room:history", { room, data: { after, limit: 200 } })).data,
+      history: (room, after) => this.room.history(room, { after, limit: 200 }),
       lost: (lost) => this.#events.emit("lost", lost),
     });
     this.#session = new Session(
@@ -87,9 +93,11 @@ export class Client {
     this.#heartbeat = new Heartbeat(
       () => void this.ping().catch(() => {}), () => this.#link.drop(CLOSE_SILENT, "silent"), config.probeMs);
     this.#acks = new Acks(config.ackDelayMs, (room) => this.#streams.position(room), (ack) => void this.#link.write(JSON.stringify(ack)));
+    this.#tokens = new Tokens(options.getToken ?? options.token);
+    this.#refresh = new Refresh(() => this.refresh(), (error) => this.#events.emit("error", error));
     this.#link = new Link(config.link, {
       socket: config.socket,
-      tokens: new Tokens(options.getToken ?? options.token),
+      tokens: this.#tokens,
       opening: () => this.#session.opening(),
       received: (envelope) => this.#received(envelope),
       changed: (state, previous, retryInMs) =>
@@ -181,9 +189,48 @@ export class Client {
   }
 
   /** Says that the user has read the room up to an offset. */
-  read(room: string, offset: number, options?: RequestOptions): Promise<Ack<{ unread: number; offset: number }>> {
-    const epoch = this.#streams.position(room)?.epoch;
-    return this.request("message:read", { room, data: epoch ? { offset, epoch } : { offset } }, options);
+  read(room: string, offset: number, options?: RequestOptions): Promise<Ack<AckOf<"message:read">>> {
+    return this.request("message:read", { room, data: this.#target(room, offset) }, options);
+  }
+
+  /** Changes a message of the user's own; `version` is the one that is changed, 0 as it was sent. */
+  edit(room: string, offset: number, version: number, content: MessageContent, options?: RequestOptions): Promise<Ack<AckOf<"message:edit">>> {
+    return this.request("message:edit", { room, data: { ...content, ...this.#target(room, offset), version } }, options);
+  }
+
+  /** Deletes a message for all, or hides it from the user alone (`me`). */
+  delete(room: string, offset: number, whom: "all" | "me" = "all", options?: RequestOptions): Promise<Ack<Repeat>> {
+    return this.request("message:delete", { room, data: { ...this.#target(room, offset), for: whom } }, options);
+  }
+
+  /** Adds a reaction of the user's to a message, or takes it away. */
+  react(room: string, offset: number, key: string, remove = false, options?: RequestOptions): Promise<Ack<Repeat>> {
+    return this.request("message:react", { room, data: { ...this.#target(room, offset), key, remove } }, options);
+  }
+
+  /** Sends a message to a user, or to one device, which must be there now. */
+  direct(message: DirectSend, options: RequestOptions = {}): Promise<Ack<AckOf<"direct:send">>> {
+    return this.request("direct:send", { data: message }, message.device ? { retries: 0, ...options } : options);
+  }
+
+  /** The user's devices. */
+  async devices(options?: RequestOptions): Promise<Device[]> {
+    return (await this.request("session:devices", {}, options)).data.devices;
+  }
+
+  /**
+   * Gives the server a fresh token of getToken and resolves with the Unix
+   * milliseconds of its expiry. The client does so by itself when the server says
+   * that the token expires. Rooms that the token does not grant are `lost`.
+   */
+  async refresh(options?: RequestOptions): Promise<number> {
+    const token = await this.#tokens.fresh();
+    const { expires_at, left = [] } = (await this.request("auth:refresh", { data: { token } }, options)).data;
+    for (const room of left) {
+      this.#session.requested.delete(room);
+      this.#streams.lose(room, "left", undefined);
+    }
+    return expires_at;
   }
 
   /** Resolves with the round trip time in milliseconds. */
@@ -191,6 +238,11 @@ export class Client {
     const begin = performance.now();
     await this.request("session:ping", {}, options);
     return performance.now() - begin;
+  }
+
+  #target(room: string, offset: number): Target {
+    const epoch = this.#streams.position(room)?.epoch;
+    return epoch ? { offset, epoch } : { offset };
   }
 
   #received(envelope: Envelope): void {
@@ -224,8 +276,16 @@ export class Client {
 
   #event(envelope: Envelope): void {
     const data = envelope.payload?.data;
-    if (envelope.payload?.action === "session:drain") this.#link.drain((data as { reconnect_in_ms?: number }).reconnect_in_ms ?? 0);
-    if (envelope.payload?.action === "session:quality") this.#events.emit("quality", data as Quality);
+    switch (envelope.payload?.action) {
+      case "session:drain":
+        this.#link.drain((data as { reconnect_in_ms?: number }).reconnect_in_ms ?? 0);
+        break;
+      case "session:quality":
+        this.#events.emit("quality", data as Quality);
+        break;
+      case "auth:expiring":
+        if (this.#tokens.renewable) this.#refresh.start();
+    }
     this.#events.emit("event", envelope);
   }
 
@@ -244,8 +304,9 @@ export class Client {
   #deliver(message: Message): void {
     this.#moved(message.room);
     this.#events.emit("message", message);
-    // Left on another device: there is nothing more to follow.
-    if (message.payload.action === "room:leave" && message.from?.user === this.session?.user) this.#streams.stop(message.room);
+    const { action, data } = message.payload;
+    if (action === "room:delete" || action === "room:expire" || (action === "room:leave" && message.from?.user === this.session?.user)) this.room.left(message.room);
+    if (action === "room:removed") this.room.left((data as RoomNotice).room);
   }
 
   #moved(room: string): void {
@@ -255,6 +316,7 @@ export class Client {
   #ended(code: number, reason: string, action: CloseAction): void {
     this.#heartbeat.stop();
     this.#acks.clear();
+    this.#refresh.stop();
     this.#streams.pause();
     if (action === "reopen") this.#session.forget();
     this.#outbox.pause();

@@ -47,7 +47,10 @@ interface Pending {
 }
 
 // Repeating these changes nothing, however late.
-const SAFE = new Set(["session:ping", "message:read", "room:join", "room:leave", "room:members", "room:history"]);
+const SAFE = new Set([
+  "session:ping", "session:devices", "auth:refresh", "message:read", "presence:subscribe", "presence:unsubscribe",
+  "room:join", "room:leave", "room:members", "room:history",
+]);
 
 /**
  * The requests that have no answer yet, in the order in which they were made.

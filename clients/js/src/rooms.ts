@@ -1,13 +1,10 @@
 import type { Client } from "./client.ts";
 import type { RequestOptions } from "./outbox.ts";
-import type { Ack, Actions, HistoryPage, HistoryQuery, MembersPage, Position, RoomCreate, RoomJoined } from "./protocol.ts";
+import type { Ack, Actions, HistoryPage, HistoryQuery, MembersPage, Position, RoomCreate, RoomJoined, RoomUpdate } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { Streams } from "./streams.ts";
 
-// Their members last: a session finds itself in them, and whoever is missing there has left.
-const LASTING = "conv:";
-
-/** The actions on rooms. Joining and leaving also move the client's streams. */
+/** The actions on rooms. Joining, leaving and deleting also move the client's streams. */
 export class Rooms {
   readonly #client: Client;
   readonly #streams: Streams;
@@ -34,7 +31,8 @@ export class Rooms {
     if (data.since) this.#streams.start(room, data.since);
     try {
       const { data: joined } = await this.#client.request("room:join", { room, data }, options);
-      if (!room.startsWith(LASTING)) this.#session.requested.add(room);
+      // Where members last, a session finds itself in the room, or has left it.
+      if (!joined.member) this.#session.requested.add(room);
       if (data.since && joined.recovered === false) this.#streams.lose(room, joined.reason ?? "not_kept", { ...joined, room });
       if (!data.since) this.#streams.start(room, { epoch: joined.epoch, offset: joined.offset });
       return joined;
@@ -46,6 +44,22 @@ export class Rooms {
 
   async leave(room: string, options?: RequestOptions): Promise<void> {
     await this.#client.request("room:leave", { room, data: {} }, options);
+    this.left(room);
+  }
+
+  /** Changes what a room is called, and who is in it: all of it or nothing. */
+  update(room: string, data: RoomUpdate, options?: RequestOptions): Promise<Ack<Actions["room:update"]["ack"]>> {
+    return this.#client.request("room:update", { room, data }, options);
+  }
+
+  /** Deletes a room and all that was said in it. */
+  async delete(room: string, options?: RequestOptions): Promise<void> {
+    await this.#client.request("room:delete", { room, data: {} }, options);
+    this.left(room);
+  }
+
+  /** There is nothing more to follow in a room. The client calls it by itself. */
+  left(room: string): void {
     this.#session.requested.delete(room);
     this.#streams.stop(room);
   }
@@ -55,8 +69,13 @@ export class Rooms {
     return (await this.#client.request("room:members", { room, data: page }, options)).data;
   }
 
-  /** A page of the room's events, oldest first. */
+  /** A page of the room's events as they are now, oldest first. */
   async history(room: string, query: HistoryQuery = {}, options?: RequestOptions): Promise<HistoryPage> {
-    return (await this.#client.request("room:history", { room, data: query }, options)).data;
+    const at = this.#streams.position(room);
+    const { data } = await this.#client.request("room:history", { room, data: query }, options);
+    // The page was read when all this had happened already.
+    const asOf = Math.max(data.events.at(-1)?.offset ?? 0, at?.epoch === data.epoch ? at.offset : 0);
+    for (const event of data.events) event.as_of = asOf;
+    return data;
   }
 }

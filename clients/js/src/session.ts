@@ -85,8 +85,11 @@ export class Session {
     }
     this.#info = info;
     const rejoin = resumed ? [] : absent.filter(({ room }) => this.requested.has(room));
-    for (const { room } of absent) {
-      if (!rejoin.some((r) => r.room === room)) this.#streams.lose(room, "left", undefined);
+    for (const { room, since } of absent) {
+      if (rejoin.some((r) => r.room === room)) continue;
+      // Of rooms without durable events, such as a presence room, nothing is lost.
+      if (since.epoch === "") this.#streams.stop(room);
+      else this.#streams.lose(room, "left", undefined);
     }
     return { info, resumed, missed, rejoin };
   }

@@ -1,59 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import WebSocket from "ws";
-import { Client } from "./.out/index.js";
+import { connected, next, pair, reached, setup } from "./fake/harness.mjs";
 import { FakeServer } from "./fake/server.mjs";
 import { Fault } from "./fake/store.mjs";
-
-async function setup(t) {
-  const server = await new FakeServer().listen();
-  const clients = [];
-  t.after(async () => {
-    await Promise.all(clients.map((c) => c.close()));
-    await server.close();
-  });
-  const make = (user, options = {}) => {
-    const client = new Client({ url: server.url, token: `dev-${user}`, WebSocket, backoffBase: 20, gapTimeout: 30, ackDelay: 5, ...options });
-    clients.push(client);
-    return client;
-  };
-  return { server, make };
-}
-
-/** Resolves with the next event of a name that fits. */
-const next = (client, name, fits = () => true) =>
-  new Promise((resolve) => {
-    const off = client.on(name, (value) => {
-      if (!fits(value)) return;
-      off();
-      resolve(value);
-    });
-  });
-
-const connected = (client) => {
-  const ready = next(client, "ready");
-  client.connect();
-  return ready;
-};
 
 const texts = (client) => {
   const list = [];
   client.on("message", (m) => m.payload.action === "message:send" && list.push(m.payload.data.text));
   return list;
 };
-
-const reached = (client, room, offset) =>
-  client.position(room)?.offset >= offset ? Promise.resolve() : next(client, "message", (m) => m.room === room && m.offset >= offset);
-
-async function pair(t) {
-  const { server, make } = await setup(t);
-  const ann = make("ann");
-  const bob = make("bob");
-  await Promise.all([connected(ann), connected(bob)]);
-  await ann.room.create("conv:1", { members: ["bob"] });
-  await reached(bob, "conv:1", 1);
-  return { server, make, ann, bob };
-}
 
 test("create, send, receive, read, members, history, leave", async (t) => {
   const { ann, bob } = await pair(t);

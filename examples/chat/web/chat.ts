@@ -1,36 +1,47 @@
-import { Client } from "../../../clients/js/src/index.ts";
-import type { Envelope, Message, MessageRead } from "../../../clients/js/src/index.ts";
+import { Client, HeddleError, Presence, Typing, Unread } from "../../../clients/js/src/index.ts";
+import type { Envelope, Message, ReadMarker, RoomNotice, RoomUpdate } from "../../../clients/js/src/index.ts";
 import { ConnectionView } from "./connection.ts";
+import { DevicesView } from "./devices.ts";
 import { byId } from "./dom.ts";
-import { Rooms } from "./model.ts";
+import { isRoom, Rooms } from "./model.ts";
 import type { Room } from "./model.ts";
+import { PeopleView } from "./people.ts";
 import { RoomList } from "./roomlist.ts";
 import { RoomView } from "./roomview.ts";
 
-/** What message:read tells: in the room, or with the room's name in the user's own. */
-type Read = MessageRead & { room?: string; unread?: number };
-
 /** Signs a user in and connects the client with the views. `opened` hears which room is shown. */
 export function startChat(me: string, firstRoom: string | undefined, opened: (room: Room | undefined) => void): Client {
-  const client = new Client({ url: endpoint(), getToken: () => fetchToken(me), acks: true });
-  const rooms = new Rooms();
+  const device = deviceName();
+  const client = new Client({ url: endpoint(), getToken: () => fetchToken(me), acks: true, device });
+  const rooms = new Rooms(me);
+  const unread = new Unread(client);
+  const typing = new Typing(client);
+  const people = new PeopleView(client, new Presence(client), me);
   new ConnectionView(client);
-  const view = new RoomView(client, me, () => list.render());
-  const list = new RoomList(client, rooms, open);
+  new DevicesView(client, device);
+  const view = new RoomView({ client, me, device, unread, typing });
+  const list = new RoomList(client, rooms, unread, open);
 
   function open(room: Room | undefined): void {
     list.current = room;
     list.render();
     view.show(room);
+    people.show(room);
     byId("app").classList.toggle("open", room !== undefined);
     opened(room);
   }
 
-  function synced(): void {
+  function changed(): void {
+    if (view.room && rooms.find(view.room.id) !== view.room) open(undefined);
     list.render();
     view.render();
+  }
+
+  function synced(): void {
     const first = firstRoom === undefined ? undefined : rooms.find(firstRoom);
     if (first && !view.room) open(first);
+    if (view.room) void people.load(view.room);
+    changed();
   }
 
   client.on("ready", (info) => (rooms.sync(info.rooms), synced()));
@@ -38,24 +49,25 @@ export function startChat(me: string, firstRoom: string | undefined, opened: (ro
   client.on("message", (message) => {
     take(rooms, message, me);
     const room = rooms.find(message.room);
-    if (room && room === view.room && message.payload.action !== "message:send") void view.showMembers(room);
-    if (view.room && rooms.find(view.room.id) !== view.room) open(undefined);
-    list.render();
-    view.render();
+    if (room && room === view.room && message.payload.action.startsWith("room:")) void people.load(room);
+    changed();
   });
   client.on("event", (event) => {
-    if (event.payload?.action === "message:read") seen(rooms, event as Envelope<Read>, me);
-    list.render();
+    if (event.payload?.action === "message:read") seen(rooms, event as Envelope<ReadMarker>, me);
     view.render();
   });
-  client.on("lost", ({ room, to }) => {
-    const known = rooms.find(room);
-    if (!known) return;
-    if (!to) {
-      rooms.remove(room);
-      if (view.room === known) open(undefined);
-    } else if (known.loaded) void view.load(known);
-    list.render();
+  unread.onChange(changed);
+  typing.onChange(() => view.render());
+  client.on("lost", ({ room: id, to }) => {
+    const room = rooms.find(id);
+    if (!room) return;
+    if (!to) rooms.remove(id);
+    else {
+      // Edits and deletions may be among what is lost.
+      room.timeline.reset();
+      if (room === view.room) void view.load(room);
+    }
+    changed();
   });
   byId("back").addEventListener("click", () => open(undefined));
   byId("leave").addEventListener("click", () => {
@@ -63,8 +75,8 @@ export function startChat(me: string, firstRoom: string | undefined, opened: (ro
     if (!room) return;
     client.room.leave(room.id).then(() => {
       rooms.remove(room.id);
-      open(undefined);
-    }, (error: Error) => (byId("members").textContent = error.message));
+      changed();
+    }, (error: HeddleError) => people.complain(error.message));
   });
   client.connect();
   return client;
@@ -77,6 +89,13 @@ function endpoint(): string {
   return url.href;
 }
 
+// Each window is a device of its own, and stays that when it is loaded again.
+function deviceName(): string {
+  const name = sessionStorage.getItem("device") ?? `web-${Math.random().toString(36).slice(2, 6)}`;
+  sessionStorage.setItem("device", name);
+  return name;
+}
+
 async function fetchToken(user: string): Promise<string> {
   const answer = await fetch("/dev/token", {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ user }),
@@ -86,45 +105,28 @@ async function fetchToken(user: string): Promise<string> {
 }
 
 function take(rooms: Rooms, message: Message, me: string): void {
-  if (message.room.startsWith("user:")) {
-    ownRoom(rooms, message, me);
+  const { action, data } = message.payload;
+  if (!isRoom(message.room)) {
+    ownRoom(rooms, message);
     return;
   }
-  const own = message.from?.user === me;
-  if (own && message.payload.action === "room:leave") {
-    rooms.remove(message.room);
-    return;
-  }
-  const room = rooms.get(message.room);
-  if (!room.add(message)) return;
-  if (!own && message.payload.action === "message:send" && message.offset > room.syncedTo) room.unread++;
+  const out = action === "room:delete" || action === "room:expire" || (action === "room:leave" && message.from?.user === me) ||
+    (action === "room:update" && (data as RoomUpdate).remove?.includes(me));
+  if (out) rooms.remove(message.room);
+  else rooms.get(message.room).take(message);
 }
 
 // What the user's own room tells: the deeds of other devices, and of those who invite.
-function ownRoom(rooms: Rooms, message: Message, me: string): void {
-  const { room } = message.payload.data as { room?: string };
-  if (room === undefined) return;
-  switch (message.payload.action) {
-    case "room:added":
-      rooms.get(room);
-      break;
-    case "room:removed":
-      rooms.remove(room);
-      break;
-    case "message:read":
-      seen(rooms, message as Message<Read>, me);
-  }
+function ownRoom(rooms: Rooms, message: Message): void {
+  const { room } = message.payload.data as RoomNotice;
+  if (message.payload.action === "room:added") rooms.get(room);
+  if (message.payload.action === "room:removed") rooms.remove(room);
+  for (const known of rooms.all()) known.timeline.take(message); // hidden elsewhere
 }
 
-function seen(rooms: Rooms, event: Envelope<Read>, me: string): void {
-  const { room: about, offset, unread } = event.payload?.data ?? {};
+function seen(rooms: Rooms, event: Envelope<ReadMarker>, me: string): void {
   const user = event.from?.user;
-  const room = rooms.find(about ?? event.room ?? "");
-  if (!room || offset === undefined || user === undefined) return;
-  if (user !== me) room.seen.set(user, Math.max(offset, room.seen.get(user) ?? 0));
-  else {
-    room.readOffset = Math.max(offset, room.readOffset);
-    if (unread !== undefined) room.unread = unread;
-    else if (offset >= room.newest) room.unread = 0;
-  }
+  const room = rooms.find(event.room ?? "");
+  const offset = event.payload?.data?.offset ?? 0;
+  if (room && user !== undefined && user !== me) room.seen.set(user, Math.max(offset, room.seen.get(user) ?? 0));
 }

@@ -32,7 +32,17 @@ export function coalesce(work: () => void): () => void {
   };
 }
 
-/** Brings the children of a list in line, and leaves those alone that did not change. */
+/** A child of a KeyedList; it is made anew when its signature is another one. */
+export interface Row {
+  key: string;
+  signature: string;
+  make: () => HTMLElement;
+}
+
+/**
+ * Brings the children of a list in line, and leaves those alone that did not
+ * change. The focus stays on the button with the same data-act.
+ */
 export class KeyedList {
   readonly #list: HTMLElement;
   #known = new Map<string, { signature: string; node: HTMLElement }>();
@@ -41,13 +51,19 @@ export class KeyedList {
     this.#list = list;
   }
 
-  show(items: { key: string; signature: string; make: () => HTMLElement }[]): void {
+  show(rows: Row[]): void {
     const before = this.#known;
+    const focused = document.activeElement as HTMLElement | null;
     this.#known = new Map();
+    let focus: HTMLElement | null | undefined;
     let at = this.#list.firstElementChild;
-    for (const { key, signature, make } of items) {
+    for (const { key, signature, make } of rows) {
       const old = before.get(key);
       const node = old?.signature === signature ? old.node : make();
+      if (old && node !== old.node && focused?.dataset.act && old.node.contains(focused)) {
+        const { act } = focused.dataset;
+        focus = [...node.querySelectorAll<HTMLElement>("[data-act]")].find((button) => button.dataset.act === act);
+      }
       this.#known.set(key, { signature, node });
       if (at === node) at = at.nextElementSibling;
       else this.#list.insertBefore(node, at);
@@ -57,5 +73,6 @@ export class KeyedList {
       at.remove();
       at = next;
     }
+    focus?.focus({ preventScroll: true });
   }
 }

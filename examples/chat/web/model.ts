@@ -1,3 +1,4 @@
+import { Timeline } from "../../../clients/js/src/index.ts";
 import type { MessageData, Message, RoomState } from "../../../clients/js/src/index.ts";
 
 /** A message that this window has sent and not seen come back. */
@@ -11,61 +12,52 @@ export interface Outgoing {
   failed?: string;
 }
 
+/** An edit that this window has made and that is not stored yet. */
+export interface PendingEdit {
+  text: string;
+  failed?: string;
+}
+
 export class Room {
   readonly id: string;
-  unread = 0;
-  readOffset = 0;
-  /** The snapshot's newest position: its unread count holds all up to there. */
-  syncedTo = 0;
-  epoch = "";
-  /** Durable events by offset. */
-  events = new Map<number, Message>();
+  readonly timeline: Timeline;
   outgoing = new Map<string, Outgoing>();
+  /** By the offset of the message. */
+  edits = new Map<number, PendingEdit>();
   members: string[] = [];
   /** How far the others have read. */
   seen = new Map<string, number>();
-  /** Whether the newest page of history was read. */
-  loaded = false;
   loading = false;
-  more = false;
 
-  constructor(id: string) {
+  constructor(id: string, me: string) {
     this.id = id;
+    this.timeline = new Timeline(id, me);
   }
 
   get label(): string {
     return this.id.startsWith("conv:") ? this.id.slice(5) : this.id;
   }
 
-  get newest(): number {
-    return Math.max(0, ...this.events.keys());
-  }
-
-  get oldest(): number {
-    return Math.min(...this.events.keys());
-  }
-
-  /** Takes an event, live or from history. False if it was known. */
-  add(message: Message): boolean {
-    if (this.epoch !== message.epoch) {
-      this.epoch = message.epoch;
-      this.events.clear();
-    }
-    if (this.events.has(message.offset)) return false;
-    this.events.set(message.offset, message);
+  /** Takes an event of the room; a message of this window's own is outgoing no more. */
+  take(message: Message): void {
+    this.timeline.take(message);
     const nonce = (message.payload.data as MessageData).meta?.nonce;
-    if (typeof nonce === "string") this.outgoing.delete(nonce);
-    return true;
+    if (message.payload.action === "message:send" && typeof nonce === "string") this.outgoing.delete(nonce);
   }
 }
 
 /** All rooms of the user, in the order of their labels. */
 export class Rooms {
+  readonly #me: string;
   #rooms = new Map<string, Room>();
+
+  constructor(me: string) {
+    this.#me = me;
+  }
 
   get(id: string): Room {
     let room = this.#rooms.get(id);
-    if (!room) this.#rooms.set(id, (room = new Room(id)));
+    if (!room) this.#rooms.set(id, (room = new Room(id, this.#me)));
     return room;
   }
 
@@ -77,18 +69,21 @@ export class Rooms {
     this.#rooms.delete(id);
   }
 
-  /** Takes the snapshot of a session. */
+  all(): Room[] {
+    return [...this.#rooms.values()];
+  }
+
+  /** Takes the snapshot of a session: rooms that it does not have were left elsewhere. */
   sync(states: RoomState[]): void {
-    for (const state of states) {
-      if (state.room.startsWith("user:")) continue;
-      const room = this.get(state.room);
-      room.unread = state.unread;
-      room.syncedTo = state.offset;
-      room.readOffset = state.read_offset;
-    }
+    const there = new Set(states.map(({ room }) => room).filter(isRoom));
+    for (const id of there) this.get(id);
+    for (const id of this.#rooms.keys()) if (!there.has(id)) this.#rooms.delete(id);
   }
 
   sorted(): Room[] {
-    return [...this.#rooms.values()].sort((a, b) => a.label.localeCompare(b.label));
+    return this.all().sort((a, b) => a.label.localeCompare(b.label));
   }
 }
+
+/** Whether people talk there: not a user's own room, nor a part of a room. */
+export const isRoom = (id: string): boolean => !id.startsWith("user:") && !id.includes("/");

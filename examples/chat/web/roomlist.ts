@@ -1,5 +1,5 @@
 import { HeddleError } from "../../../clients/js/src/index.ts";
-import type { Client } from "../../../clients/js/src/index.ts";
+import type { Client, Unread } from "../../../clients/js/src/index.ts";
 import { byId, coalesce, el, KeyedList } from "./dom.ts";
 import type { Room, Rooms } from "./model.ts";
 
@@ -7,6 +7,7 @@ import type { Room, Rooms } from "./model.ts";
 export class RoomList {
   readonly #client: Client;
   readonly #rooms: Rooms;
+  readonly #unread: Unread;
   readonly #open: (room: Room) => void;
   readonly #list = new KeyedList(byId("rooms"));
   current: Room | undefined;
@@ -14,9 +15,10 @@ export class RoomList {
   /** Shows the rooms as they are now. */
   readonly render = coalesce(() => this.#render());
 
-  constructor(client: Client, rooms: Rooms, open: (room: Room) => void) {
+  constructor(client: Client, rooms: Rooms, unread: Unread, open: (room: Room) => void) {
     this.#client = client;
     this.#rooms = rooms;
+    this.#unread = unread;
     this.#open = open;
     byId("room-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -48,8 +50,7 @@ export class RoomList {
   }
 
   async #join(id: string): Promise<void> {
-    const { unread, read_offset, offset } = await this.#client.room.join(id);
-    Object.assign(this.#rooms.get(id), { unread, readOffset: read_offset, syncedTo: offset });
+    this.#unread.sync({ ...(await this.#client.room.join(id)), room: id });
   }
 
   #render(): void {
@@ -57,9 +58,9 @@ export class RoomList {
     byId("no-rooms").hidden = rooms.length > 0;
     this.#list.show(rooms.map((room) => {
       const current = room === this.current;
-      return { key: room.id, signature: `${room.unread} ${current}`, make: () => this.#item(room, current) };
+      return { key: room.id, signature: `${this.#unread.of(room.id)} ${current}`, make: () => this.#item(room, current) };
     }));
-    const unread = rooms.reduce((sum, room) => sum + room.unread, 0);
+    const unread = rooms.reduce((sum, room) => sum + this.#unread.of(room.id), 0);
     document.title = unread > 0 ? `(${unread}) Heddle chat` : "Heddle chat";
   }
 
@@ -68,7 +69,8 @@ export class RoomList {
     button.type = "button";
     button.dataset.room = room.id;
     if (current) button.setAttribute("aria-current", "true");
-    if (room.unread > 0) button.append(el("span", "unread", String(room.unread), el("span", "sr", " unread")));
+    const unread = this.#unread.of(room.id);
+    if (unread > 0) button.append(el("span", "unread", String(unread), el("span", "sr", " unread")));
     button.addEventListener("click", () => this.#open(room));
     return el("li", "", button);
   }

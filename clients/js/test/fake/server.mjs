@@ -18,6 +18,9 @@ export class FakeServer {
   frames = []; // every batch that came
   heartbeatMs = 25_000;
   node = "fake";
+  typing = new Map(); // room -> users
+  typingMs = 8000;
+  chosen = new Map(); // user -> the data of presence:update
   intercept; // (envelope, session) -> Fault | "ignore" | undefined
   muteAcks; // (envelope) -> bool
   alter; // (envelope, session) -> envelopes to send instead
@@ -58,6 +61,21 @@ export class FakeServer {
     return new Promise((done) => (this.acked = done));
   }
 
+  /** How a user is there. */
+  presence(user) {
+    const { status = "auto", ...says } = this.chosen.get(user) ?? {};
+    const devices = [...this.sessions].filter((s) => s.opened && s.user === user).length;
+    const there = devices > 0 && status !== "invisible";
+    return { user, status: there ? (status === "auto" ? "online" : status) : "offline", ...says, since: Date.now(), devices };
+  }
+
+  /** Tells those who watch a user how that is now. */
+  noticed(user) {
+    for (const s of this.sessions) {
+      if (s.watched.has(user)) s.send({ type: "event", room: `user:${user}/presence`, payload: { action: "presence:update", data: this.presence(user) } });
+    }
+  }
+
   of(user) {
     return [...this.sessions].find((s) => s.user === user);
   }
@@ -73,7 +91,10 @@ export class FakeServer {
       const session = new Session(this, ws, user);
       this.sessions.add(session);
       ws.on("message", (data) => session.frame(String(data)));
-      ws.on("close", () => this.sessions.delete(session));
+      ws.on("close", () => {
+        this.sessions.delete(session);
+        this.noticed(user);
+      });
       ws.on("error", () => {});
     });
   }

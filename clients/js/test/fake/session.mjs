@@ -1,10 +1,12 @@
 // One connection of the fake server, and the actions of docs/PROTOCOL.md.
+import { changed, replayed } from "./fold.mjs";
 import { Fault, id } from "./store.mjs";
 
 const positions = (conn) => [...conn.rooms].map((room) => conn.server.store.state(room, conn.user));
 
 export class Session {
   rooms = new Set();
+  watched = new Set(); // users
   opened = false;
 
   constructor(server, socket, user) {
@@ -48,8 +50,8 @@ export class Session {
   }
 
   replay(room, offset) {
-    const { events } = this.server.store.open(room);
-    for (let i = offset; i < events.length; i += 64) this.send(...events.slice(i, i + 64));
+    const kept = this.server.store.open(room);
+    for (let i = offset; i < kept.events.length; i += 64) this.send(...kept.events.slice(i, i + 64).map((e) => replayed(kept, e)));
   }
 }
 
@@ -58,6 +60,7 @@ function opening(conn, data, record) {
   conn.device = data.device ?? "web";
   conn.id = record?.id ?? id();
   conn.token = record?.token ?? id();
+  conn.server.noticed(conn.user);
   conn.server.records.set(conn.id, { id: conn.id, token: conn.token, user: conn.user, rooms: conn.rooms });
   return {
     session: conn.id, resume_token: conn.token, resume_ttl_ms: 120_000, user: conn.user, device: conn.device,
@@ -111,15 +114,66 @@ const handlers = {
     }
     return stored(conn, e, { text, body, mentions, meta });
   },
+  "message:edit": change,
+  "message:react": change,
+  "message:delete"(conn, e, data) {
+    if (data.for !== "me") return change(conn, e, data);
+    within(conn, e);
+    changed(conn.server.store.open(e.room), conn.user, e.payload.action, data);
+    own(conn, conn.user, e.payload.action, { room: e.room, epoch: conn.server.store.open(e.room).epoch, offset: data.offset, for: "me" });
+    return {};
+  },
   "message:read"(conn, e, data) {
     within(conn, e);
-    conn.server.store.open(e.room).reads.set(conn.user, data.offset);
-    const { epoch, unread } = conn.server.store.state(e.room, conn.user);
-    const event = { v: 1, type: "event", id: id(), from: from(conn), timestamp: Date.now() };
-    const payload = { action: "message:read", data: { offset: data.offset, epoch } };
-    conn.server.publish({ ...event, room: e.room, payload }, (c) => c.user !== conn.user);
-    conn.server.publish({ ...event, room: `user:${conn.user}`, payload: { action: "message:read", data: { room: e.room, offset: data.offset, epoch } } }, (c) => c !== conn);
-    return { reply: { unread, offset: data.offset } };
+    const { store } = conn.server;
+    const epoch = store.open(e.room).epoch;
+    store.open(e.room).reads.set(conn.user, Math.max(data.offset, store.state(e.room, conn.user).read_offset));
+    const { unread, read_offset: offset } = store.state(e.room, conn.user);
+    own(conn, conn.user, "message:read", { room: e.room, epoch, offset, unread });
+    told(conn, e.room, "message:read", { epoch, offset, unread }, { epoch, offset });
+    return { reply: { unread, offset } };
+  },
+  "direct:send"(conn, e, { to, device, ...data }) {
+    if (device === undefined) {
+      if (to !== conn.user) own(conn, to, "direct:send", data);
+      return { event: own(conn, conn.user, "direct:send", { to, ...data }) };
+    }
+    const there = [...conn.server.sessions].filter((s) => s.user === to && s.device === device);
+    if (there.length === 0) throw new Fault("not_found", "no session of this device is open", { field: "data.device" });
+    for (const s of there) s.send({ type: "event", room: `user:${to}`, from: from(conn), payload: { action: "direct:send", data } });
+    return { reply: { delivered: there.length } };
+  },
+  "typing:start"(conn, e) {
+    within(conn, e);
+    typing(conn, e.room, (users) => users.add(conn.user));
+  },
+  "typing:stop"(conn, e) {
+    within(conn, e);
+    typing(conn, e.room, (users) => users.delete(conn.user));
+  },
+  "presence:update"(conn, e, data) {
+    conn.server.chosen.set(conn.user, data);
+    const { event } = conn.server.store.append(`user:${conn.user}`, from(conn), e.payload.action, data, e.id);
+    conn.server.publish(event);
+    conn.server.noticed(conn.user);
+    return { event };
+  },
+  "presence:subscribe"(conn, e, { users }) {
+    const asked = users ?? [...conn.server.store.room(e.room).members.keys()].sort();
+    for (const user of asked) conn.watched.add(user);
+    const list = asked.map((user) => conn.server.presence(user)).filter((p) => users || p.status !== "offline");
+    const counts = Object.fromEntries(["online", "away", "dnd"].map((status) => [status, list.filter((p) => p.status === status).length]));
+    return { reply: { users: list, ...(!users && counts) } };
+  },
+  "presence:unsubscribe"(conn, e, { users }) {
+    for (const user of users ?? conn.server.store.room(e.room).members.keys()) conn.watched.delete(user);
+  },
+  "session:devices": (conn) => ({
+    reply: { devices: [...conn.server.sessions].filter((s) => s.user === conn.user).map(({ device }) => ({ device, connected: true })) },
+  }),
+  "auth:refresh"(conn, e, { token }) {
+    if (conn.server.authorize(token) !== conn.user) throw new Fault("unauthenticated", "not your token", { field: "data.token" });
+    return { reply: { expires_at: Date.now() + 3_600_000 } };
   },
   "room:create"(conn, e, data) {
     if (!/^conv:.+/.test(e.room ?? "")) throw new Fault("invalid", "conv:name", { field: "room" });
@@ -144,6 +198,25 @@ const handlers = {
     conn.rooms.delete(e.room);
     return { event };
   },
+  "room:update"(conn, e, data) {
+    within(conn, e);
+    if (conn.server.store.room(e.room).members.get(conn.user)?.role === "member") throw new Fault("forbidden", "moderators only", { field: "room" });
+    for (const c of conn.server.sessions) if (data.add?.includes(c.user)) c.rooms.add(e.room);
+    const { event } = stored(conn, e, data);
+    const since = { epoch: event.epoch, offset: event.offset - 1 };
+    for (const user of data.add ?? []) own(conn, user, "room:added", { room: e.room, since });
+    for (const user of data.remove ?? []) own(conn, user, "room:removed", { room: e.room });
+    for (const c of conn.server.sessions) if (data.remove?.includes(c.user)) c.rooms.delete(e.room);
+    return { event, reply: { room: e.room } };
+  },
+  "room:delete"(conn, e) {
+    within(conn, e);
+    if (conn.server.store.room(e.room).members.get(conn.user)?.role !== "owner") throw new Fault("forbidden", "owners only", { field: "room" });
+    const { event } = stored(conn, e, {});
+    conn.server.store.rooms.delete(e.room);
+    for (const c of conn.server.sessions) c.rooms.delete(e.room);
+    return { event, reply: { room: e.room } };
+  },
   "room:members"(conn, e, { after = "", limit = 200 }) {
     within(conn, e);
     const all = [...conn.server.store.room(e.room).members.values()].filter((m) => m.user > after).sort((a, b) => (a.user < b.user ? -1 : 1));
@@ -151,11 +224,42 @@ const handlers = {
   },
   "room:history"(conn, e, data) {
     within(conn, e);
-    return { reply: conn.server.store.history(e.room, data) };
+    return { reply: conn.server.store.history(e.room, data, conn.user) };
   },
 };
 
 const from = (conn) => ({ user: conn.user, device: conn.device });
+
+/** A durable event in a user's own room. */
+function own(conn, user, action, data) {
+  const { event } = conn.server.store.append(`user:${user}`, from(conn), action, data);
+  conn.server.publish(event);
+  return event;
+}
+
+/** An ephemeral event in a room. */
+function told(conn, room, action, data, more = {}) {
+  conn.server.publish({ v: 1, type: "event", id: id(), room, from: from(conn), timestamp: Date.now(), ...more, payload: { action, data } });
+}
+
+function typing(conn, room, alter) {
+  const typers = conn.server.typing;
+  if (!typers.has(room)) typers.set(room, new Set());
+  alter(typers.get(room));
+  const until = { from: undefined, expires_at: Date.now() + conn.server.typingMs };
+  told(conn, room, "typing:update", { users: [...typers.get(room)], others: 0 }, until);
+}
+
+function change(conn, e, data) {
+  within(conn, e);
+  const { store } = conn.server;
+  if (store.keys.has(`${conn.user}/${e.room}/${e.id}`)) return stored(conn, e, {});
+  const { action } = e.payload;
+  const now = changed(store.open(e.room), conn.user, action, data);
+  if (!now) return { reply: { repeat: true } };
+  const { event } = stored(conn, e, now);
+  return { event, reply: action === "message:edit" ? { version: now.version } : {} };
+}
 
 function stored(conn, e, data) {
   const { event, repeat } = conn.server.store.append(e.room, from(conn), e.payload.action, data, e.id);

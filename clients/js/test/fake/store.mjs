@@ -1,6 +1,7 @@
 // Rooms and their streams, in memory and, with a file, on disk: one JSON line per durable event.
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
+import { folded } from "./fold.mjs";
 
 export const id = () => randomBytes(13).toString("hex").toUpperCase();
 
@@ -12,7 +13,7 @@ export class Fault extends Error {
 }
 
 export class Store {
-  rooms = new Map(); // room -> { epoch, events, members: Map(user -> member), reads: Map(user -> offset) }
+  rooms = new Map(); // room -> { epoch, events, members: Map(user -> member), reads: Map(user -> offset), hidden: Set(user/offset) }
   keys = new Map(); // user/room/id -> event
 
   constructor(file) {
@@ -33,7 +34,7 @@ export class Store {
 
   // A channel or a user's own room is there as soon as somebody looks.
   open(name) {
-    if (!this.rooms.has(name)) this.rooms.set(name, { epoch: id(), events: [], members: new Map(), reads: new Map() });
+    if (!this.rooms.has(name)) this.rooms.set(name, { epoch: id(), events: [], members: new Map(), reads: new Map(), hidden: new Set() });
     return this.rooms.get(name);
   }
 
@@ -64,6 +65,12 @@ export class Store {
     }
     if (action === "room:join") member(data.user, "member");
     if (action === "room:leave") room.members.delete(data.user);
+    if (action === "room:update") {
+      for (const user of data.add ?? []) member(user, "member");
+      for (const user of data.remove ?? []) room.members.delete(user);
+    }
+    if (action === "message:delete" && data.for === "me") this.open(data.room).hidden.add(`${event.from.user}/${data.offset}`);
+    if (action === "message:read") this.open(data.room).reads.set(event.from.user, data.offset);
     if (action === "message:send") room.reads.set(event.from.user, event.offset);
   }
 
@@ -71,13 +78,14 @@ export class Store {
     const room = this.open(name);
     const read = room.reads.get(user) ?? 0;
     const unread = room.events.filter((e) => e.offset > read && e.payload.action === "message:send").length;
-    return { room: name, epoch: room.epoch, offset: room.events.length, unread, read_offset: read };
+    return { room: name, epoch: room.epoch, offset: room.events.length, unread, read_offset: read, member: room.members.has(user) };
   }
 
-  history(name, { before, after, limit = 50 }) {
-    const { events, epoch } = this.room(name);
+  history(name, { before, after, limit = 50 }, user) {
+    const room = this.room(name);
+    const { events, epoch } = room;
     const all = events.filter((e) => (before ? e.offset < before : true) && e.offset > (after ?? 0));
     const page = after !== undefined ? all.slice(0, limit) : all.slice(-limit);
-    return { events: page, epoch, more: page.length < all.length };
+    return { events: page.map((e) => folded(room, e, user)), epoch, more: page.length < all.length };
   }
 }

@@ -1,0 +1,40 @@
+// What every file of tests begins with: a server, a browser, and people in a room of their own.
+import assert from "node:assert/strict";
+import { after, before } from "node:test";
+import { launch, Person } from "./browser.mjs";
+import { Server } from "./server.mjs";
+
+export const server = new Server();
+let browser;
+let rooms = 0;
+
+before(async () => {
+  await server.start();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await server.stop();
+});
+
+/** Signs people in, each in a window of their own; a name that comes twice is one person with two devices. */
+export async function signIn(t, ...names) {
+  const people = await Promise.all(names.map((name) => Person.signIn(browser, server.url, name)));
+  t.after(async () => {
+    await Promise.all(people.map((p) => p.page.context().close()));
+    assert.deepEqual(people.flatMap((p) => p.complaints), []);
+  });
+  return people;
+}
+
+export const newRoom = () => `e2e-${process.pid}-${Date.now().toString(36)}-${++rooms}`;
+
+/** Ann and bob, in a room of their own that both have open. */
+export async function annAndBob(t) {
+  const room = newRoom();
+  const [ann, bob] = await signIn(t, "ann", "bob");
+  await ann.create(room, "bob");
+  await bob.open(room);
+  return { ann, bob, room };
+}
