@@ -5,6 +5,7 @@ import (
 
 	"github.com/heddle-rt/heddle/builtin/chat"
 	"github.com/heddle-rt/heddle/builtin/direct"
+	"github.com/heddle-rt/heddle/builtin/presence"
 	"github.com/heddle-rt/heddle/builtin/room"
 	"github.com/heddle-rt/heddle/builtin/typing"
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -14,13 +15,14 @@ import (
 
 // Deps is what handlers read.
 type Deps struct {
-	Rooms   *rooms.Rooms
-	Reader  rooms.Reader
-	History rooms.History
-	Notes   rooms.Notes
-	JSON    room.Encoder // of envelopes inside payloads
-	Typing  *typing.Typing
-	Devices direct.Devices
+	Rooms    *rooms.Rooms
+	Reader   rooms.Reader
+	History  rooms.History
+	Notes    rooms.Notes
+	JSON     room.Encoder // of envelopes inside payloads
+	Typing   *typing.Typing
+	Presence *presence.Presence
+	Devices  direct.Devices
 }
 
 // All lists the actions of all builtins.
@@ -31,13 +33,14 @@ func All(d Deps) []event.Action {
 		Rooms: d.Rooms, Reader: d.Reader, History: d.History, Notes: d.Notes, Fold: chat.NewFolder(d.History, d.Notes), JSON: d.JSON,
 	})...)
 	all = append(all, direct.Actions(direct.Deps{Devices: d.Devices})...)
+	all = append(all, d.Presence.Actions()...)
 	return append(all, d.Typing.Actions()...)
 }
 
 // Projections lists, by action, how durable records become rows of tables.
 func Projections() map[string]rooms.Projection {
 	all := map[string]rooms.Projection{}
-	for _, p := range []map[string]rooms.Projection{chat.Projections(), room.Projections()} {
+	for _, p := range []map[string]rooms.Projection{chat.Projections(), presence.Projections(), room.Projections()} {
 		for action, project := range p {
 			all[action] = project
 		}

@@ -45,14 +45,10 @@ func (c *devCmd) Run() error {
 	}
 	c.Set = append([]string{"socket.listen=" + c.Listen, "storage.dir=" + filepath.Join(c.Data, "store")}, c.Set...)
 	base := strings.Replace(devYAML, "DEV_SECRET", secret, 1)
-	r, err := c.load(base)
-	if err != nil {
-		return err
-	}
 	mux := http.NewServeMux()
 	mux.Handle("/", chat.Handler())
 	mux.HandleFunc("POST /dev/token", devTokens(secret))
-	return run(*r.Value, mux, func(node *app.App) {
+	return c.run(base, mux, func(node *app.App) {
 		fmt.Printf("\n  Heddle is on %s — open it in two windows and sign in as two people.\n  Metrics and health: http://%s/metrics\n\n",
 			pageURL(node.Addr()), node.AdminAddr())
 	})

@@ -30,6 +30,7 @@ var deeds = []deed{
 	{by: "ann", action: "message:delete", room: "conv:1", data: `{"offset":3}`},
 	{by: "ben", action: "message:read", room: "conv:1", data: `{"offset":2}`, where: "user:ben"},
 	{by: "ann", action: "direct:send", data: `{"to":"ben","text":"psst"}`, where: "user:ben"},
+	{by: "ben", action: "presence:update", data: `{"status":"dnd"}`, where: "user:ben"},
 	{by: "ann", action: "room:update", room: "conv:1", data: `{"name":"Weavers"}`},
 	{by: "ben", action: "room:leave", room: "conv:1", data: `{}`},
 	{by: "ann", action: "room:join", room: "team:1", data: `{}`},

@@ -9,12 +9,13 @@ import (
 )
 
 type cli struct {
-	Serve    serveCmd    `cmd:"" help:"Run a node from a config file."`
-	Dev      devCmd      `cmd:"" help:"Run a node for development: embedded defaults, a tenant called dev, a page to chat on."`
-	Token    tokenCmd    `cmd:"" help:"Mint a token (HS256) for development and tests."`
-	Config   configCmd   `cmd:"" help:"Check, print or describe the configuration."`
-	Loadtest loadtestCmd `cmd:"" help:"Drive load against a node and verify what comes back."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" help:"Run a node from a config file."`
+	Dev         devCmd         `cmd:"" help:"Run a node for development: embedded defaults, a tenant called dev, a page to chat on."`
+	Token       tokenCmd       `cmd:"" help:"Mint a token (HS256) for development and tests."`
+	Config      configCmd      `cmd:"" help:"Check, print or describe the configuration."`
+	Loadtest    loadtestCmd    `cmd:"" help:"Drive load against a node and verify what comes back."`
+	Deadletters deadlettersCmd `cmd:"" help:"List, replay or drop events that failed by a fault of the node."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 const description = `A programmable edge for real-time applications.

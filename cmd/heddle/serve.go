@@ -23,8 +23,20 @@ type sources struct {
 	Set    []string `short:"s" placeholder:"PATH=VALUE" help:"Set one option, over files and environment (HEDDLE_SOCKET_LISTEN and so on)."`
 }
 
-// load reads the configuration. base, if not empty, lies under all files.
+// load reads the configuration, and prints what is in doubt.
 func (s *sources) load(base string) (*config.Result[app.Config], error) {
+	r, err := s.read(base)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintln(os.Stderr, "heddle: warning:", w)
+	}
+	return r, nil
+}
+
+// read reads the configuration. base, if not empty, lies under all files.
+func (s *sources) read(base string) (*config.Result[app.Config], error) {
 	const baseName = "(built in)"
 	opts := config.Options{Files: s.Config, Environ: os.Environ(), Set: s.Set}
 	if base != "" {
@@ -36,14 +48,7 @@ func (s *sources) load(base string) (*config.Result[app.Config], error) {
 			return os.Open(name)
 		}
 	}
-	r, err := config.Load[app.Config](opts)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range r.Warnings {
-		fmt.Fprintln(os.Stderr, "heddle: warning:", w)
-	}
-	return r, nil
+	return config.Load[app.Config](opts)
 }
 
 type serveCmd struct {
@@ -52,7 +57,7 @@ type serveCmd struct {
 
 func (*serveCmd) Help() string {
 	return `Serves until SIGTERM or SIGINT, then drains: clients are sent away over the time of the option drain. A
-second signal ends it at once. Examples:
+second signal ends it at once. SIGHUP, or a change of a file, has the configuration read again. Examples:
   heddle serve --config heddle.yaml
   heddle serve --config heddle.yaml --set socket.listen=:9000 --set log.level=DEBUG`
 }
@@ -61,18 +66,34 @@ func (c *serveCmd) Run() error {
 	if len(c.Config) == 0 && os.Getenv("HEDDLE_TENANTS") == "" {
 		return errors.New("serve needs --config FILE (or everything in the environment); heddle dev needs nothing")
 	}
-	r, err := c.load("")
-	if err != nil {
-		return err
-	}
-	return run(*r.Value, nil, nil)
+	return c.run("", nil, obeyHangups)
+}
+
+// obeyHangups has the configuration read again at each SIGHUP. In development that
+// is the end, as of everything that a terminal has started.
+func obeyHangups(node *app.App) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() { // ends with the process
+		for range hangups {
+			node.Reload()
+		}
+	}()
 }
 
 // run serves until SIGTERM or SIGINT; a second signal ends the process at once.
-// started, if not nil, is called when the addresses are known.
-func run(cfg app.Config, web http.Handler, started func(*app.App)) error {
-	log, level := observe.NewLogger(cfg.Log, os.Stderr)
-	node, err := app.New(cfg, app.Deps{Log: log, Level: level, HTTP: web})
+// base is that of read; started, if not
+// nil, is called when the addresses are known.
+func (s *sources) run(base string, web http.Handler, started func(*app.App)) error {
+	r, err := s.load(base)
+	if err != nil {
+		return err
+	}
+	log, level := observe.NewLogger(r.Value.Log, os.Stderr)
+	node, err := app.New(*r.Value, app.Deps{
+		Log: log, Level: level, HTTP: web, Files: s.Config,
+		Load: func() (*config.Result[app.Config], error) { return s.read(base) },
+	})
 	if err != nil {
 		return err
 	}

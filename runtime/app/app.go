@@ -15,11 +15,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/heddle-rt/heddle/builtin"
+	"github.com/heddle-rt/heddle/builtin/presence"
 	rooms "github.com/heddle-rt/heddle/builtin/room"
 	"github.com/heddle-rt/heddle/builtin/typing"
 	"github.com/heddle-rt/heddle/runtime/ack"
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
+	"github.com/heddle-rt/heddle/runtime/api"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
+	"github.com/heddle-rt/heddle/runtime/config"
+	"github.com/heddle-rt/heddle/runtime/deadletter"
 	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/dialect/native"
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -39,6 +43,10 @@ type Deps struct {
 	Level *slog.LevelVar // of Log, changed over the admin server; nil for none
 	// HTTP answers requests that are not WebSocket handshakes; nil answers 404.
 	HTTP http.Handler
+	// Load reads the whole configuration again, from Files and whatever else the first
+	// one came from; nil: the node keeps the one it has.
+	Load  func() (*config.Result[Config], error)
+	Files []string
 }
 
 // App is one node.
@@ -47,25 +55,34 @@ type App struct {
 	log *slog.Logger
 	now func() time.Time
 
-	store     *embedded.Store
-	verifier  *authenticate.Verifier
-	hub       *deliver.Hub
-	committer *sequence.Committer
-	sessions  *session.Manager
-	pipeline  *pipeline.Pipeline
-	workers   *pipeline.Workers
-	answers   *ack.Stage
-	sequence  *sequence.Stage
-	limits    *limit.Stage
-	suspects  *limit.Suspects
-	quotas    *limit.Quotas
-	rules     *rule.Rules
-	typing    *typing.Typing
-	expirer   *rooms.Expirer
-	server    *socket.Server
-	admin     *observe.Admin
-	fatal     chan error
-	ready     readiness
+	store       *embedded.Store
+	verifier    *authenticate.Reloadable
+	revocations *authenticate.Revocations
+	rooms       *room.Rooms
+	reload      *reloader
+	hub         *deliver.Hub
+	committer   *sequence.Committer
+	sessions    *session.Manager
+	pipeline    *pipeline.Pipeline
+	workers     *pipeline.Workers
+	answers     *ack.Stage
+	sequence    *sequence.Stage
+	limits      *limit.Stage
+	suspects    *limit.Suspects
+	quotas      *limit.Quotas
+	rules       *rule.Rules
+	keys        *api.Keyring
+	run         *api.Runner
+	served      *api.API
+	dead        *deadletter.Letters
+	actions     []event.Action
+	presence    *presence.Presence
+	typing      *typing.Typing
+	expirer     *rooms.Expirer
+	server      *socket.Server
+	admin       *observe.Admin
+	fatal       chan error
+	ready       readiness
 }
 
 // stopTimeout is how long a node may take to stop once its clients are gone: a disk
@@ -79,23 +96,32 @@ var errDisk = errors.New("the disk failed; what was acknowledged is safe, the no
 
 // New builds a node and opens its store; Listen and Run start it.
 func New(cfg Config, deps Deps) (*App, error) {
+	loaded := cfg
 	if cfg.Node == "" {
 		cfg.Node, _ = os.Hostname()
 	}
 	a := &App{cfg: cfg, log: deps.Log.With("node", cfg.Node), now: time.Now, fatal: make(chan error, 1)}
 	var err error
-	if a.verifier, err = authenticate.New(authConfigs(cfg.Tenants), authenticate.Deps{Logger: a.log}); err != nil {
+	if a.verifier, err = authenticate.NewReloadable(authConfigs(cfg.Tenants), authenticate.Deps{
+		Logger: a.log, Revoked: func(id *event.Identity) bool { return a.revocations.Revoked(id) },
+	}); err != nil {
 		return nil, err
 	}
 	if err := a.storage(cfg); err != nil {
 		return nil, err
 	}
-	if err := a.core(cfg); err != nil {
+	a.actions, err = a.core(cfg)
+	if err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	if err := a.edges(cfg, deps); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
+	a.reload = newReloader(loaded, cfg.Reload.Watch, reloadDeps{
+		Load: deps.Load, Files: deps.Files, Level: deps.Level, Verifier: a.verifier, Limits: a.limits, Rules: a.rules, Actions: a.actions,
+		Rooms: a.rooms, Socket: a.server, Sessions: a.sessions, Log: a.log, Now: a.now,
+		Others: []func(*Config) (func(), error){a.reloadKeys, a.reloadRevocations},
+	})
 	return a, nil
 }
 
@@ -108,9 +134,12 @@ func authConfigs(tenants map[string]Tenant) map[string]authenticate.Config {
 }
 
 func (a *App) storage(cfg Config) (err error) {
+	projections := builtin.Projections()
+	maps.Copy(projections, authenticate.Projections())
+	maps.Copy(projections, deadletter.Projections())
 	a.store, err = embedded.Open(cfg.Storage, embedded.Deps{
-		Projections: builtin.Projections(),
-		Retention:   room.New(cfg.Rooms, nil).Retention,
+		Projections: projections,
+		Retention:   func(tenant, id string) (uint64, time.Duration) { return a.rooms.Retention(tenant, id) },
 		Fatal: func(err error) {
 			select {
 			case a.fatal <- fmt.Errorf("%w: %w", errDisk, err):
@@ -123,54 +152,97 @@ func (a *App) storage(cfg Config) (err error) {
 }
 
 // core makes what lies between the sockets and the store.
-func (a *App) core(cfg Config) (err error) {
+func (a *App) core(cfg Config) (actions []event.Action, err error) {
 	policy := room.New(cfg.Rooms, a.store)
+	a.rooms = policy
 	a.workers = pipeline.NewWorkers(cfg.Workers, a.log)
 	a.hub = deliver.New(cfg.Deliver, deliver.Deps{
 		History: a.store, Log: a.log, Now: a.now,
-		Observe: func(r *event.Record) { a.sessions.Observe(r) },
+		Observe: func(r *event.Record) { a.sessions.Observe(r); a.presence.Observe(r) },
 	})
 	a.committer, err = sequence.New(cfg.Sequence, sequence.Deps{
 		Log: a.store.Log(), Publisher: a.hub, Space: a.store.Space, Logger: a.log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	a.revocations = authenticate.NewRevocations(authenticate.RevocationsDeps{
+		Committer: a.committer, Rows: a.store, Tenants: a.tenants, Now: a.now, Log: a.log,
+		Life: func(tenant string) time.Duration { return a.verifier.Current().Life(tenant) },
+		Disconnect: func(tenant, user string, revoked func(*event.Identity) bool, reason string) {
+			a.sessions.Disconnect(tenant, user, revoked, reason)
+		},
+	})
+	if err := a.revocations.Load(context.Background()); err != nil {
+		return nil, err
+	}
+	a.presence = presence.New(cfg.Presence, presence.Deps{
+		Emit: a.hub, Rooms: policy, Notes: a.store, Now: a.now, Clock: func() int64 { return a.pipeline.Now() },
+		Mode: func(name string) string { t, _ := policy.Type(name); return t.PresenceMode() },
+	})
 	a.typing = typing.New(cfg.Typing, typing.Deps{Emit: a.hub, Now: a.now})
 	a.expirer = rooms.NewExpirer(rooms.ExpirerDeps{
 		Rooms: policy, Reader: a.store, History: a.store, Notes: a.store, Committer: a.committer,
-		Tenants: func() []string { return slices.Sorted(maps.Keys(cfg.Tenants)) }, Now: a.now, Log: a.log,
+		Tenants: a.tenants, Now: a.now, Log: a.log,
 	})
-	actions := append(session.Actions(), builtin.All(builtin.Deps{
-		Rooms: policy, Reader: a.store, History: a.store, Notes: a.store, JSON: native.JSON{}, Typing: a.typing, Devices: devices{a},
+	actions = append(session.Actions(), builtin.All(builtin.Deps{
+		Rooms: policy, Reader: a.store, History: a.store, Notes: a.store, JSON: native.JSON{}, Typing: a.typing, Devices: devices{a}, Presence: a.presence,
 	})...)
 	if err := a.guard(cfg, actions); err != nil {
-		return err
+		return nil, err
+	}
+	if a.dead, err = a.deadLetters(cfg); err != nil {
+		return nil, err
 	}
 	route := a.route(actions)
 	a.pipeline = pipeline.New(pipeline.Deps{Log: a.log, Second: a.sequence.Second, Timeout: cfg.Timeout}, a.workers, route...)
+	a.run = a.runner(policy)
 	a.sessions = session.NewManager(cfg.Session, session.Deps{
 		Route: a.pipeline, Workers: a.workers, Hub: a.hub, Rooms: policy, Reader: a.store, History: a.store, Store: a.store,
 		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.typing.Stop,
+		Tokens: a.verifier, Revoked: a.revocations.Revoked, Presence: a.presence,
 		Limits: session.Limits{Heartbeat: cfg.Socket.Heartbeat.Interval, MaxFrameBytes: int(cfg.Socket.MaxFrameBytes)},
 	})
-	return nil
+	return actions, nil
 }
 
 // guard makes what keeps tenants and their users within bounds.
 func (a *App) guard(cfg Config, actions []event.Action) (err error) {
-	rules, tenants := map[string][]rule.Config{}, map[string]limit.Tenant{}
-	for name, t := range cfg.Tenants {
-		rules[name], tenants[name] = t.Rules, limit.Tenant{Limit: t.Limit, Quota: t.Quota}
-	}
+	rules, tenants := guarded(cfg.Tenants)
 	if a.rules, err = rule.New(rules, rule.Deps{Actions: actions, Now: a.now}); err != nil {
 		return err
 	}
 	a.suspects = limit.NewSuspects(cfg.Limit.Score, limit.SuspectsDeps{Log: a.log, Now: a.now})
-	a.quotas = limit.NewQuotas(nil, nil)
+	a.quotas = limit.NewQuotas(nil, a.store)
 	a.limits = limit.New(cfg.Limit)
 	a.limits.Suspects, a.limits.Quotas = a.suspects, a.quotas
 	return a.limits.Reload(cfg.Limit, tenants)
+}
+
+// tenants lists those that the node serves at present.
+func (a *App) tenants() []string {
+	if a.reload == nil { // not yet
+		return slices.Sorted(maps.Keys(a.cfg.Tenants))
+	}
+	return a.reload.tenants()
+}
+
+// reloadKeys makes ready the API keys of another configuration.
+func (a *App) reloadKeys(next *Config) (func(), error) {
+	keys := apiKeys(next.Tenants)
+	if _, err := api.NewKeyring(keys); err != nil {
+		return nil, err
+	}
+	return func() { _ = a.keys.Reload(keys) }, nil // it was just made of the same
+}
+
+// reloadRevocations reads what was revoked of tenants that come or come back.
+func (a *App) reloadRevocations(*Config) (func(), error) {
+	return func() {
+		if err := a.revocations.Load(context.Background()); err != nil {
+			a.log.Error("what was revoked could not be read; tokens are checked without it until the next reload", "error", err)
+		}
+	}, nil
 }
 
 // devices reaches sessions, which are made after the handlers.
@@ -187,8 +259,15 @@ func (a *App) resume(ev *event.Event, err error) {
 
 // edges makes the listeners.
 func (a *App) edges(cfg Config, deps Deps) (err error) {
+	if a.keys, err = api.NewKeyring(apiKeys(cfg.Tenants)); err != nil {
+		return err
+	}
+	a.served, err = a.api(apiDeps{Keys: a.keys, Run: a.run, Rooms: a.rooms, Actions: a.actions, Revoke: apiRevoker{a}})
+	if err != nil {
+		return err
+	}
 	a.server, err = socket.New(cfg.Socket, socket.Deps{
-		Handler: sockets{a}, HTTP: deps.HTTP, Logger: a.log,
+		Handler: sockets{a}, HTTP: web(a.served, deps.HTTP), Logger: a.log,
 		Subprotocols: []string{native.JSON{}.Name(), native.MessagePack{}.Name()},
 		OnQuality:    sockets{a}.quality,
 	})
@@ -201,6 +280,9 @@ func (a *App) edges(cfg Config, deps Deps) (err error) {
 	if err != nil {
 		return err
 	}
+	for pattern, h := range a.dead.Routes(replayer{a.run}) {
+		a.admin.Handle(pattern, h)
+	}
 	a.admin.Handle("GET /connections", http.HandlerFunc(a.connections))
 	return nil
 }
@@ -212,6 +294,10 @@ func (a *App) Listen() error {
 	}
 	return a.admin.Listen()
 }
+
+// Reload has the configuration read again, soon; the log says what came of it. It
+// does not block.
+func (a *App) Reload() { a.reload.ask() }
 
 // Addr is where clients connect; AdminAddr where operators look.
 func (a *App) Addr() net.Addr      { return a.server.Addr() }
@@ -248,10 +334,14 @@ func (a *App) Run(ctx context.Context) error {
 	run(&middle, core, "deliver", a.hub.Run)
 	run(&middle, core, "workers", a.workers.Run)
 	run(&middle, core, "authenticate", a.verifier.Run)
+	run(&middle, core, "revocations", a.revocations.Run)
+	run(&middle, core, "presence", a.presence.Run)
 	run(&middle, core, "typing", a.typing.Run)
 	run(&middle, core, "rooms", a.expirer.Run)
 	run(&middle, core, "session", a.sessions.Run)
+	run(&middle, core, "reload", a.reload.run)
 	run(&upper, top, "socket", a.server.Run)
+	run(&upper, top, "deadletter", a.dead.Run) // ends before the committer
 	a.ready.set("")
 	a.log.Info("serving", "address", a.Addr().String(), "admin", a.AdminAddr().String())
 

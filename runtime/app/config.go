@@ -6,8 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/heddle-rt/heddle/builtin/presence"
 	"github.com/heddle-rt/heddle/builtin/typing"
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
+	"github.com/heddle-rt/heddle/runtime/api"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
 	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/limit"
@@ -28,6 +30,7 @@ type Config struct {
 	Socket   socket.Config              `yaml:"socket" doc:"Connections of end users."`
 	Session  session.Config             `yaml:"session" doc:"Sessions and resume."`
 	Limit    limit.Config               `yaml:"limit" doc:"Budget of one connection."`
+	Presence presence.Config            `yaml:"presence" doc:"Who is here."`
 	Typing   typing.Config              `yaml:"typing" doc:"Who is typing."`
 	Sequence sequence.Config            `yaml:"sequence" doc:"Committer of durable events."`
 	Deliver  deliver.Config             `yaml:"deliver" doc:"Delivery and catching up."`
@@ -37,6 +40,7 @@ type Config struct {
 	Heap     HeapConfig                 `yaml:"heap" doc:"Pace of the garbage collector."`
 	Workers  int                        `yaml:"workers" default:"64" min:"1" max:"10000" doc:"Requests that read the store or check a token, at once."`
 	Timeout  time.Duration              `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"Deadline of a request that reads the store, after which it is refused as timeout."`
+	Reload   ReloadConfig               `yaml:"reload" doc:"When the configuration is read again while the node runs."`
 	Drain    time.Duration              `yaml:"drain" default:"10s" min:"0s" max:"1h" doc:"Over this time clients are sent away when the node is told to stop."`
 }
 
@@ -46,6 +50,8 @@ type Tenant struct {
 	Rules []rule.Config       `yaml:"rules" max:"1000" doc:"What must be true of the tenant's events, beside the permissions of actions."`
 	Limit limit.Override      `yaml:"limit" doc:"The tenant's own budgets; what is left out is as in limit."`
 	Quota limit.Quota         `yaml:"quota" doc:"What the tenant may have, so that it cannot take from others."`
+
+	APIKeys []api.Key `yaml:"api_keys" max:"1000" doc:"Keys with which the tenant's own backend uses the server API."`
 }
 
 var tenantName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
@@ -60,6 +66,7 @@ func (c *Config) Check(report func(path, problem string)) {
 			_, why, _ := strings.Cut(err.Error(), ": auth: ")
 			report("tenants."+name+".auth", why)
 		}
+		api.CheckKeys(t.APIKeys, func(path, problem string) { report("tenants."+name+"."+path, problem) })
 		if !tenantName.MatchString(name) {
 			report("tenants."+name, "a tenant's name is 1 to 63 of a-z, 0-9, _ and -, not beginning with _ or -")
 		}

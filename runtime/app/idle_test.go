@@ -16,7 +16,7 @@ import (
 // own, and does nothing. Stacks are 2 KiB, or 4 if anything below Workers.Do has
 // grown. The heap is about a tenth above what was measured when this was last set.
 const (
-	idleHeap  = 4100
+	idleHeap  = 4500
 	idleStack = 2300
 )
 

@@ -29,7 +29,7 @@ var layers = map[string][]string{
 	"runtime/socket":           leaves,
 	"runtime/dialect/native":   append(leaves, "runtime/jsonscan"),
 	"runtime/decode":           append(leaves, "runtime/pipeline"),
-	"runtime/authenticate":     append(leaves, "runtime/pipeline", "runtime/jsonscan"),
+	"runtime/authenticate":     append(leaves, "runtime/pipeline", "runtime/jsonscan", "runtime/room"),
 	"runtime/limit":            append(leaves, "runtime/pipeline"),
 	"runtime/validate":         append(leaves, "runtime/pipeline", "runtime/jsonscan"),
 	"runtime/rule":             append(leaves, "runtime/jsonscan"),
@@ -41,11 +41,14 @@ var layers = map[string][]string{
 	"runtime/session":          append(leaves, "runtime/pipeline", "runtime/room", "runtime/deliver", "runtime/ack", "runtime/limit", "runtime/jsonscan"),
 	"runtime/adapter/embedded": append(leaves, "runtime/room", "runtime/sequence", "runtime/session"),
 	"runtime/protocoldoc":      append(leaves, "runtime/validate"),
-	"builtin":                  append(leaves, "runtime/pipeline", "runtime/room", "builtin/chat", "builtin/direct", "builtin/room", "builtin/typing"),
+	"builtin":                  append(leaves, "runtime/pipeline", "runtime/room", "builtin/chat", "builtin/direct", "builtin/presence", "builtin/room", "builtin/typing"),
 	"builtin/chat":             append(leaves, "runtime/room"),
 	"builtin/room":             append(leaves, "runtime/room"),
 	"builtin/direct":           append(leaves, "runtime/room"),
+	"builtin/presence":         append(leaves, "runtime/room"),
 	"builtin/typing":           leaves,
+	"runtime/deadletter":       append(leaves, "runtime/jsonscan", "runtime/room"),
+	"runtime/api":              append(leaves, "runtime/ack", "runtime/jsonscan", "runtime/limit", "runtime/protocoldoc", "runtime/room", "runtime/validate"),
 }
 
 // drivers may each be imported by one package alone.

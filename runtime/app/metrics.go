@@ -11,7 +11,9 @@ func (a *App) metrics(cfg observe.MetricsConfig) *observe.Registry {
 	a.routeMetrics(r)
 	a.sessionMetrics(r)
 	a.guardMetrics(r)
+	apiMetrics(r, a.served, a.dead)
 	a.storeMetrics(r)
+	a.reloadMetrics(r)
 	return r
 }
 
@@ -126,6 +128,14 @@ func (a *App) sessionMetrics(r *observe.Registry) {
 		y(float64(s.Refused), "refused")
 		y(float64(s.Unavailable), "unavailable")
 	})
+}
+
+func (a *App) reloadMetrics(r *observe.Registry) {
+	r.CountersFunc("heddle_config_reloads_total", "Times that the configuration was read again, by result.", []string{"result"}, func(y yield) {
+		y(float64(a.reload.done.Load()), "done")
+		y(float64(a.reload.refused.Load()), "refused")
+	})
+	r.GaugeFunc("heddle_config_read_timestamp_seconds", "When the configuration that is in force was read, in Unix time.", func() float64 { return float64(a.reload.last.Load()) / 1e3 })
 }
 
 func (a *App) storeMetrics(r *observe.Registry) {

@@ -16,7 +16,7 @@ import (
 // route is the order in which every event passes the stages. The socket comes
 // before it.
 func (a *App) route(actions []event.Action) []pipeline.Stage {
-	a.answers = ack.NewStage(a.log, a.now, actions, a.suspects)
+	a.answers = ack.NewStage(a.log, a.now, actions, noters{a.suspects, a.dead})
 	a.sequence = sequence.NewStage(sequence.StageDeps{Committer: a.committer, Continue: a.resume})
 	return []pipeline.Stage{
 		decode.New(actions),

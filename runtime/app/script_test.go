@@ -312,7 +312,7 @@ func (s *script) idle(who string) {
 
 var (
 	always  = regexp.MustCompile(`"v":1,|"tenant_id":"acme",`)
-	times   = regexp.MustCompile(`"(timestamp|expires_at|joined_at|reconnect_in_ms|retry_after_ms)":[0-9]+`)
+	times   = regexp.MustCompile(`"(timestamp|expires_at|expires_in_ms|since|last_seen|joined_at|reconnect_in_ms|retry_after_ms)":[0-9]+`)
 	moments = regexp.MustCompile(`:[12][0-9]{12}([,}])`)
 	values  = regexp.MustCompile(`"(epoch|resume_token|session|id)":"([^"]+)"`)
 	ulids   = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)

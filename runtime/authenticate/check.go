@@ -16,6 +16,7 @@ import (
 const (
 	maxTokenID = 128
 	maxRooms   = 128 // patterns
+	maxActions = 32  // patterns of one grant
 	maxPattern = 256
 	maxMeta    = 4 << 10
 )
@@ -129,15 +130,36 @@ func (c *claims) checkMeta() error {
 }
 
 func (c *claims) checkRooms() error {
-	if len(c.rooms) > maxRooms {
-		return refuse(fmt.Sprintf("the claim rooms has %d patterns: it may have %d", len(c.rooms), maxRooms), nil)
+	if n := len(c.rooms) + len(c.limited); n > maxRooms {
+		return refuse(fmt.Sprintf("the claim rooms has %d patterns: it may have %d", n, maxRooms), nil)
 	}
 	for _, p := range c.rooms {
-		if len(p) == 0 || len(p) > maxPattern || hasControl(p) {
-			return refuse("the claim rooms has "+quote(p)+": a pattern is 1 to 256 bytes without control characters", nil)
+		if !isPattern(p) {
+			return badPattern(p)
+		}
+	}
+	for _, g := range c.limited {
+		switch {
+		case !isPattern(g.room):
+			return badPattern(g.room)
+		case !g.given:
+			return refuse("the claim rooms has an object without actions, for "+quote(g.room)+": a room for all actions is a string", nil)
+		case len(g.actions) > maxActions:
+			return refuse(fmt.Sprintf("the claim rooms has %d actions for %s: it may have %d", len(g.actions), quote(g.room), maxActions), nil)
+		}
+		for _, a := range g.actions {
+			if !isPattern(a) {
+				return badPattern(a)
+			}
 		}
 	}
 	return nil
+}
+
+func isPattern(p []byte) bool { return len(p) > 0 && len(p) <= maxPattern && !hasControl(p) }
+
+func badPattern(p []byte) error {
+	return refuse("the claim rooms has "+quote(p)+": a pattern is 1 to 256 bytes without control characters", nil)
 }
 
 // maxDate is the end of the year 9999; a date in milliseconds is beyond it.

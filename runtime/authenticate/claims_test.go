@@ -21,7 +21,7 @@ func TestIdentitiesStayWhatTheyWere(t *testing.T) {
 			for i := range each {
 				quoted := func(name string) string { return `"` + claim(w, i, name) + `"` }
 				id, err := v.Verify(t.Context(), sign(secretA, headH, claimsOf("sub", quoted("user"), "device", `"\u0064`+quoted("evice")[1:],
-					"jti", quoted("id"), "rooms", `[`+quoted("room")+`,"\u0061`+quoted("room")[1:]+`]`, "meta", `{"a":`+quoted("meta")+`}`)))
+					"jti", quoted("id"), "rooms", `[`+quoted("room")+`,"\u0061`+quoted("room")[1:]+`,{"room":`+quoted("r")+`,"actions":[`+quoted("a")+`]}]`, "meta", `{"a":`+quoted("meta")+`}`)))
 				if err != nil {
 					t.Error(err)
 					return
@@ -35,8 +35,8 @@ func TestIdentitiesStayWhatTheyWere(t *testing.T) {
 		for i, got := range all[w] {
 			user := claim(w, i, "user")
 			want := &event.Identity{
-				Tenant: "acme", User: user, Subject: user, Device: claim(w, i, "device"), TokenID: claim(w, i, "id"), Expires: epoch.UnixMilli() + 90_000,
-				Rooms: []string{claim(w, i, "room"), "a" + claim(w, i, "room")}, Metadata: []byte(`{"a":"` + claim(w, i, "meta") + `"}`),
+				Tenant: "acme", User: user, Subject: user, Device: claim(w, i, "device"), TokenID: claim(w, i, "id"), Issued: epoch.UnixMilli(), Expires: epoch.UnixMilli() + 90_000,
+				Rooms: []string{claim(w, i, "room"), "a" + claim(w, i, "room")}, Limited: []event.Grant{{Room: claim(w, i, "r"), Actions: []string{claim(w, i, "a")}}}, Metadata: []byte(`{"a":"` + claim(w, i, "meta") + `"}`),
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("got %+v\nwant %+v", got, want)

@@ -2,9 +2,11 @@ package authenticate
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,13 +53,39 @@ func (a *likeAudience) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return err
 }
 
-type likeRooms []string
+// likeRooms are patterns, or patterns with actions.
+type likeRooms []likeRoom
+
+type likeRoom struct {
+	Room    string   `json:"room"`
+	Actions likeList `json:"actions"`
+	limited bool
+}
 
 func (r *likeRooms) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if d.PeekKind() == 'n' {
 		return errors.New("null")
 	}
-	return json.UnmarshalDecode(d, (*[]string)(r))
+	return json.UnmarshalDecode(d, (*[]likeRoom)(r))
+}
+
+func (r *likeRoom) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() != '{' {
+		return json.UnmarshalDecode(d, &r.Room)
+	}
+	type plain likeRoom
+	r.limited = true
+	return json.UnmarshalDecode(d, (*plain)(r))
+}
+
+// likeList is an array that may not be null.
+type likeList []string
+
+func (l *likeList) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() == 'n' {
+		return errors.New("null")
+	}
+	return json.UnmarshalDecode(d, (*[]string)(l))
 }
 
 // likeMessage is what the client is told of another library's error.
@@ -87,7 +115,17 @@ func (c *claims) like() likeClaims {
 	}
 	l := likeClaims{
 		Tenant: string(c.tenant), Subject: string(c.subject), Device: string(c.device), Issuer: string(c.issuer), Audience: texts(c.audience),
-		Expires: c.expires, NotBefore: c.notBefore, Issued: c.issued, ID: string(c.id), Rooms: texts(c.rooms), Meta: c.meta,
+		Expires: c.expires, NotBefore: c.notBefore, Issued: c.issued, ID: string(c.id), Meta: c.meta,
+	}
+	for _, p := range c.rooms {
+		l.Rooms = append(l.Rooms, likeRoom{Room: string(p)})
+	}
+	for _, g := range c.limited {
+		r := likeRoom{Room: string(g.room), limited: true}
+		if g.given {
+			r.Actions = append(likeList{}, texts(g.actions)...)
+		}
+		l.Rooms = append(l.Rooms, r)
 	}
 	if c.restricted && l.Rooms == nil {
 		l.Rooms = likeRooms{}
@@ -118,12 +156,22 @@ func compare(t *testing.T, text []byte) {
 	if len(wantClaims.Audience) == 0 {
 		wantClaims.Audience = nil
 	}
+	slices.SortStableFunc(wantClaims.Rooms, func(a, b likeRoom) int { // limited ones last
+		return cmp.Compare(boolInt(a.limited), boolInt(b.limited))
+	})
 	if badClaims == nil && !reflect.DeepEqual(c.like(), wantClaims) {
 		t.Fatalf("%q: claims %+v, want %+v", text, c.like(), wantClaims)
 	}
 	if !bytes.Equal(text, before) {
 		t.Fatalf("%q was written to: %q", before, text)
 	}
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // agree holds a flaw to the verdict and the message of another library. What has
@@ -151,6 +199,9 @@ var documents = []string{
 	`{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, `{"sub":"a","su\u0062":"b"}`, `{"":1,"":2}`, `{"~/":1,"~/":2}`, `{"x":{"a":1,"b":[{"c":1},{"c":1}]},"a":1,"b":2}`,
 	`{"x":[1,{"y":{"a":1,"a":2}}]}`, `{"meta":{"a":1,"\u0061":2}}`, `{"sub":{"a":1,"a":2}}`, `{"rooms":[{"a":1,"a":2}]}`,
 	`{"rooms":null}`, `{"rooms":[]}`, `{"rooms":["a",null,"\u0062"]}`, `{"rooms":["a",1]}`, `{"rooms":"a"}`, `{"rooms":{}}`, `{"rooms":["a"`, `{"rooms":["a" "b"]}`, `{"rooms":["a",]}`, `{"rooms":[,]}`,
+	`{"rooms":["a",{"room":"b","actions":["c",null,"\u0064"]},"e",{"actions":[],"room":"f"},{}],"aud":["g"]}`, `{"aud":["g"],"rooms":[{"room":"b","actions":["c"]},"e"]}`, `{"rooms":[{"room":1}]}`,
+	`{"rooms":[{"room":null,"x":[{}]}]}`, `{"rooms":[{"room":"a","actions":null}]}`, `{"rooms":[{"room":"a","actions":"b"}]}`, `{"rooms":[{"room":"a","actions":["b",1]}]}`, `{"rooms":[{"room":"a","room":"b"}]}`,
+	`{"rooms":[{"room":"a"`, `{"rooms":[{"room":"a"}`, `{"rooms":[["a"]]}`, `{"rooms":[{"room":{"a":1}}]}`,
 	`{"aud":null}`, `{"aud":[]}`, `{"aud":"a"}`, `{"aud":""}`, `{"aud":["a","b"],"rooms":["c"]}`, `{"rooms":["c"],"aud":"\u0061"}`, `{"aud":[null]}`, `{"aud":[["a"]]}`, `{"aud":5}`, `{"aud":{"a":1}}`,
 	`{"exp":null}`, `{"exp":"1"}`, `{"exp":1.5e9,"nbf":-0,"iat":1E-3}`, `{"exp":9007199254740993,"iat":9223372036854775807,"nbf":18446744073709551615}`, `{"exp":-9223372036854775809}`,
 	`{"exp":0.1,"nbf":123456789012345678901234567890}`, `{"exp":01}`, `{"exp":-}`, `{"exp":1e}`, `{"exp":1e400}`, `{"x":1e400}`, `{"exp":1e-400}`, `{"exp":true}`, `{"exp":[1]}`,
@@ -164,7 +215,7 @@ func TestDocumentAsAnotherLibraryReadsIt(t *testing.T) {
 		compare(t, []byte(text))
 	}
 	// Every prefix and every single wrong byte of good claims.
-	good := claimsOf("rooms", `["a","\u0062"]`, "meta", `{"a":[1,{"b":null}]}`, "x", `-1.5e3`)
+	good := claimsOf("rooms", `["a",{"room":"c","actions":["d"]},"\u0062"]`, "meta", `{"a":[1,{"b":null}]}`, "x", `-1.5e3`)
 	for i := range len(good) {
 		compare(t, []byte(good[:i]))
 		for _, c := range []byte{'"', '\\', '{', '}', ']', ',', ':', 0, 0xff, '0', 'e', 'n'} {

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
@@ -23,9 +24,10 @@ type Claims struct {
 	Expires   time.Time
 	NotBefore time.Time
 	Issued    time.Time
-	ID        string   // jti
-	Rooms     []string // patterns; nil: no restriction, empty: no room
-	Meta      []byte   // a JSON object
+	ID        string        // jti
+	Rooms     []string      // patterns; nil, and nothing Limited: no restriction; empty: no room
+	Limited   []event.Grant // more rooms, for some actions alone
+	Meta      []byte        // a JSON object
 }
 
 // Mint signs a token with HS256, for development, tests and the command line. It
@@ -74,15 +76,35 @@ type wireClaims struct {
 	NotBefore float64        `json:"nbf,omitzero"`
 	Issued    float64        `json:"iat,omitzero"`
 	ID        string         `json:"jti,omitzero"`
-	Rooms     []string       `json:"rooms,omitzero"`
+	Rooms     []any          `json:"rooms,omitzero"`
 	Meta      jsontext.Value `json:"meta,omitzero"`
+}
+
+type wireGrant struct {
+	Room    string   `json:"room"`
+	Actions []string `json:"actions"`
 }
 
 func (c *Claims) wire() wireClaims {
 	return wireClaims{
 		Tenant: c.Tenant, Subject: c.User, Device: c.Device, Issuer: c.Issuer, Audience: c.Audience, ID: c.ID,
-		Expires: seconds(c.Expires), NotBefore: seconds(c.NotBefore), Issued: seconds(c.Issued), Rooms: c.Rooms, Meta: c.Meta,
+		Expires: seconds(c.Expires), NotBefore: seconds(c.NotBefore), Issued: seconds(c.Issued), Rooms: c.rooms(), Meta: c.Meta,
 	}
+}
+
+// rooms is the claim of that name.
+func (c *Claims) rooms() []any {
+	if c.Rooms == nil && c.Limited == nil {
+		return nil
+	}
+	all := make([]any, 0, len(c.Rooms)+len(c.Limited))
+	for _, p := range c.Rooms {
+		all = append(all, p)
+	}
+	for _, g := range c.Limited {
+		all = append(all, wireGrant(g))
+	}
+	return all
 }
 
 // check reads the payload by the rules of Verify, at a moment when the token is

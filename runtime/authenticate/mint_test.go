@@ -15,6 +15,7 @@ func TestMintIsVerified(t *testing.T) {
 	v := newVerifier(t, house())
 	token, err := Mint([]byte(secretA), "h", Claims{
 		Tenant: "acme", User: "ann", Device: "phone", Issuer: "https://id.acme.example", Audience: []string{"heddle", "web"},
+		Limited: []event.Grant{{Room: "news:*", Actions: []string{"message:read"}}},
 		Expires: epoch.Add(time.Hour), NotBefore: epoch, Issued: epoch, ID: "01J", Rooms: []string{"conv:*"}, Meta: []byte(`{"plan":"pro"}`),
 	})
 	if err != nil {
@@ -23,6 +24,7 @@ func TestMintIsVerified(t *testing.T) {
 	got, err := v.Verify(t.Context(), token)
 	want := &event.Identity{
 		Tenant: "acme", User: "ann", Device: "phone", Subject: "ann", TokenID: "01J", Rooms: []string{"conv:*"},
+		Limited: []event.Grant{{Room: "news:*", Actions: []string{"message:read"}}}, Issued: epoch.UnixMilli(),
 		Expires: epoch.Add(time.Hour + 30*time.Second).UnixMilli(), Metadata: []byte(`{"plan":"pro"}`),
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -51,6 +53,8 @@ func TestMintRefuses(t *testing.T) {
 		"meta too deep":           {"s", func(c *Claims) { c.Meta = []byte(`{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`) }},
 		"a name twice in meta":    {"s", func(c *Claims) { c.Meta = []byte(`{"a":1,"a":2}`) }},
 		"an empty pattern":        {"s", func(c *Claims) { c.Rooms = []string{""} }},
+		"an empty action":         {"s", func(c *Claims) { c.Limited = []event.Grant{{Room: "a", Actions: []string{""}}} }},
+		"actions for no room":     {"s", func(c *Claims) { c.Limited = []event.Grant{{Actions: []string{"a"}}} }},
 		"too large":               {"s", func(c *Claims) { c.Audience = []string{strings.Repeat("a", maxToken)} }},
 	} {
 		t.Run(name, func(t *testing.T) {

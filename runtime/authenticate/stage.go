@@ -34,6 +34,10 @@ func NewStage(v Checker, now func() time.Time) *Stage { return &Stage{verifier: 
 // Name is the stage's name in metrics.
 func (s *Stage) Name() string { return "authenticate" }
 
+// refresh is the action that a session with an expired token may still do, as long
+// as its connection is left open.
+const refresh = "auth:refresh"
+
 // Process fills Tenant and From. The event that opens a session may bring the
 // token.
 func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
@@ -47,7 +51,7 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 			return pipeline.Reject, err
 		}
 	}
-	if id.Expires != 0 && s.now().UnixMilli() >= id.Expires {
+	if id.Expires != 0 && ev.Spec.Name != refresh && s.now().UnixMilli() >= id.Expires {
 		return pipeline.Reject, fault.New(fault.TokenExpired, "", "")
 	}
 	ev.Tenant = id.Tenant

@@ -21,6 +21,9 @@ type Deps struct {
 	Clock      func() time.Time
 	HTTPClient *http.Client // for jwks_url; each request has 5 s
 	Logger     *slog.Logger
+	// Revoked reports whether tokens that are good otherwise are not accepted any
+	// more; Revocations know. nil: none is revoked.
+	Revoked func(id *event.Identity) bool
 }
 
 // Verifier knows every tenant's keys. Its methods may be called at the same time.
@@ -28,6 +31,7 @@ type Verifier struct {
 	tenants map[string]*tenant
 	only    *tenant // of tokens that name none; nil if there are more
 	clock   func() time.Time
+	revoked func(id *event.Identity) bool
 	stats   counters
 }
 
@@ -53,7 +57,7 @@ func New(tenants map[string]Config, deps Deps) (*Verifier, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
-	v := &Verifier{tenants: make(map[string]*tenant, len(tenants)), clock: deps.Clock}
+	v := &Verifier{tenants: make(map[string]*tenant, len(tenants)), clock: deps.Clock, revoked: deps.Revoked}
 	for _, name := range slices.Sorted(maps.Keys(tenants)) {
 		t, err := newTenant(name, tenants[name], &deps, &v.stats)
 		if err != nil {
@@ -159,7 +163,11 @@ func (v *Verifier) verify(ctx context.Context, token string) (*event.Identity, e
 	if err != nil {
 		return nil, err
 	}
-	return p.claims.identity(t.name, expires), nil
+	id := p.claims.identity(t.name, expires)
+	if v.revoked != nil && v.revoked(id) {
+		return nil, refuse("the token was revoked", nil)
+	}
+	return id, nil
 }
 
 // unsigned is the one answer for all that is wrong before a signature has been
@@ -234,6 +242,16 @@ func (t *tenant) lookup(h *header) signatureVerifier {
 }
 
 var noKeys = newKeyset()
+
+// Life is how long after its issue no token of a tenant is good any more; 0 if
+// tokens say that themselves.
+func (v *Verifier) Life(tenant string) time.Duration {
+	t := v.tenants[tenant]
+	if t == nil || t.config.MaxAge == 0 {
+		return 0
+	}
+	return t.config.MaxAge + 2*t.config.Leeway // the issuer's clock may be ahead as well
+}
 
 // Stats counts since the start.
 type Stats struct {

@@ -128,6 +128,12 @@ func TestVerifyRefuses(t *testing.T) {
 		{"rooms null", sign(secretA, headH, claimsOf("rooms", "null")), fault.Unauthenticated, `wrong type: "/rooms"`},
 		{"rooms a string", sign(secretA, headH, claimsOf("rooms", `"conv:*"`)), fault.Unauthenticated, `wrong type: "/rooms"`},
 		{"too many rooms", sign(secretA, headH, claimsOf("rooms", `[`+strings.Repeat(`"a",`, 128)+`"a"]`)), fault.Unauthenticated, "129 patterns"},
+		{"too many rooms of both kinds", sign(secretA, headH, claimsOf("rooms", `[`+strings.Repeat(`"a",{"room":"b","actions":[]},`, 64)+`"a"]`)), fault.Unauthenticated, "129 patterns"},
+		{"too many actions", sign(secretA, headH, claimsOf("rooms", `[{"room":"b","actions":[`+strings.Repeat(`"a",`, 32)+`"a"]}]`)), fault.Unauthenticated, "33 actions"},
+		{"an empty room with actions", sign(secretA, headH, claimsOf("rooms", `[{"actions":["a"]}]`)), fault.Unauthenticated, "256 bytes"},
+		{"an empty action", sign(secretA, headH, claimsOf("rooms", `[{"room":"a","actions":[""]}]`)), fault.Unauthenticated, "256 bytes"},
+		{"an object without actions", sign(secretA, headH, claimsOf("rooms", `[{"room":"a","action":["b"]}]`)), fault.Unauthenticated, "without actions"},
+		{"actions null", sign(secretA, headH, claimsOf("rooms", `[{"room":"a","actions":null}]`)), fault.Unauthenticated, `wrong type: "/rooms/0/actions"`},
 		{"an empty room", sign(secretA, headH, claimsOf("rooms", `[""]`)), fault.Unauthenticated, "256 bytes"},
 		{"meta an array", sign(secretA, headH, claimsOf("meta", "[]")), fault.Unauthenticated, "meta is not an object"},
 		{"meta too large", sign(secretA, headH, claimsOf("meta", `{"a":"`+strings.Repeat("x", 4096)+`"}`)), fault.Unauthenticated, "meta has 4104 bytes"},
@@ -179,7 +185,7 @@ func TestVerifyTellsNothingBeforeTheSignature(t *testing.T) {
 
 func TestVerifyAccepts(t *testing.T) {
 	v := newVerifier(t, house())
-	base := event.Identity{Tenant: "acme", User: "ann", Subject: "ann", Expires: epoch.Add(90 * time.Second).UnixMilli()}
+	base := event.Identity{Tenant: "acme", User: "ann", Subject: "ann", Issued: epoch.UnixMilli(), Expires: epoch.Add(90 * time.Second).UnixMilli()}
 	with := func(change func(*event.Identity)) event.Identity {
 		id := base
 		change(&id)
@@ -189,19 +195,26 @@ func TestVerifyAccepts(t *testing.T) {
 		name, claims string
 		want         event.Identity
 	}{
-		{"the least", claimsOf("iat", ""), base},
+		{"the least", claimsOf("iat", ""), with(func(id *event.Identity) { id.Issued = 0 })},
 		{"everything", claimsOf("device", `"phone"`, "jti", `"01J"`, "rooms", `["conv:*","channel:news"]`, "meta", `{"plan": "pro"}`, "nbf", at(0)),
 			with(func(id *event.Identity) {
 				id.Device, id.TokenID, id.Rooms, id.Metadata = "phone", "01J", []string{"conv:*", "channel:news"}, []byte(`{"plan": "pro"}`)
 			})},
 		{"no room at all", claimsOf("rooms", `[]`), with(func(id *event.Identity) { id.Rooms = []string{} })},
+		{"rooms for some actions", claimsOf("rooms", `[{"room":"conv:*","actions":["message:*","\u0074yping:*"]},"call:1",{"actions":[],"room":"news:1"}]`),
+			with(func(id *event.Identity) {
+				id.Rooms = []string{"call:1"}
+				id.Limited = []event.Grant{{Room: "conv:*", Actions: []string{"message:*", "typing:*"}}, {Room: "news:1", Actions: []string{}}}
+			})},
 		{"several audiences", claimsOf("aud", `["web","heddle"]`), base},
 		{"a subject of Auth0", claimsOf("sub", `"auth0|5f7c+a=@example.org"`), with(func(id *event.Identity) {
 			id.User, id.Subject = "auth0|5f7c+a=@example.org", "auth0|5f7c+a=@example.org"
 		})},
 		{"unknown claims", claimsOf("scope", `"a b"`, "x", `{"y":[1]}`), base},
 		{"just within the leeway", claimsOf("exp", at(-29*time.Second), "nbf", at(30*time.Second), "iat", at(30*time.Second)),
-			with(func(id *event.Identity) { id.Expires = epoch.Add(time.Second).UnixMilli() })},
+			with(func(id *event.Identity) {
+				id.Expires, id.Issued = epoch.Add(time.Second).UnixMilli(), epoch.Add(30*time.Second).UnixMilli()
+			})},
 		{"a fraction of a second", claimsOf("exp", fmt.Sprint(epoch.Unix()+60)+".5"), with(func(id *event.Identity) { id.Expires += 500 })},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -48,11 +48,8 @@ func permitted(ev *event.Event) error {
 	case !opened:
 		return fault.New(fault.SessionRequired, "payload.action", "")
 	}
-	if perm == event.AnyUser {
-		if ev.Room != "" && !ev.Origin.Identity().Grants(ev.Room) {
-			return fault.New(fault.Forbidden, "room", "the token does not grant this room")
-		}
-		return nil
+	if err := granted(ev); err != nil || perm == event.AnyUser {
+		return err
 	}
 	m, joined := ev.Origin.Member(ev.Room)
 	switch {
@@ -62,6 +59,21 @@ func permitted(ev *event.Event) error {
 		return fault.New(fault.Forbidden, "room", "this room is read-only for this user")
 	case perm == event.Moderator && !m.Moderate:
 		return fault.New(fault.Forbidden, "room", "moderators only")
+	}
+	return nil
+}
+
+// granted holds the event to the token. A room that the session has joined without
+// a grant is one that everybody has: the user's own.
+func granted(ev *event.Event) error {
+	id := ev.Origin.Identity()
+	switch {
+	case ev.Room == "" || id.Allows(ev.Room, ev.Spec.Name):
+		return nil
+	case id.Grants(ev.Room):
+		return fault.New(fault.Forbidden, "payload.action", "the token does not grant this action in this room")
+	case ev.Spec.Permission == event.AnyUser:
+		return fault.New(fault.Forbidden, "room", "the token does not grant this room")
 	}
 	return nil
 }

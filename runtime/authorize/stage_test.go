@@ -9,13 +9,16 @@ import (
 )
 
 type origin struct {
-	opened bool
-	grants []string
-	member *event.Membership
+	opened  bool
+	grants  []string
+	limited []event.Grant
+	member  *event.Membership
 }
 
-func (o origin) Identity() *event.Identity { return &event.Identity{Rooms: o.grants} }
-func (o origin) Opened() bool              { return o.opened }
+func (o origin) Identity() *event.Identity {
+	return &event.Identity{Rooms: o.grants, Limited: o.limited}
+}
+func (o origin) Opened() bool { return o.opened }
 func (o origin) Member(string) (event.Membership, bool) {
 	if o.member == nil {
 		return event.Membership{}, false
@@ -104,6 +107,41 @@ func TestRulesOnlyNarrow(t *testing.T) {
 			}
 			if got != c.want || asked != c.asked || (v == pipeline.Pass) != (c.want == "") {
 				t.Errorf("%v, %q after %d rules", v, got, asked)
+			}
+		})
+	}
+}
+
+func TestActionsThatTokensGrant(t *testing.T) {
+	const none = ""
+	writer := &event.Membership{Publish: true}
+	limited := []event.Grant{{Room: "conv:*", Actions: []string{"message:*"}}, {Room: "news:1"}}
+	for name, c := range map[string]struct {
+		perm         event.Permission
+		action, room string
+		member       *event.Membership
+		field        string // of the refusal
+	}{
+		"granted":                           {event.Publisher, "message:send", "conv:1", writer, none},
+		"granted for other actions":         {event.Publisher, "typing:start", "conv:1", writer, "payload.action"},
+		"any user, granted":                 {event.AnyUser, "message:history", "conv:1", nil, none},
+		"any user, for other actions":       {event.AnyUser, "room:join", "conv:1", nil, "payload.action"},
+		"any user, another room":            {event.AnyUser, "message:history", "call:1", nil, "room"},
+		"receiving alone":                   {event.Publisher, "message:send", "news:1", writer, "payload.action"},
+		"acknowledging what one receives":   {event.Participant, "session:ack", "news:1", writer, none},
+		"no room":                           {event.AnyUser, "direct:send", "", nil, none},
+		"joined without a grant":            {event.Participant, "message:read", "user:ann", writer, none},
+		"neither joined nor granted":        {event.Participant, "message:read", "call:1", nil, "room"},
+		"granted, but the room is not open": {event.Publisher, "message:send", "conv:1", nil, "room"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ev := &event.Event{
+				Origin: origin{opened: true, limited: limited, member: c.member}, Spec: &event.Action{Name: c.action, Permission: c.perm},
+				Envelope: event.Envelope{Room: c.room},
+			}
+			_, err := New().Process(t.Context(), ev)
+			if f := fault.Of(err); (err != nil) != (c.field != none) || err != nil && (f.Kind != fault.Forbidden || f.Field != c.field) {
+				t.Errorf("%v, want one in %q", err, c.field)
 			}
 		})
 	}

@@ -2,39 +2,9 @@ package event
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
-
-// Identity is who a session speaks for. It never changes once set; a refreshed
-// token makes a new one.
-type Identity struct {
-	Tenant   string
-	User     string
-	Device   string
-	Subject  string   // of the token
-	TokenID  string   // "jti", may be empty
-	Expires  int64    // Unix milliseconds; 0: never
-	Rooms    []string // patterns of rooms that the token grants; nil: no restriction
-	Metadata []byte   // JSON "meta" of the token, may be nil
-}
-
-// Grants reports whether the token lets its user into a room. A pattern is a room's
-// name, which includes its sub-rooms, or the beginning of one followed by "*"; no
-// patterns at all grant every room.
-func (id *Identity) Grants(room string) bool {
-	if id.Rooms == nil {
-		return true
-	}
-	base, _, _ := strings.Cut(room, "/")
-	for _, p := range id.Rooms {
-		if prefix, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(room, prefix) || p == room || p == base {
-			return true
-		}
-	}
-	return false
-}
 
 // Membership is what a session may do in a room that it has joined.
 type Membership struct {

@@ -2,8 +2,10 @@ package room
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -12,18 +14,27 @@ import (
 
 // Rooms knows the types of rooms and decides who may join what.
 type Rooms struct {
-	types  map[string]TypeConfig
+	types  atomic.Pointer[map[string]TypeConfig]
 	reader Reader
 }
 
 // New makes the policy for these types.
 func New(types map[string]TypeConfig, reader Reader) *Rooms {
-	return &Rooms{types: types, reader: reader}
+	r := &Rooms{reader: reader}
+	r.Reload(types)
+	return r
+}
+
+// Reload puts other types in force, for what is asked after it. Rooms whose type is
+// gone stay stored, without bound, but nobody may enter them.
+func (r *Rooms) Reload(types map[string]TypeConfig) {
+	types = maps.Clone(types)
+	r.types.Store(&types)
 }
 
 // Type finds the type of a room by its name.
 func (r *Rooms) Type(room string) (TypeConfig, error) {
-	t, ok := r.types[TypeOf(room)]
+	t, ok := (*r.types.Load())[TypeOf(room)]
 	if !ok {
 		return t, fault.New(fault.NotFound, "room", "there is no room type \""+TypeOf(room)+"\"")
 	}
@@ -88,7 +99,7 @@ func (t *TypeConfig) parts(typ string) string {
 // a direct message to a participant.
 func (r *Rooms) Direct(room string) (base string, ok bool) {
 	n, ok := Parse(room)
-	if !ok || n.Part != Participant || !r.types[n.Type].Participants {
+	if !ok || n.Part != Participant || !(*r.types.Load())[n.Type].Participants {
 		return "", false
 	}
 	return n.Base, true
@@ -101,7 +112,7 @@ func (r *Rooms) Retention(_, room string) (maxEvents uint64, maxAge time.Duratio
 	if typ == RootType {
 		return rootEvents, 0 // their rows matter
 	}
-	t := r.types[typ]
+	t := (*r.types.Load())[typ]
 	return t.MaxEvents, t.MaxAge
 }
 

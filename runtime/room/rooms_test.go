@@ -255,3 +255,28 @@ func TestRetention(t *testing.T) {
 		}
 	}
 }
+
+func TestReload(t *testing.T) {
+	all := types()
+	r := New(all, &store{})
+	conv := all["conv"]
+	conv.MaxEvents, conv.Participants = 7, false
+	delete(all, "channel")
+	all["conv"] = conv
+	if n, _ := r.Retention("acme", "conv:1"); n != 5 {
+		t.Errorf("%d events are kept before the types were reloaded", n)
+	}
+	r.Reload(all)
+	if n, _ := r.Retention("acme", "conv:1"); n != 7 {
+		t.Errorf("%d events are kept", n)
+	}
+	if _, ok := r.Direct("conv:1/participant/ann"); ok {
+		t.Error("the type still has participants")
+	}
+	if _, err := r.Type("channel:x"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a type that is gone: %v", err)
+	}
+	if n, age := r.Retention("acme", "channel:x"); n != 0 || age != 0 {
+		t.Errorf("of a type that is gone %d events are kept, for %v", n, age)
+	}
+}

@@ -43,6 +43,19 @@ func Actions() []event.Action {
 			Name: "session:close", Doc: "Ends the session for good; the server then closes the connection with 1000.",
 			Permission: event.AnyUser, Rate: event.RateControl, Slow: true, Handle: goodbye,
 		},
+		{
+			Name: "session:devices", Doc: "Lists the user's devices: those connected to this node, and those with a session that can be resumed; at most 100.",
+			Reply: devicesFields(), Permission: event.AnyUser, Rate: event.RateQuery, Slow: true, Handle: listDevices,
+		},
+		{
+			Name: "auth:refresh", Doc: "Gives the session a fresh token of the same user. Rooms that this one does not grant are left; rooms that it grants newly can be joined.",
+			Payload: event.Payload{{Name: "token", Kind: event.String, Required: true, Min: 1, Max: 8192, Doc: "JWT of the same tenant and user; of the same device, if it names one"}},
+			Reply: event.Payload{
+				{Name: "expires_at", Kind: event.Int, Required: true, Doc: "Unix milliseconds when the token ends; 0: never"},
+				{Name: "left", Kind: event.Array, Doc: "rooms that the session has left, because the token does not grant them", Elem: &event.Field{Kind: event.String}},
+			},
+			Permission: event.AnyUser, Rate: event.RateControl, Slow: true, Handle: refresh,
+		},
 	}
 }
 
@@ -66,6 +79,20 @@ func welcomeFields() event.Payload {
 		{Name: "rooms", Kind: event.Array, Required: true, Doc: "rooms joined: room, epoch, offset, unread, read_offset, member (a lasting one)", Elem: &event.Field{Kind: event.Object}},
 		{Name: "refused", Kind: event.Array, Doc: "rooms not joined: room, code", Elem: &event.Field{Kind: event.Object}},
 	}
+}
+
+func devicesFields() event.Payload {
+	device := event.Payload{
+		{Name: "device", Kind: event.String, Required: true, Doc: "empty for a session without one, each of which is listed by itself"},
+		{Name: "sessions", Kind: event.Array, Required: true, Elem: &event.Field{Kind: event.String}, Doc: "ids"},
+		{Name: "connected", Kind: event.Bool, Required: true},
+		{Name: "active", Kind: event.Bool, Required: true, Doc: "of the user's connected devices it is the one that sent the last event, other than acks and pings"},
+		{Name: "since", Kind: event.Int, Required: true, Doc: "Unix milliseconds: connected since; else when its oldest session was opened"},
+		{Name: "last_seen", Kind: event.Int, Required: true, Doc: "Unix milliseconds of its last event; if it is not connected, of a time when it was, at most 10 minutes before the end"},
+		{Name: "transport", Kind: event.String, Required: true},
+		{Name: "agent", Kind: event.String, Doc: "the client's User-Agent, at most 128 bytes"},
+	}
+	return event.Payload{{Name: "devices", Kind: event.Array, Required: true, Doc: "the one used last comes first", Elem: &event.Field{Kind: event.Object, Fields: device}}}
 }
 
 func resumeFields() event.Payload {

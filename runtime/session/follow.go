@@ -63,10 +63,8 @@ func (m *Manager) followAll(ctx context.Context) {
 func (s *Session) change(ctx context.Context, c roomChange) {
 	switch {
 	case s.postpone(c):
-	case c.kind == room.ActionRemoved:
-		s.LeaveRoom(ctx, c.Room)
-	case c.kind == room.ActionChanged:
-		s.readmit(ctx, c.Room)
+	case c.kind == room.ActionRemoved, c.kind == room.ActionChanged:
+		s.readmit(ctx, c.Room) // whatever has come since counts
 	default:
 		s.attach(ctx, c.Room, c.Since)
 	}
@@ -75,8 +73,8 @@ func (s *Session) change(ctx context.Context, c roomChange) {
 // Ended has the session leave a room that was deleted.
 func (s *Session) Ended(sub *deliver.Sub) { s.LeaveRoom(s.m.ctx, sub.Room()) }
 
-// readmit asks anew what the session may do in a room, and in its sub-rooms: the
-// user's role has changed.
+// readmit asks anew what the session may do in a room, and in its sub-rooms, if
+// anything: the user's role has changed.
 func (s *Session) readmit(ctx context.Context, base string) {
 	s.mu.Lock()
 	var names []string

@@ -63,8 +63,9 @@ func (s *Session) envelopes(deep bool) {
 		err = fault.New(fault.Malformed, "", "the subprotocol "+s.dialect.Name()+" uses the other kind of frame")
 	} else {
 		err = s.dialect.Split(s.payload, s.m.cfg.Batch, func(raw []byte) error {
-			if s.conn.Queued() > answersWait {
-				// A client that asks faster than it reads waits for its answers.
+			if !deep && s.conn.Queued() > answersWait {
+				// A client that asks faster than it reads waits for its answers, but not on a
+				// worker, which others need: one that has just opened is closed instead.
 				_ = s.conn.Drained(ctx, answersWait) // or its connection is over
 			}
 			if s.m.deps.Route.Run(ctx, s, raw, s.line.Begin(s.m.cfg.InFlight), s.received, deep) {

@@ -53,6 +53,7 @@ type node struct {
 	deliver *deliver.Stage
 	ack     *ack.Stage
 	actions []event.Action
+	began   time.Time
 	stop    func() // ends Run, and waits for it
 }
 
@@ -62,12 +63,12 @@ var limits = Config{
 }
 
 func newNode(t testing.TB) *node {
-	n := &node{t: t, world: newWorld(), actions: Actions()}
+	n := &node{t: t, world: newWorld(), actions: Actions(), began: time.Now()}
 	hub := deliver.New(deliver.Config{Page: 16, PageBytes: 1 << 20, Readers: 1, Reorder: 8, Timeout: time.Second}, deliver.Deps{History: n.world, Log: quiet})
 	n.deliver, n.ack = deliver.NewStage(hub), ack.NewStage(quiet, time.Now, n.actions, (*limit.Suspects)(nil))
 	n.Manager = NewManager(limits, Deps{
 		Route: n, Workers: n, Hub: hub, Rooms: n.world, Reader: n.world, History: n.world, Store: n.world,
-		Log: quiet, Now: time.Now, Node: "node", Suspects: (*limit.Suspects)(nil), Limits: Limits{Heartbeat: 25 * time.Second, MaxFrameBytes: 64 << 10},
+		Log: quiet, Now: time.Now, Node: "node", Tokens: n.world, Revoked: n.world.isRevoked, Suspects: (*limit.Suspects)(nil), Limits: Limits{Heartbeat: 25 * time.Second, MaxFrameBytes: 64 << 10},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -92,7 +93,7 @@ func (n *node) Run(ctx context.Context, origin event.Origin, raw []byte, ticket 
 	return false
 }
 
-func (*node) Now() int64 { return 0 }
+func (n *node) Now() int64 { return int64(time.Since(n.began)) }
 
 // Do is the workers.
 func (n *node) Do(t *pipeline.Task) (here bool) {
@@ -148,6 +149,10 @@ type reply struct {
 	Reason    string
 	Lost      []struct{ Room, Reason string }
 	Code      string
+	Field     string
+	Devices   []device
+	Left      []string
+	ExpiresAt int64 `json:"expires_at"`
 }
 
 func (r *reply) rooms() (names []string) {
@@ -312,12 +317,15 @@ type world struct {
 	trimmed  map[string]uint64 // up to this offset nothing is kept
 	sessions map[string]Record
 	saves    int // calls of Save
+	tokens   map[string]event.Identity
+	revoked  map[string]bool // users, by name
 }
 
 func newWorld() *world {
 	return &world{
 		fails: map[string]error{}, block: map[string]func(){}, member: map[string][]string{}, closed: map[string]bool{},
 		streams: map[string][]event.Record{}, trimmed: map[string]uint64{}, sessions: map[string]Record{},
+		tokens: map[string]event.Identity{}, revoked: map[string]bool{},
 	}
 }
 
@@ -445,6 +453,49 @@ func (w *world) Delete(_ context.Context, _, id string) error {
 	defer w.mu.Unlock()
 	delete(w.sessions, id)
 	return err
+}
+
+func (w *world) OfUser(_ context.Context, _, user string, limit int) (out []Record, err error) {
+	err = w.enter("OfUser")
+	defer w.mu.Unlock()
+	for _, r := range w.sessions {
+		if r.User == user {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b Record) int { return strings.Compare(a.ID, b.ID) })
+	return out[:min(len(out), limit)], err
+}
+
+// Verify knows the tokens that a test has made.
+func (w *world) Verify(_ context.Context, token string) (*event.Identity, error) {
+	err := w.enter("Verify")
+	defer w.mu.Unlock()
+	id, ok := w.tokens[token]
+	if err == nil && !ok {
+		err = fault.New(fault.Unauthenticated, "", "not a token")
+	}
+	return &id, err
+}
+
+// token makes one.
+func (w *world) token(name string, id event.Identity) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tokens[name] = id
+	return name
+}
+
+func (w *world) isRevoked(id *event.Identity) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.revoked[id.User]
+}
+
+func (w *world) revoke(user string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.revoked[user] = true
 }
 
 // written is how many records there are, after how many writes.

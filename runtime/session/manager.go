@@ -51,12 +51,23 @@ type Deps struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Limits  Limits
+	Tokens  Tokens
+	// Revoked reports whether an identity has been revoked since its token was
+	// checked; nil: none ever is.
+	Revoked func(id *event.Identity) bool
 	// Suspects is told of frames that cannot be read.
 	Suspects Suspects
 	// Left is told of each room that a session leaves, also by its end. It is quick,
 	// and may be nil.
 	Left func(tenant, room, user string)
-	Node string // told to clients
+	// Presence is told who is here; nil if nobody cares.
+	Presence Presence
+	Node     string // told to clients
+}
+
+// Tokens says who a token speaks for.
+type Tokens interface {
+	Verify(ctx context.Context, token string) (*event.Identity, error)
 }
 
 // Suspects judges behaviour.
@@ -93,6 +104,10 @@ type Counters struct {
 	Malformed      atomic.Uint64 // frames
 	Resent         atomic.Uint64 // rooms sent again for want of an ack
 	Unsaved        atomic.Uint64 // records that the store refused
+	Refreshed      atomic.Uint64 // tokens
+	Revoked        atomic.Uint64 // connections closed because their identity was
+	DevicesRefused atomic.Uint64
+	DevicesClosed  atomic.Uint64 // in favour of another
 }
 
 // NewManager makes a manager; Run must be running before sessions come.

@@ -35,6 +35,12 @@ func open(ctx context.Context, ev *event.Event) error {
 	if err == nil {
 		err = o.assign(ctx, names)
 	}
+	if err == nil {
+		err = o.m.place(o.s, o.id, "")
+	}
+	if err == nil {
+		err = o.appear(ctx, false)
+	}
 	if err != nil {
 		return o.fail(err)
 	}
@@ -106,6 +112,11 @@ func (o *opening) assign(ctx context.Context, names []string) error {
 
 // room adds one room to the record, the answer and the effects.
 func (o *opening) room(ctx context.Context, name string) error {
+	// Before the admission: if the room is deleted between the two, its end is news.
+	state, head, err := o.state(ctx, name)
+	if err != nil {
+		return fault.Wrap("session.room", fault.Unavailable, err)
+	}
 	adm, err := o.m.deps.Rooms.Admit(ctx, o.id, name)
 	switch {
 	case err == nil && adm.Enroll:
@@ -120,10 +131,6 @@ func (o *opening) room(ctx context.Context, name string) error {
 		}
 		o.welcome.refused = append(o.welcome.refused, without{name, kind.Code()})
 		return nil
-	}
-	state, head, err := o.state(ctx, name)
-	if err != nil {
-		return fault.Wrap("session.room", fault.Unavailable, err)
 	}
 	at, err := o.position(ctx, name, head)
 	if err != nil {

@@ -122,6 +122,28 @@ func TestResume(t *testing.T) {
 			},
 			rooms: []string{"channel:x", "conv:1", "user:ann"}, replayed: 1,
 		},
+		"a room gained behind many events of the own room": {
+			meanwhile: func(n *node) {
+				for range gainedEvents + 10 {
+					n.world.publish("user:ann", "message:read", 0)
+				}
+				n.world.publish("conv:1", "message:send", 0)
+				n.world.publish("user:ann", "room:added", map[string]any{"room": "conv:1", "since": event.Position{}})
+				n.world.member["ann"] = []string{"conv:1"}
+			},
+			positions: map[string]event.Position{"user:ann": at(gainedEvents + 11)}, rooms: []string{"channel:x", "conv:1", "user:ann"}, replayed: 1,
+		},
+		"a room gained behind a page of the own room": {
+			meanwhile: func(n *node) {
+				for range gainedEvents + 10 {
+					n.world.publish("user:ann", "message:read", 0)
+				}
+				n.world.publish("conv:1", "message:send", 0)
+				n.world.publish("user:ann", "room:added", map[string]any{"room": "conv:1", "since": event.Position{}})
+				n.world.member["ann"] = []string{"conv:1"}
+			},
+			positions: map[string]event.Position{"user:ann": at(5)}, rooms: []string{"channel:x", "conv:1", "user:ann"}, replayed: 1,
+		},
 		"an unknown session": {session: "x", reason: reasonUnknown, rooms: []string{"user:ann"}},
 		"a session whose time is over": {
 			meanwhile: func(*node) { time.Sleep(limits.ResumeTTL + recordSlack + time.Second) }, reason: reasonUnknown, rooms: []string{"user:ann"},

@@ -67,7 +67,7 @@ func (m *Manager) enter(s *Session) (old *Session) {
 	}
 	old = m.byID[s.id]
 	m.byID[s.id] = s
-	if !s.acks && !s.expired(m.deps.Now().Add(sliced*time.Second)) {
+	if !s.acks && !s.expired(m.deps.Now().Add(m.lead())) {
 		delete(m.watched, s)
 	}
 	return old
@@ -77,6 +77,7 @@ func (m *Manager) enter(s *Session) (old *Session) {
 func (m *Manager) dismiss(s *Session, id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	s.placed = false // another device may come at once
 	if m.byID[id] == s {
 		delete(m.byID, id)
 	}

@@ -25,7 +25,18 @@ const (
 // and the answer says why.
 func resume(ctx context.Context, ev *event.Event) error {
 	o := begin(ev)
-	if err := o.resume(ctx); err != nil {
+	err := o.resume(ctx)
+	if err == nil {
+		old := ""
+		if o.old != nil {
+			old = o.old.ID
+		}
+		err = o.m.place(o.s, o.id, old)
+	}
+	if err == nil {
+		err = o.appear(ctx, true)
+	}
+	if err != nil {
 		return o.fail(err)
 	}
 	w := &o.welcome
@@ -98,36 +109,62 @@ func (o *opening) recall(ctx context.Context) error {
 func has(rooms map[string]event.Position, name string) bool { _, ok := rooms[name]; return ok }
 
 // gained finds the rooms that the user was added to while the session was away:
-// they are replayed from where the user's view of them begins.
+// they are replayed from where the user's view of them begins. Where the user's own
+// room cannot be read any more from where the session has followed it, the client's
+// position has to do; if that cannot be read from either, it is told as a loss.
 func (o *opening) gained(ctx context.Context) error {
 	own := room.OfUser(o.id.User)
-	at := o.old.Rooms[own]
-	if at.Offset == 0 {
-		head, err := o.m.deps.History.Head(ctx, o.id.Tenant, own)
-		if err != nil || head.Offset == 0 {
-			return fault.Wrap("session.gained", fault.Unavailable, err)
+	head, err := o.m.deps.History.Head(ctx, o.id.Tenant, own)
+	if err != nil || head.Offset == 0 {
+		return fault.Wrap("session.gained", fault.Unavailable, err)
+	}
+	for _, at := range [...]event.Position{o.old.Rooms[own], o.positions[own]} {
+		if at.Offset == 0 {
+			at.Epoch = head.Epoch
 		}
-		at.Epoch = head.Epoch
-	}
-	missed, err := o.m.deps.History.After(ctx, o.id.Tenant, own, at, gainedEvents, gainedBytes)
-	if errors.Is(err, room.ErrTrimmed) {
-		return nil // the answer will say that the own room is lost
-	}
-	for i := range missed {
-		var c room.Change
-		if missed[i].Action != room.ActionAdded || json.Unmarshal(missed[i].Data, &c) != nil || has(o.old.Rooms, c.Room) {
-			continue
+		if whole, err := o.gainedBehind(ctx, own, at); whole || err != nil {
+			return err
 		}
-		o.old.Rooms[c.Room] = c.Since
 	}
-	return fault.Wrap("session.gained", fault.Unavailable, err)
+	o.lose(own, "trimmed")
+	return nil
+}
+
+// gainedBehind reads the user's own room from a position on; whole says that it has
+// come to the end.
+func (o *opening) gainedBehind(ctx context.Context, own string, at event.Position) (whole bool, err error) {
+	for range gainedPages {
+		missed, err := o.m.deps.History.After(ctx, o.id.Tenant, own, at, gainedEvents, gainedBytes)
+		switch {
+		case errors.Is(err, room.ErrTrimmed):
+			return false, nil
+		case err != nil || len(missed) == 0:
+			return err == nil, fault.Wrap("session.gained", fault.Unavailable, err)
+		}
+		for i := range missed {
+			var c room.Change
+			if missed[i].Action == room.ActionAdded && json.Unmarshal(missed[i].Data, &c) == nil && !has(o.old.Rooms, c.Room) {
+				o.old.Rooms[c.Room] = c.Since
+			}
+		}
+		at = missed[len(missed)-1].Position
+	}
+	return false, nil
 }
 
 // How much of the user's own room is looked through for rooms gained.
 const (
 	gainedEvents = 1000
 	gainedBytes  = 1 << 20
+	gainedPages  = 20
 )
+
+// lose tells that a room's missed events cannot be replayed whole.
+func (o *opening) lose(name, why string) {
+	if !slices.ContainsFunc(o.welcome.lost, func(l without) bool { return l.room == name }) {
+		o.welcome.lost = append(o.welcome.lost, without{name, why})
+	}
+}
 
 // position is where a room's replay starts: at the client's own position, else
 // where the session joined the room, else at its head. What can not be replayed
@@ -145,7 +182,7 @@ func (o *opening) position(ctx context.Context, name string, head event.Head) (e
 		return at, err
 	}
 	if why != "" {
-		o.welcome.lost = append(o.welcome.lost, without{name, why})
+		o.lose(name, why)
 		return head.Position, nil
 	}
 	return at, nil

@@ -56,13 +56,6 @@ func (s *Session) Member(name string) (event.Membership, bool) {
 }
 
 // JoinRoom makes the session a subscriber and puts the room into its record;
-// left tells who cares that the session is in a room no more.
-func (s *Session) left(room string) {
-	if id := s.Identity(); s.m.deps.Left != nil {
-		s.m.deps.Left(id.Tenant, room, id.User)
-	}
-}
-
 // startRooms lets durable events flow. A room joined already stays where it stands,
 // unless it is asked to go back.
 func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m event.Membership, again bool) error {
@@ -73,6 +66,8 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 	}
 	j := s.find(name)
 	switch {
+	case !granted(s.Identity(), name):
+		return fault.New(fault.Forbidden, "room", "the token does not grant this room") // that of the refresh meanwhile
 	case j != nil && j.sub != nil:
 		if now := j.sub.Position(); again && now.Epoch == at.Epoch && now.Offset > at.Offset {
 			s.m.deps.Hub.Rewind(j.sub, at.Offset)
@@ -88,8 +83,14 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 	}
 	j.sub = s.m.deps.Hub.Subscribe(s.Identity().Tenant, name, s, at, m)
 	j.name, j.member = j.sub.Room(), m
+	s.entered(j.name)
 	if s.acks {
 		j.unacked = &unacked{behind: at.Offset}
+	}
+	if s.State() == Active {
+		// The user may have been removed between the admission and this.
+		id := s.Identity()
+		s.m.follow(roomChange{Change: room.Change{Room: room.Base(name)}, tenant: id.Tenant, user: id.User, kind: room.ActionChanged})
 	}
 	return nil
 }
@@ -102,9 +103,14 @@ func tooManyRooms() error {
 func (s *Session) LeaveRoom(_ context.Context, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.leave(func(joined string) bool { return joined == name || room.Base(joined) == name })
+}
+
+// leave ends the subscriptions of those rooms, with s.mu held.
+func (s *Session) leave(those func(name string) bool) {
 	before := len(s.rooms)
 	s.rooms = slices.DeleteFunc(s.rooms, func(j joined) bool {
-		if j.name != name && room.Base(j.name) != name {
+		if !those(j.name) {
 			return false
 		}
 		if j.sub != nil {

@@ -95,9 +95,11 @@ func TestRoomsOfTheUserAreFollowed(t *testing.T) {
 		want  []string
 		end   string
 	}{
-		"added":   {do: func(n *node) { n.change("ann", room.ActionAdded, "conv:1") }, want: []string{"conv:0", "conv:1", "user:ann"}},
-		"removed": {do: func(n *node) { n.change("ann", room.ActionRemoved, "conv:0") }, want: []string{"user:ann"}},
+		"added":                   {do: func(n *node) { n.change("ann", room.ActionAdded, "conv:1") }, want: []string{"conv:0", "conv:1", "user:ann"}},
+		"removed":                 {world: func(w *world) { w.closed["conv:0"] = true }, do: func(n *node) { n.change("ann", room.ActionRemoved, "conv:0") }, want: []string{"user:ann"}},
+		"removed and added again": {do: func(n *node) { n.change("ann", room.ActionRemoved, "conv:0") }, want: []string{"conv:0", "user:ann"}},
 		"added and removed": {
+			world: func(w *world) { w.closed["conv:1"] = true },
 			do: func(n *node) {
 				n.change("ann", room.ActionAdded, "conv:1")
 				n.change("ann", room.ActionRemoved, "conv:1")

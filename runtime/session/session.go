@@ -49,22 +49,27 @@ type Session struct {
 	line      ack.Line
 	account   limit.Account
 	catchup   deliver.Catchup
+	used      atomic.Int64 // when the client last sent an event of its own, on the route's clock
 	reading
 
 	machine machine
 	slice   uint8    // of Manager.all; guarded by its lock, and so are the next
 	known   bool     // by its user
+	placed  bool     // it counts for its user's devices
 	slot    uint32   // in the slice
 	sibling *Session // the user's next, in Manager.byUser
 
-	mu    sync.Mutex
-	kept  bool // it has a record, which is to be in the store
-	acks  bool // the client acknowledges
-	gone  bool // Closed has run, or has begun
-	early *early
-	id    string
-	attrs string // JSON, as the client gave them
-	rooms []joined
+	mu      sync.Mutex
+	kept    bool // it has a record, which is to be in the store
+	acks    bool // the client acknowledges
+	gone    bool // Closed has run, or has begun
+	over    bool // closed because its token has ended: it can not be refreshed any more
+	told    bool // that its token ends
+	present bool // and Presence knows it
+	early   *early
+	id      string
+	attrs   string // JSON, as the client gave them
+	rooms   []joined
 	record
 }
 
@@ -130,6 +135,9 @@ func (s *Session) DecodeEnvelope(raw []byte, env *event.Envelope) error {
 	err := s.dialect.Decode(raw, env)
 	if fault.Is(err, fault.Malformed) {
 		s.garbled()
+	}
+	if err == nil {
+		s.use(env)
 	}
 	return err
 }
@@ -201,6 +209,7 @@ func (s *Session) Closed() {
 		return
 	}
 	s.gone = true
+	s.vanish()
 	id := s.id
 	for i := range s.rooms {
 		if sub := s.rooms[i].sub; sub != nil {

@@ -35,4 +35,6 @@ type Store interface {
 	Save(ctx context.Context, rs ...Record) error
 	Load(ctx context.Context, tenant, id string) (Record, bool, error)
 	Delete(ctx context.Context, tenant, id string) error
+	// OfUser lists a user's records that have not expired, at most limit.
+	OfUser(ctx context.Context, tenant, user string, limit int) ([]Record, error)
 }

@@ -20,13 +20,16 @@ func (m *Manager) tick(second int) {
 		switch st := s.State(); {
 		case (st == Handshake || st == Authenticating) && now.Sub(s.conn.Opened()) > m.cfg.OpenTimeout:
 			s.conn.CloseWith(fault.HandshakeTimeout, "no session was opened")
-		case s.expired(now):
-			s.conn.CloseWith(fault.TokenExpired, "")
 		case s.Opened():
+			if s.expire(now) {
+				break
+			}
 			s.care(now)
-			if s.expired(now.Add(sliced * time.Second)) {
+			if s.expired(now.Add(m.lead())) {
 				m.watch(s) // before its turn comes again
 			}
+		case s.expired(now):
+			s.conn.CloseWith(fault.TokenExpired, "")
 		}
 	}
 	m.forget(now)

@@ -66,6 +66,7 @@ func TestCrashProofFindsPlantedBugs(t *testing.T) {
 		{"offset given out twice", reuseOffset},
 		{"key forgotten", forgetKey},
 		{"reader sees what is not durable", readEarly},
+		{"counted more than is stored", countTwice},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range 200 {

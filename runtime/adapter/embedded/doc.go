@@ -1,7 +1,7 @@
 // Package embedded keeps everything of a node that runs alone in one Pebble
 // database: the log of durable events with its idempotency keys, the tables
 // derived from it, and sessions. It implements sequence.Log, room.History,
-// room.Reader and session.Store. It owns one goroutine, Store.Run, beside those
+// room.Reader, session.Store and limit.Storage. It owns one goroutine, Store.Run, beside those
 // of Pebble.
 //
 // # Durability
@@ -34,6 +34,10 @@
 //	0x09   tenant, session                                session.Record
 //	0x0a   tenant, room, offset (8 bytes), kind, key      note, as its owner encodes it
 //	0x0b   tenant, room, kind, key                        row, as its owner encodes it
+//	0x0c   tenant, partition (2 bytes)                    rooms and bytes that the partition has added
+//	0x0c   tenant                                         rooms and bytes that the sweep has added, mostly less than 0
+//	0x0c                                                  (empty: the rows of 0x0c are there)
+//	0x0d   tenant, user, session                          (empty: the sessions by user)
 //
 // Values begin with a version byte (codec.go). The file HEDDLE in the directory
 // names the version of this table; a directory without it that is not empty, or
@@ -51,4 +55,10 @@
 // newest record, which is its head. Records with a time to live are returned
 // without their data once it is over; their bytes stay on disk until retention or
 // compaction removes them. Sessions that have expired are deleted.
+//
+// # What tenants use
+//
+// Rooms and bytes of records are counted in the batches that add and remove them,
+// each writer in rows of its own. A database without such rows is counted through
+// when it is opened.
 package embedded

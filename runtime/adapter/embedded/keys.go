@@ -18,6 +18,8 @@ const (
 	tableSession
 	tableNote
 	tableRow
+	tableUsage
+	tableSessionOf
 )
 
 // The bytes behind a zero byte in a text field.

@@ -79,7 +79,7 @@ func (w *world) inspect(t *testing.T, fs *vfs.MemFS) error {
 	}
 	s := open(t, "data", fs, nil)
 	byID := map[sendID]event.Record{}
-	var broken error
+	broken := usageHolds(s)
 	for _, name := range crashRooms {
 		records, err := readAll(s, name)
 		broken = errors.Join(broken, err, w.inspectRoom(s, name, records, byID))
@@ -147,6 +147,7 @@ const (
 	reuseOffset
 	forgetKey
 	readEarly // not in the log: see life.naive
+	countTwice
 )
 
 type plantedLog struct {
@@ -166,6 +167,11 @@ type plantedPartition struct {
 
 func (p *plantedPartition) Append(ctx context.Context, batch []event.Record) (sequence.Pending, error) {
 	w, err := p.Partition.Append(ctx, batch)
+	if err == nil && p.bug == countTwice {
+		u := p.Partition.(*partition).usage
+		u.add(crashTenant, 0, 1)
+		u.applied()
+	}
 	if err == nil && p.bug == ackEarly {
 		return early{}, nil
 	}

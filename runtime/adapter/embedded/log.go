@@ -38,7 +38,7 @@ func (l *Log) Open(_ context.Context, number int) (sequence.Partition, error) {
 	if old := s.open[number]; old != nil {
 		old.over.Store(true)
 	}
-	p := &partition{s: s, number: number, term: term}
+	p := &partition{s: s, number: number, term: term, usage: s.usage.tally(number)}
 	s.open[number] = p
 	return p, nil
 }
@@ -51,6 +51,7 @@ type partition struct {
 	term   uint64
 	over   atomic.Bool
 	tables tables
+	usage  *tally
 	key    []byte
 	value  []byte
 }
@@ -98,7 +99,9 @@ func (p *partition) Append(_ context.Context, records []event.Record) (_ sequenc
 	}
 	b := p.s.db.NewBatch()
 	w := &pending{s: p.s, batch: b, rooms: make([]place, len(records)), done: make(chan struct{})}
-	p.tables.begin(b, w)
+	p.usage.begin()
+	p.tables.begin(b, w, p.usage)
+	defer p.tables.end()
 	for i := range records {
 		r := &records[i]
 		if err := p.put(b, r); err != nil {
@@ -106,7 +109,7 @@ func (p *partition) Append(_ context.Context, records []event.Record) (_ sequenc
 		}
 		w.rooms[i] = place{name{r.Tenant, r.Room}, r.Offset, event.Head{Position: r.Position, Messages: r.Messages}}
 	}
-	if p.tables.err != nil {
+	if p.tables.fail(p.usage.write(b)); p.tables.err != nil {
 		return nil, errors.Join(p.tables.err, b.Close())
 	}
 	p.s.unsettled.add(w)
@@ -115,6 +118,7 @@ func (p *partition) Append(_ context.Context, records []event.Record) (_ sequenc
 		p.s.die(err) // how much of it was stored is not known
 		return nil, p.s.alive()
 	}
+	p.usage.applied()
 	return w, nil
 }
 
@@ -124,6 +128,7 @@ func (p *partition) put(b *pebble.Batch, r *event.Record) error {
 	if err := b.Set(p.key, p.value, nil); err != nil {
 		return err
 	}
+	p.usage.record(r, len(p.key)+len(p.value))
 	if r.Key != "" {
 		k := sequence.KeyOf(r)
 		p.key = appendKeyRow(p.key[:0], 0, &k)

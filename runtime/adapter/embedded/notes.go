@@ -41,14 +41,23 @@ func (t *tables) DeleteRow(tenant, id string, r room.Row) {
 // Redact writes the record again without its data, and drops its notes. One that
 // is not kept any more needs nothing.
 func (t *tables) Redact(tenant, id string, offset uint64) {
-	r := event.Record{}
+	if t.redacted == nil {
+		t.w.s.sweep.records.RLock()
+		t.redacted = map[string]bool{}
+	}
+	r, was := event.Record{}, 0
 	key := appendRecordKey(nil, tenant, id, offset)
-	found, err := t.w.s.get(key, func(v []byte) error { return decodeRecord(v, &r) })
-	if t.fail(err); err != nil || !found {
+	found, err := t.w.s.get(key, func(v []byte) error {
+		was = len(v)
+		return decodeRecord(v, &r)
+	})
+	if t.fail(err); err != nil || !found || t.redacted[string(key)] {
 		return
 	}
+	t.redacted[string(key)] = true
 	r.Data, r.Redacted = nil, true
 	t.value = appendRecord(t.value[:0], &r)
+	t.usage.add(tenant, 0, int64(len(t.value)-was))
 	t.fail(t.b.Set(key, t.value, nil))
 	t.key = appendNotesKey(t.key[:0], tenant, id, offset)
 	t.fail(t.b.DeleteRange(t.key, appendNotesKey(nil, tenant, id, offset+1), nil))

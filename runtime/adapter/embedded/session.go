@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -19,7 +20,10 @@ func (s *Store) Save(_ context.Context, rs ...session.Record) error {
 	}
 	b := s.db.NewBatch()
 	for i := range rs {
-		if err := b.Set(appendKey(nil, tableSession, rs[i].Tenant, rs[i].ID), appendSession(nil, &rs[i]), nil); err != nil {
+		err := errors.Join(
+			b.Set(appendKey(nil, tableSession, rs[i].Tenant, rs[i].ID), appendSession(nil, &rs[i]), nil),
+			b.Set(appendKey(nil, tableSessionOf, rs[i].Tenant, rs[i].User, rs[i].ID), nil, nil))
+		if err != nil {
 			return fault.Wrap("embedded.save", fault.Internal, err)
 		}
 	}
@@ -28,8 +32,12 @@ func (s *Store) Save(_ context.Context, rs ...session.Record) error {
 
 // Delete forgets a session, durably (session.Store).
 func (s *Store) Delete(_ context.Context, tenant, id string) error {
+	key, r := appendKey(nil, tableSession, tenant, id), session.Record{}
+	if there, err := s.get(key, func(v []byte) error { return decodeSession(v, &r) }); err != nil || !there {
+		return err
+	}
 	b := s.db.NewBatch()
-	if err := b.Delete(appendKey(nil, tableSession, tenant, id), nil); err != nil {
+	if err := errors.Join(b.Delete(key, nil), b.Delete(appendKey(nil, tableSessionOf, tenant, r.User, id), nil)); err != nil {
 		return fault.Wrap("embedded.delete", fault.Internal, err)
 	}
 	return s.writeSession(b)
@@ -67,4 +75,27 @@ func (s *Store) Load(_ context.Context, tenant, id string) (session.Record, bool
 		return session.Record{}, false, err
 	}
 	return r, true, nil
+}
+
+// OfUser lists a user's sessions that have not expired, the newest if there are
+// more than limit (session.Store). Their ids are in the order of time.
+func (s *Store) OfUser(ctx context.Context, tenant, user string, limit int) ([]session.Record, error) {
+	var ids []string
+	err := s.scan(ctx, appendKey(nil, tableSessionOf, tenant, user), "", 3, func(id string, _ []byte) (bool, error) {
+		if ids = append(ids, id); len(ids) > limit {
+			ids = ids[1:]
+		}
+		return true, nil
+	})
+	var out []session.Record
+	for _, id := range ids {
+		r, found, bad := s.Load(ctx, tenant, id)
+		if bad != nil {
+			return nil, bad
+		}
+		if found {
+			out = append(out, r)
+		}
+	}
+	return out, err
 }

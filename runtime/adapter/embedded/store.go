@@ -27,6 +27,7 @@ type Store struct {
 	unsettled *unsettled
 	recent    *recent
 	window    window
+	usage     usage
 	counters  counters
 
 	mu   sync.Mutex
@@ -70,6 +71,10 @@ func Open(cfg Config, deps Deps) (*Store, error) {
 		return nil, fmt.Errorf("embedded: cannot open %s: %w", cfg.Dir, err)
 	}
 	if err := s.window.restore(s); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	if err := s.usage.restore(s); err != nil {
 		_ = s.Close()
 		return nil, err
 	}

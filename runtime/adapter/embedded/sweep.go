@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/heddle-rt/heddle/runtime/sequence"
+	"github.com/heddle-rt/heddle/runtime/session"
 )
 
 // sweep is how far Run has come with its pass over rooms and sessions.
@@ -18,8 +19,8 @@ type sweep struct {
 	rest     time.Time    // the next pass begins then
 	trims    bool         // the pass is not through with the rooms
 	expires  bool         // nor with the sessions
-	buried   []name       // rooms whose streams the slice at hand removes
 	sessions sync.RWMutex // held to read while a session is written, to write while expired ones are deleted
+	records  sync.RWMutex // held to read while a record is redacted, to write while records are measured and removed
 }
 
 // sweepOnce does one bounded slice of the work.
@@ -57,7 +58,6 @@ func (s *Store) trimSome() error {
 		return err
 	}
 	defer it.Close()
-	b := s.db.NewBatch()
 	at := s.sweep.room
 	if at == nil {
 		at = []byte{tableRecord}
@@ -70,24 +70,16 @@ func (s *Store) trimSome() error {
 		prefix := append([]byte(nil), it.Key()[:len(it.Key())-8]...)
 		at = appendEnd(nil, prefix)
 		s.sweep.room = at // also behind a room that cannot be read
-		if err := s.trim(b, it, prefix, at); err != nil {
+		if err := s.trim(it, prefix, at); err != nil {
 			return err
 		}
 	}
 	s.sweep.room = at
-	if err := it.Error(); err != nil {
-		return err
-	}
-	if err := s.apply(b, pebble.NoSync); err != nil {
-		return err
-	}
-	s.recent.forget(s.sweep.buried)
-	s.sweep.buried = s.sweep.buried[:0]
-	return nil
+	return it.Error()
 }
 
-// trim adds to b what cuts the stream that it stands at the first record of.
-func (s *Store) trim(b *pebble.Batch, it *pebble.Iterator, prefix, end []byte) error {
+// trim cuts the stream that it stands at the first record of.
+func (s *Store) trim(it *pebble.Iterator, prefix, end []byte) error {
 	tenant, rest, ok := field(prefix[1:])
 	id, _, ok2 := field(rest)
 	if !ok || !ok2 {
@@ -101,7 +93,7 @@ func (s *Store) trim(b *pebble.Batch, it *pebble.Iterator, prefix, end []byte) e
 	if top, listed := s.unsettled.durable(name{tenant, id}); listed {
 		last = min(last, top) // the newest durable record is somebody's head
 	}
-	if gone, err := s.bury(b, tenant, id, last); gone || err != nil {
+	if gone, err := s.bury(tenant, id, last); gone || err != nil {
 		return err
 	}
 	maxEvents, maxAge := s.deps.Retention(tenant, id)
@@ -120,18 +112,58 @@ func (s *Store) trim(b *pebble.Batch, it *pebble.Iterator, prefix, end []byte) e
 		return nil
 	}
 	s.counters.trimmed.Add(1)
-	return s.cut(b, tenant, id, cut)
+	return s.cut(tenant, id, cut)
 }
 
-// cut removes the records of a room below an offset, and their notes.
-func (s *Store) cut(b *pebble.Batch, tenant, id string, below uint64) error {
-	err := b.DeleteRange(appendRecordKey(nil, tenant, id, 0), appendRecordKey(nil, tenant, id, below), nil)
-	return errors.Join(err, b.DeleteRange(appendNotesKey(nil, tenant, id, 0), appendNotesKey(nil, tenant, id, below), nil))
+// cut removes the records of a room below an offset, and their notes, the oldest
+// first.
+func (s *Store) cut(tenant, id string, below uint64) error {
+	for {
+		if more, err := s.cutSome(tenant, id, below); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// atOnce is how many records are removed while nobody can redact any: they are
+// measured in about a millisecond.
+const atOnce = 4096
+
+// cutSome removes the first records. Without its lock a record could be redacted
+// between being measured and being removed, and would come back.
+func (s *Store) cutSome(tenant, id string, below uint64) (more bool, err error) {
+	s.sweep.records.Lock()
+	defer s.sweep.records.Unlock()
+	from, to := appendRecordKey(nil, tenant, id, 0), appendRecordKey(nil, tenant, id, below)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	if err != nil {
+		return false, err
+	}
+	it.First()
+	end, bytes, more := measure(it, to, atOnce)
+	if err := it.Close(); err != nil || end == 0 {
+		return false, err
+	}
+	u, b := s.usage.tally(sweeper), s.db.NewBatch()
+	u.begin()
+	u.add(tenant, 0, -bytes)
+	err = errors.Join(
+		b.DeleteRange(from, appendRecordKey(nil, tenant, id, end), nil),
+		b.DeleteRange(appendNotesKey(nil, tenant, id, 0), appendNotesKey(nil, tenant, id, end), nil),
+		u.write(b))
+	if err != nil {
+		return false, errors.Join(err, b.Close())
+	}
+	if err := s.apply(b, pebble.NoSync); err != nil {
+		return false, err
+	}
+	u.applied()
+	return more, nil
 }
 
 // bury removes the stream of a room that was deleted, when nobody can ask any more
 // for what its last records were sent as. From then on the name is free.
-func (s *Store) bury(b *pebble.Batch, tenant, id string, last uint64) (gone bool, err error) {
+func (s *Store) bury(tenant, id string, last uint64) (gone bool, err error) {
 	var h sequence.Head
 	_, err = s.get(appendRecordKey(nil, tenant, id, last), func(v []byte) (err error) {
 		h, err = decodeHead(v, last)
@@ -142,10 +174,10 @@ func (s *Store) bury(b *pebble.Batch, tenant, id string, last uint64) (gone bool
 	}
 	s.counters.trimmed.Add(1)
 	for _, gone := range append(s.subRooms(tenant, id), id) {
-		s.sweep.buried = append(s.sweep.buried, name{tenant, gone})
-		if err := s.cut(b, tenant, gone, math.MaxUint64); err != nil {
+		if err := s.cut(tenant, gone, math.MaxUint64); err != nil {
 			return true, err
 		}
+		s.recent.forget([]name{{tenant, gone}})
 	}
 	return true, nil
 }
@@ -192,6 +224,10 @@ func firstAfter(it *pebble.Iterator, prefix []byte, from, last uint64, old int64
 	return from, nil
 }
 
+// sessionRows is how many sessions one slice looks at. Sessions come and go by the
+// thousand in a second, and a row costs next to nothing.
+const sessionRows = 1 << 14
+
 // expireSome deletes the sessions that have expired among the next ones.
 func (s *Store) expireSome() error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableSession}, UpperBound: []byte{tableSession + 1}})
@@ -206,7 +242,7 @@ func (s *Store) expireSome() error {
 	now := s.deps.Clock().UnixMilli()
 	var expired [][]byte
 	ok := it.SeekGE(at)
-	for i := 0; ok && i < s.cfg.SweepRooms; i++ {
+	for i := 0; ok && i < sessionRows; i++ {
 		if value, err := it.ValueAndErr(); err != nil {
 			return err
 		} else if t, err := sessionExpiry(value); err != nil {
@@ -232,17 +268,17 @@ func (s *Store) deleteExpired(keys [][]byte, now int64) error {
 	defer s.sweep.sessions.Unlock()
 	b := s.db.NewBatch()
 	for _, key := range keys {
-		var until int64
-		ok, err := s.get(key, func(v []byte) (err error) {
-			until, err = sessionExpiry(v)
-			return err
-		})
+		var r session.Record
+		ok, err := s.get(key, func(v []byte) error { return decodeSession(v, &r) })
 		if err != nil {
 			return err
 		}
-		if ok && until <= now {
+		if ok && r.Expires <= now {
 			s.counters.expired.Add(1)
+			tenant, rest, _ := field(key[1:])
+			id, _, _ := field(rest)
 			_ = b.Delete(key, nil)
+			_ = b.Delete(appendKey(nil, tableSessionOf, tenant, r.User, id), nil)
 		}
 	}
 	return s.apply(b, pebble.NoSync)

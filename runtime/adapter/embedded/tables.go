@@ -9,17 +9,27 @@ import (
 
 // tables writes what projections derive into the batch of their records.
 type tables struct {
-	b     *pebble.Batch
-	w     *pending
-	key   []byte
-	value []byte
-	reads map[string]event.Position // read markers that this batch moves, by key
-	err   error                     // the first one
+	b        *pebble.Batch
+	w        *pending
+	usage    *tally
+	key      []byte
+	value    []byte
+	reads    map[string]event.Position // read markers that this batch moves, by key
+	redacted map[string]bool           // records that it redacts, by key; if there are any, sweep.records is held
+	err      error                     // the first one
 }
 
-func (t *tables) begin(b *pebble.Batch, w *pending) {
-	t.b, t.w, t.err = b, w, nil
+func (t *tables) begin(b *pebble.Batch, w *pending, u *tally) {
+	t.b, t.w, t.usage, t.err = b, w, u, nil
 	clear(t.reads)
+}
+
+// end is called when the batch is applied, or given up.
+func (t *tables) end() {
+	if t.redacted != nil {
+		t.redacted = nil
+		t.w.s.sweep.records.RUnlock()
+	}
 }
 
 func (t *tables) fail(err error) {

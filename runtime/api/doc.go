@@ -1,0 +1,12 @@
+// Package api is the server API: what a tenant's own backend asks for over HTTP,
+// under /v1/api/, with an API key. It is beside the sockets, at the beginning of
+// the route: each request becomes an envelope that runs through the pipeline with
+// an origin that is no connection, so that validation, rules, permissions,
+// idempotency and errors are those of a socket. What only answers and has no action
+// (a room, connections) is read from the interfaces in Deps.
+//
+// The routes are declared once, in routes.go; dispatch, checks of parameters and
+// bodies, and the OpenAPI document follow from that.
+//
+// The package owns no goroutines: requests run on those of the HTTP server.
+package api

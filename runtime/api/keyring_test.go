@@ -1,0 +1,148 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+func TestKeysAreChecked(t *testing.T) {
+	good := Key{ID: "k", Secret: secret, Scopes: []string{ScopePublish}}
+	for _, c := range []struct {
+		name   string
+		change func(*Key)
+		want   string
+	}{
+		{"good", func(*Key) {}, ""},
+		{"hash", func(k *Key) { k.Secret, k.SecretHash = "", strings.Repeat("0a", 32) }, ""},
+		{"no id", func(k *Key) { k.ID = "" }, "id"},
+		{"dot", func(k *Key) { k.ID = "a.b" }, "id"},
+		{"long id", func(k *Key) { k.ID = strings.Repeat("x", 65) }, "id"},
+		{"nothing secret", func(k *Key) { k.Secret = "" }, "secret and secret_hash"},
+		{"both", func(k *Key) { k.SecretHash = strings.Repeat("0a", 32) }, "secret and secret_hash"},
+		{"short", func(k *Key) { k.Secret = "short" }, "secret"},
+		{"short hash", func(k *Key) { k.Secret, k.SecretHash = "", "0a" }, "secret_hash"},
+		{"no hash", func(k *Key) { k.Secret, k.SecretHash = "", strings.Repeat("xy", 32) }, "secret_hash"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k, got := good, ""
+			c.change(&k)
+			k.Check(func(option, _ string) { got += option })
+			if got != c.want {
+				t.Errorf("reported %q", got)
+			}
+			if _, err := NewKeyring(map[string][]Key{"acme": {k}}); (err != nil) != (c.want != "") || err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	if _, err := NewKeyring(map[string][]Key{"acme": {good, good}}); err == nil {
+		t.Error("two keys of one id")
+	}
+	if _, err := NewKeyring(map[string][]Key{"acme": {good}, "globex": {good}}); err == nil {
+		t.Error("two tenants with one key")
+	}
+}
+
+func TestKeyringReload(t *testing.T) {
+	sum := sha256.Sum256([]byte(secret))
+	one := Key{ID: "k", SecretHash: hex.EncodeToString(sum[:]), Scopes: []string{ScopePublish}, Rate: 0.001, Burst: 2}
+	k, err := NewKeyring(map[string][]Key{"acme": {one}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := "bearer k." + secret
+	now := time.Now()
+	for i, limited := range []bool{false, false, true} {
+		g, err := k.find(header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.enter(now); fault.Is(err, fault.RateLimited) != limited {
+			t.Errorf("request %d: %v", i, err)
+		}
+	}
+	// What was spent is remembered; the scopes are new.
+	one.Scopes = []string{ScopeRooms}
+	if err := k.Reload(map[string][]Key{"acme": {one}}); err != nil {
+		t.Fatal(err)
+	}
+	g, err := k.find(header)
+	if err != nil || g.may(ScopeRooms) != nil || g.may(ScopePublish) == nil || g.enter(now) == nil {
+		t.Errorf("%v %+v", err, g)
+	}
+	bad := one
+	bad.ID = "?"
+	if err := k.Reload(map[string][]Key{"acme": {bad}}); err == nil {
+		t.Error("a bad key is put in force")
+	}
+	if _, err := k.find(header); err != nil {
+		t.Errorf("the old key is gone: %v", err)
+	}
+	if err := k.Reload(nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.find(header); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("a key that was taken away: %v", err)
+	}
+}
+
+func TestAKeyHasItsRequestsAtOnce(t *testing.T) {
+	k, err := NewKeyring(map[string][]Key{"acme": {{ID: "k", Secret: secret}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := k.find("Bearer k." + secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxOpen {
+		if err := g.enter(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.enter(time.Now()); !fault.Is(err, fault.RateLimited) {
+		t.Errorf("one too many: %v", err)
+	}
+	g.leave()
+	if err := g.enter(time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkFind(b *testing.B) {
+	k, err := NewKeyring(map[string][]Key{"acme": {{ID: "k", Secret: secret}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := k.find("Bearer k." + secret); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestStatusOfFailures(t *testing.T) {
+	for _, k := range fault.Kinds() {
+		if got := statusOf(fault.New(k, "", "")); got != k.Status() {
+			t.Errorf("%v: %d", k, got)
+		}
+	}
+	if got := statusOf(missing("x")); got != http.StatusNotImplemented {
+		t.Error(got)
+	}
+	for _, c := range []struct{ field, data, want string }{
+		{"data.text", "data", "data.text"}, {"data.text", "", "text"}, {"data", "", ""}, {"data", "data", "data"},
+		{"room", "", "room"}, {"payload.action", "data", "action"}, {"database", "", "database"}, {"data[0]", "data", "data[0]"},
+	} {
+		if got := fault.Of(within(fault.New(fault.Invalid, c.field, ""), c.data)).Field; got != c.want {
+			t.Errorf("%s with %q: %s", c.field, c.data, got)
+		}
+	}
+}
