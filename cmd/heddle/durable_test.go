@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -154,6 +155,13 @@ func (w *witness) has(d deed, a heddle.Ack) bool {
 // check looks for a deed in what its receivers saw, and in history.
 func (w *witness) check(t *testing.T, ctx context.Context, d deed, a heddle.Ack, all map[string]*witness) {
 	t.Helper()
+	if d.action == "room:delete" { // who had not heard of it before the kill finds no room to hear it in
+		var refused *heddle.Error
+		if _, err := w.client.Request(ctx, "room:create", d.room, jsontext.Value(`{}`)); !errors.As(err, &refused) || refused.Code != "not_found" {
+			t.Errorf("the room that was deleted is made again: %v", err)
+		}
+		return
+	}
 	receiver := all["ben"] // somebody else, if anybody can
 	switch {
 	case d.room == "team:1":
