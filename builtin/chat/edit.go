@@ -45,7 +45,7 @@ type part struct {
 
 func (c *content) appendTo(dst []byte) []byte {
 	for _, p := range c.parts() {
-		dst = appendMember(dst, p.name, *p.raw)
+		dst = event.AppendMember(dst, p.name, *p.raw)
 	}
 	return dst
 }

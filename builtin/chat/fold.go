@@ -140,10 +140,10 @@ func current(data []byte, notes []room.Note, user string) []byte {
 	if changed {
 		at := strconv.AppendUint([]byte(`{"version":`), last.Version, 10)
 		at = strconv.AppendInt(append(at, `,"at":`...), last.At, 10)
-		out = appendMember(out, "edited", append(at, '}'))
+		out = event.AppendMember(out, "edited", append(at, '}'))
 	}
 	if summary := reactions(notes, user); summary != nil {
-		out = appendMember(out, "reactions", summary)
+		out = event.AppendMember(out, "reactions", summary)
 	}
 	return append(out, '}')
 }

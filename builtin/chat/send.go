@@ -53,17 +53,6 @@ func (c chat) send(_ context.Context, ev *event.Event) error {
 	return nil
 }
 
-// appendMember adds a member, if it is there, to an object that is not ended yet.
-func appendMember(dst []byte, name string, raw []byte) []byte {
-	if raw == nil {
-		return dst
-	}
-	if dst[len(dst)-1] != '{' {
-		dst = append(dst, ',')
-	}
-	return append(append(append(append(dst, '"'), name...), `":`...), raw...)
-}
-
 // projectSend moves the sender's marker: one has read what one has written.
 func projectSend(t room.Tables, r *event.Record) {
 	if r.From.User != "" {

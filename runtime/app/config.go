@@ -29,7 +29,7 @@ type Config struct {
 	Metrics  observe.MetricsConfig      `yaml:"metrics" doc:"Bounds on metrics."`
 	Socket   socket.Config              `yaml:"socket" doc:"Connections of end users."`
 	Session  session.Config             `yaml:"session" doc:"Sessions and resume."`
-	Limit    limit.Config               `yaml:"limit" doc:"Budget of one connection."`
+	Limit    limit.Config               `yaml:"limit" doc:"Budgets of connections, users, addresses, tenants and actions, and what becomes of those who misbehave."`
 	Presence presence.Config            `yaml:"presence" doc:"Who is here."`
 	Typing   typing.Config              `yaml:"typing" doc:"Who is typing."`
 	Sequence sequence.Config            `yaml:"sequence" doc:"Committer of durable events."`

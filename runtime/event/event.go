@@ -129,16 +129,20 @@ func (e *Event) Object(names ...string) []byte {
 	}
 	data := append(make([]byte, 0, size), '{')
 	for _, name := range names {
-		raw := e.Arg(name)
-		if raw == nil {
-			continue
-		}
-		if len(data) > 1 {
-			data = append(data, ',')
-		}
-		data = append(append(append(append(data, '"'), name...), `":`...), raw...)
+		data = AppendMember(data, name, e.Arg(name))
 	}
 	return append(data, '}')
+}
+
+// AppendMember adds a member, if it is there, to an object that is not ended yet.
+func AppendMember(object []byte, name string, raw []byte) []byte {
+	if raw == nil {
+		return object
+	}
+	if object[len(object)-1] != '{' {
+		object = append(object, ',')
+	}
+	return append(append(append(append(object, '"'), name...), `":`...), raw...)
 }
 
 func unquote(raw []byte) string {

@@ -18,7 +18,7 @@ type Config struct {
 	MinFree       config.Size   `yaml:"min_free" default:"1GiB" doc:"Free space below which durable events are refused; 0 switches the check off." min:"0" max:"1024GiB"`
 	Window        time.Duration `yaml:"window" default:"5m" doc:"How long the id of an event is remembered at least, to recognise a retry." min:"5m" max:"24h"`
 	SweepInterval time.Duration `yaml:"sweep_interval" default:"1s" doc:"How often a slice of rooms and sessions is checked for what has expired." min:"10ms" max:"10s"`
-	SweepRooms    int           `yaml:"sweep_rooms" default:"256" doc:"Rooms, and sessions, that one check looks at." min:"1" max:"100000"`
+	SweepRooms    int           `yaml:"sweep_rooms" default:"256" doc:"Rooms that one check looks at." min:"1" max:"100000"`
 	SweepRest     time.Duration `yaml:"sweep_rest" default:"1m" doc:"Time between the end of one pass over all rooms and sessions and the next." min:"0s" max:"24h"`
 }
 
