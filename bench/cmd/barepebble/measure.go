@@ -58,15 +58,15 @@ func measure(ctx context.Context, o options) (map[string]any, error) {
 	for i := range o.writers {
 		wg.Go(func() { errs[i] = write(ctx, db, newRows(i), &hists[i], since, until) }) // ends at until, or with ctx
 	}
-	var self, all time.Duration
+	var self, all, stolen time.Duration
 	timer := time.NewTimer(o.warm)
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-		self, all = proc.Self(), proc.All()
+		self, all, stolen = proc.Self(), proc.All(), proc.Stolen()
 	}
 	wg.Wait()
-	self, all = proc.Self()-self, proc.All()-all
+	self, all, stolen = proc.Self()-self, proc.All()-all, proc.Stolen()-stolen
 	sum := new(load.Hist)
 	for i := range hists {
 		sum.Merge(&hists[i])
@@ -80,6 +80,7 @@ func measure(ctx context.Context, o options) (map[string]any, error) {
 		"conns": o.writers, "msgs_per_s": n / wall, "cpu_us_per_msg": self.Seconds() * 1e6 / max(n, 1),
 		"p50_ms": sum.PercentileMs(0.50), "p99_ms": sum.PercentileMs(0.99), "max_ms": sum.MaxMs(),
 		"server_cores": self.Seconds() / wall, "other_cores": (all - self).Seconds() / wall,
+		"stolen_cores": stolen.Seconds() / wall,
 	}, nil
 }
 

@@ -53,7 +53,7 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.tries, "tries", 2, "runs at most for one that is not noisy")
 	f.StringVar(&o.serverCPUs, "server-cpus", pair(0), "processors for the server (empty: all)")
 	f.StringVar(&o.clientCPUs, "client-cpus", pair(2), "processors for edgebench (empty: all)")
-	f.Float64Var(&o.maxOther, "max-other", 0.4, "processors that others may use before a run waits, and during a run before it counts as noisy")
+	f.Float64Var(&o.maxOther, "max-other", 0.4, "processors that others may use before a run waits, and use or have stolen during a run before it counts as noisy")
 	f.DurationVar(&o.quietWait, "quiet-wait", 90*time.Second, "longest wait for others to be quiet")
 	if err := f.Parse(args); err != nil {
 		return nil, err

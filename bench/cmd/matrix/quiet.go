@@ -21,8 +21,10 @@ func (m *matrix) waitQuiet(ctx context.Context) {
 	}
 }
 
-// noisy says whether other processes disturbed a run.
+// noisy says whether other processes, or other machines on the same host, disturbed
+// a run.
 func (o *options) noisy(r record) bool {
 	other, _ := r["other_cores"].(float64)
-	return other > o.maxOther
+	stolen, _ := r["stolen_cores"].(float64)
+	return other+stolen > o.maxOther
 }

@@ -24,7 +24,7 @@ type sheet struct {
 func sheets() []sheet {
 	cores := []column{
 		{"server cores", "server_cores", "%.2f", notCompared}, {"client cores", "client_cores", "%.2f", notCompared},
-		{"other cores", "other_cores", "%.2f", notCompared}}
+		{"other cores", "other_cores", "%.2f", notCompared}, {"stolen cores", "stolen_cores", "%.2f", notCompared}}
 	fanout := []column{
 		{"deliveries/s", "deliveries_per_s", "%.0f", higher}, {"CPU µs/delivery", "cpu_us_per_delivery", "%.2f", lower},
 		{"p50 ms", "p50_ms", "%.1f", lower}, {"p99 ms", "p99_ms", "%.1f", lower}, {"lost %", "lost_pct", "%.2f", notCompared},
@@ -44,10 +44,11 @@ func sheets() []sheet {
 			{"2k p50 ms", "2000:p50_ms", "%.2f", notCompared}, {"2k p99", "2000:p99_ms", "%.1f", lower}, {"2k CPU µs", "2000:cpu_us_per_delivery", "%.2f", lower},
 			{"5k p50", "5000:p50_ms", "%.2f", notCompared}, {"5k p99", "5000:p99_ms", "%.1f", lower}, {"5k CPU µs", "5000:cpu_us_per_delivery", "%.2f", lower},
 			{"10k p50", "10000:p50_ms", "%.2f", notCompared}, {"10k p99", "10000:p99_ms", "%.1f", lower}, {"10k CPU µs", "10000:cpu_us_per_delivery", "%.2f", lower},
-			{"held msgs/s", "held_rate", "%.0f", higher}}},
+			{"held msgs/s", "held_rate", "%.0f", higher}, {"stolen cores", "stolen_cores", "%.2f", notCompared}}},
 		{"storm", "S4 storm", []column{
 			{"joined after s", "join_s", "%.2f", lower}, {"joins/s", "joins_per_s", "%.0f", notCompared},
-			{"CPU µs/join", "cpu_us_per_join", "%.0f", lower}, {"p50 ms", "p50_ms", "%.1f", notCompared}, {"p99 ms", "p99_ms", "%.1f", lower}}},
+			{"CPU µs/join", "cpu_us_per_join", "%.0f", lower}, {"p50 ms", "p50_ms", "%.1f", notCompared}, {"p99 ms", "p99_ms", "%.1f", lower},
+			{"stolen cores", "stolen_cores", "%.2f", notCompared}}},
 		{"paced", "S5 fan-out at a fixed rate", append(paced, cores...)},
 		{"durable", "S6 durable", append([]column{
 			{"msgs/s", "msgs_per_s", "%.0f", higher}, {"p50 ms", "p50_ms", "%.2f", lower}, {"p99 ms", "p99_ms", "%.2f", lower},

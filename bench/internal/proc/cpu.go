@@ -48,6 +48,22 @@ func Self() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// Stolen is the time for which processors of a virtual machine were ready to run and
+// its host ran something else; 0 where the host does not tell.
+func Stolen() time.Duration {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := bytes.Cut(b, []byte{'\n'})
+	f := strings.Fields(string(line)) // cpu user nice system idle iowait irq softirq steal …
+	if len(f) < 9 {
+		return 0
+	}
+	n, _ := strconv.ParseInt(f[8], 10, 64)
+	return time.Duration(n) * tick
+}
+
 // All is the CPU time of all processes, those that ended included. (The totals
 // of /proc/stat are sampled at ticks and so miss much of what runs briefly.) A
 // process that ends meanwhile is left out.

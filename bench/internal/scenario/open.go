@@ -85,7 +85,7 @@ func (b *bench) chat(ctx context.Context) (Result, error) {
 		return nil, err
 	}
 	p := &pacer{b: b, conns: conns}
-	held, other := 0, 0.0
+	held, other, stolen := 0, 0.0, 0.0
 	var steps []Result
 	for _, rate := range b.Rates {
 		step, err := b.open(ctx, p, rate, b.Conns/b.Rooms)
@@ -94,6 +94,7 @@ func (b *bench) chat(ctx context.Context) (Result, error) {
 		}
 		steps = append(steps, step)
 		other += step["other_cores"].(float64)
+		stolen += step["stolen_cores"].(float64)
 		if step["held"] == false {
 			break
 		}
@@ -101,6 +102,6 @@ func (b *bench) chat(ctx context.Context) (Result, error) {
 	}
 	return Result{
 		"conns": b.Conns, "rooms": b.Rooms, "held_rate": held, "steps": steps,
-		"other_cores": ratio(other, float64(len(steps))),
+		"other_cores": ratio(other, float64(len(steps))), "stolen_cores": ratio(stolen, float64(len(steps))),
 	}, nil
 }

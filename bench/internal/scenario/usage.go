@@ -6,7 +6,7 @@ import (
 )
 
 // usage is a reading of all CPU clocks, or a difference of two, in seconds.
-type usage struct{ wall, server, client, other float64 }
+type usage struct{ wall, server, client, other, stolen float64 }
 
 // usage reads all clocks; a server that has ended stands still.
 func (b *bench) usage() usage {
@@ -16,18 +16,21 @@ func (b *bench) usage() usage {
 		server: server.Seconds(),
 		client: proc.Self().Seconds(),
 		other:  proc.All().Seconds(),
+		stolen: proc.Stolen().Seconds(),
 	}
 }
 
 func (u usage) since(v usage) usage {
-	d := usage{wall: u.wall - v.wall, server: u.server - v.server, client: u.client - v.client}
+	d := usage{wall: u.wall - v.wall, server: u.server - v.server, client: u.client - v.client, stolen: u.stolen - v.stolen}
 	d.other = u.other - v.other - d.server - d.client
 	return d
 }
 
-// cores adds the processors that were busy on average.
+// cores adds the processors that were busy on average, and those that the host of a
+// virtual machine kept to itself.
 func (r Result) cores(u usage) {
 	r["server_cores"], r["client_cores"], r["other_cores"] = u.server/u.wall, u.client/u.wall, u.other/u.wall
+	r["stolen_cores"] = u.stolen / u.wall
 }
 
 // latency adds percentiles.
