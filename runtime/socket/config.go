@@ -47,7 +47,7 @@ type Queue struct {
 	Bytes        config.Size   `yaml:"bytes" default:"1MiB" min:"64KiB" max:"1GiB" doc:"Bytes that may wait for one connection; one that needs more is closed with 4001."`
 	NodeBytes    config.Size   `yaml:"node_bytes" default:"256MiB" min:"1MiB" max:"1024GiB" doc:"Bytes that may wait for all connections together."`
 	WriteTimeout time.Duration `yaml:"write_timeout" default:"10s" min:"100ms" max:"5m" doc:"How long a client may take nothing of what waits for it."`
-	MaxDelay     time.Duration `yaml:"max_write_delay" default:"40ms" min:"0s" max:"100ms" doc:"How long a write may wait for more when the node is loaded."`
+	MaxDelay     time.Duration `yaml:"max_write_delay" default:"25ms" min:"0s" max:"100ms" doc:"How long a write may wait for more when the node is loaded."`
 }
 
 // Heartbeat says how often clients are pinged.

@@ -13,7 +13,7 @@ const (
 	// Samples without a write after which sampling stops.
 	sleepAfter = 10
 	// The share of the processors above which writes are delayed.
-	busyShare = 0.60
+	busyShare = 0.75
 	// Steps from no delay to the longest.
 	delaySteps = 20
 )
