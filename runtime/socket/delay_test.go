@@ -17,8 +17,8 @@ func TestNextDelay(t *testing.T) {
 		want  time.Duration
 	}{
 		{"idle", 0, 0.1, 0},
-		{"below the limit", 0, 0.6, 0},
-		{"above it", 0, 0.61, longest / 20},
+		{"below the limit", 0, busyShare, 0},
+		{"above it", 0, busyShare + 0.01, longest / 20},
 		{"grows by steps", 3 * time.Millisecond, 0.9, 3*time.Millisecond + longest/20},
 		{"up to the longest", longest, 1, longest},
 		{"halves", 8 * time.Millisecond, 0.5, 4 * time.Millisecond},
