@@ -56,7 +56,10 @@ func generate(docs string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if protocol, err = protocoldoc.Insert(protocol, protocoldoc.Markdown(actions())); err != nil {
+	if protocol, err = protocoldoc.Insert(protocol, protocoldoc.PartCodes, protocoldoc.Codes()); err != nil {
+		return nil, err
+	}
+	if protocol, err = protocoldoc.Insert(protocol, protocoldoc.PartActions, protocoldoc.Markdown(actions())); err != nil {
 		return nil, err
 	}
 	openapi, err := api.Document(actions())

@@ -7,22 +7,36 @@ import (
 	"strings"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// The generated part of docs/PROTOCOL.md stands between these lines.
+// The generated parts of docs/PROTOCOL.md, each between a line "<!-- part:begin -->"
+// and one "<!-- part:end -->".
 const (
-	Begin = "<!-- actions:begin -->"
-	End   = "<!-- actions:end -->"
+	PartActions = "actions"
+	PartCodes   = "codes"
 )
 
-// Insert replaces what stands between Begin and End in doc with tables.
-func Insert(doc, tables []byte) ([]byte, error) {
-	head, rest, ok := bytes.Cut(doc, []byte(Begin))
-	_, tail, closed := bytes.Cut(rest, []byte(End))
+// Insert replaces what stands in a part of doc with tables.
+func Insert(doc []byte, part string, tables []byte) ([]byte, error) {
+	begin, end := "<!-- "+part+":begin -->", "<!-- "+part+":end -->"
+	head, rest, ok := bytes.Cut(doc, []byte(begin))
+	_, tail, closed := bytes.Cut(rest, []byte(end))
 	if !ok || !closed {
-		return nil, errors.New("protocoldoc: the document has no lines " + Begin + " and " + End)
+		return nil, errors.New("protocoldoc: the document has no lines " + begin + " and " + end)
 	}
-	return bytes.Join([][]byte{head, []byte(Begin + "\n\n"), bytes.TrimSpace(tables), []byte("\n\n" + End), tail}, nil), nil
+	return bytes.Join([][]byte{head, []byte(begin + "\n\n"), bytes.TrimSpace(tables), []byte("\n\n" + end), tail}, nil), nil
+}
+
+// Codes lists the failures: what an error says, and what a connection that ends with
+// it is closed with.
+func Codes() []byte {
+	var b bytes.Buffer
+	b.WriteString("| code | close code | HTTP status | retryable | meaning |\n|---|---|---|---|---|\n")
+	for _, k := range fault.Kinds() {
+		fmt.Fprintf(&b, "| `%s` | %d | %d | %s | %s |\n", k.Code(), k.Close(), k.Status(), yes(k.Retryable()), k.Default())
+	}
+	return b.Bytes()
 }
 
 // Markdown lists the actions: a table of all, then what each takes and answers.

@@ -131,16 +131,17 @@ func TestMarkdown(t *testing.T) {
 }
 
 func TestInsert(t *testing.T) {
-	doc := fmt.Sprintf("before\n%s\nold\n%s\nafter\n", Begin, End)
-	once, err := Insert([]byte(doc), []byte("new\n"))
-	if want := fmt.Sprintf("before\n%s\n\nnew\n\n%s\nafter\n", Begin, End); err != nil || string(once) != want {
+	const begin, end = "<!-- actions:begin -->", "<!-- actions:end -->"
+	doc := fmt.Sprintf("before\n%s\nold\n%s\nafter\n", begin, end)
+	once, err := Insert([]byte(doc), PartActions, []byte("new\n"))
+	if want := fmt.Sprintf("before\n%s\n\nnew\n\n%s\nafter\n", begin, end); err != nil || string(once) != want {
 		t.Fatalf("%v, %q", err, once)
 	}
-	if twice, _ := Insert(once, []byte("new\n")); !bytes.Equal(once, twice) {
+	if twice, _ := Insert(once, PartActions, []byte("new\n")); !bytes.Equal(once, twice) {
 		t.Errorf("a second time: %q", twice)
 	}
-	for _, doc := range []string{"", Begin, End + Begin} {
-		if _, err := Insert([]byte(doc), nil); err == nil {
+	for _, doc := range []string{"", begin, end + begin} {
+		if _, err := Insert([]byte(doc), PartActions, nil); err == nil {
 			t.Errorf("%q has no place", doc)
 		}
 	}
@@ -151,7 +152,9 @@ func TestProtocolDocumentHasThePlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Insert(doc, nil); err != nil {
-		t.Error(err)
+	for _, part := range []string{PartActions, PartCodes} {
+		if _, err := Insert(doc, part, nil); err != nil {
+			t.Error(err)
+		}
 	}
 }
