@@ -39,22 +39,29 @@ func (a *agenda) remove(x item) { heap.Remove(&a.queue, x.when().slot) }
 
 // set says when something is due.
 func (a *agenda) set(x item, at time.Duration) {
-	t := x.when()
-	t.due = at
-	heap.Fix(&a.queue, t.slot)
+	if t := x.when(); t.due != at {
+		t.due = at
+		heap.Fix(&a.queue, t.slot)
+	}
 }
 
-// hasten has something looked at no later than at.
-func (a *agenda) hasten(x item, at time.Duration) {
+// due says when something is due, and rouses the goroutine if that is earlier than
+// all else.
+func (a *agenda) due(x item, at time.Duration) {
 	t := x.when()
-	if at >= t.due {
-		return
-	}
-	if a.set(x, at); t.slot == 0 {
+	before := t.due
+	if a.set(x, at); t.slot == 0 && at < before {
 		select {
 		case a.wake <- struct{}{}:
 		default: // it is on its way
 		}
+	}
+}
+
+// hasten has something looked at no later than at.
+func (a *agenda) hasten(x item, at time.Duration) {
+	if at < x.when().due {
+		a.due(x, at)
 	}
 }
 

@@ -149,7 +149,7 @@ func (p *Presence) watch(tenant, name string, more int) {
 		defer s.mu.Unlock()
 		w := s.person(k)
 		if w.watchers += int32(more); w.watchers == 0 {
-			s.hasten(w, p.now())
+			p.changedUser(s, w)
 		}
 		return
 	}

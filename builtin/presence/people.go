@@ -40,7 +40,7 @@ func (p *Presence) Online(ctx context.Context, tenant, user, device string, resu
 	k := userKey{tenant, user}
 	s := p.people(k)
 	s.mu.Lock()
-	w, now := s.person(k), p.now()
+	w := s.person(k)
 	if len(w.here) == 0 {
 		p.users.Add(1)
 	}
@@ -48,12 +48,12 @@ func (p *Presence) Online(ctx context.Context, tenant, user, device string, resu
 	if resumed {
 		w.resumed(&w.here[len(w.here)-1])
 	}
-	known := w.known
-	s.hasten(w, now)
-	s.mu.Unlock()
-	if known {
+	if w.known {
+		p.changedUser(s, w)
+		s.mu.Unlock()
 		return nil
 	}
+	s.mu.Unlock()
 	row, _, err := p.deps.Notes.Row(ctx, tenant, room.OfUser(user), rowChoice, "")
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +63,7 @@ func (p *Presence) Online(ctx context.Context, tenant, user, device string, resu
 	case !w.known: // nor told meanwhile
 		w.known, w.chosen = true, parse(row, p.wall())
 	}
-	s.hasten(w, p.now())
+	p.changedUser(s, w)
 	return fault.Wrap("presence.Online", fault.Unavailable, err)
 }
 
@@ -74,7 +74,7 @@ func (p *Presence) Offline(tenant, user string, used *atomic.Int64) {
 	p.with(tenant, user, func(s *people, w *person) {
 		if e := w.session(used); e != nil {
 			w.end(e, p.now(), p.cfg.Grace)
-			s.hasten(w, p.now())
+			p.changedUser(s, w)
 		}
 	})
 }
@@ -83,7 +83,7 @@ func (p *Presence) Offline(tenant, user string, used *atomic.Int64) {
 func (p *Presence) Active(tenant, user string) {
 	p.with(tenant, user, func(s *people, w *person) {
 		if w.view.status == away {
-			s.hasten(w, p.now())
+			p.changedUser(s, w)
 		}
 	})
 }
@@ -95,7 +95,7 @@ func (p *Presence) Observe(r *event.Record) {
 	}
 	p.with(r.Tenant, r.Room[len(room.UserType)+1:], func(s *people, w *person) {
 		w.known, w.chosen = true, parse(r.Data, p.wall())
-		s.hasten(w, p.now())
+		p.changedUser(s, w)
 	})
 }
 
@@ -110,6 +110,16 @@ func (p *Presence) with(tenant, user string, f func(s *people, w *person)) {
 	}
 }
 
+// changedUser has a user looked at who is not as before: here and now if there is
+// nobody to tell, as mostly. The user may be forgotten by it.
+func (p *Presence) changedUser(s *people, w *person) {
+	if now := p.now(); w.watchers > 0 {
+		s.hasten(w, now)
+	} else {
+		p.judge(s, w, now)
+	}
+}
+
 // nextUser looks at the first user who is due.
 func (p *Presence) nextUser(s *people) (env *event.Envelope, merge string, wait time.Duration) {
 	s.mu.Lock()
@@ -119,19 +129,24 @@ func (p *Presence) nextUser(s *people) (env *event.Envelope, merge string, wait 
 	if x == nil {
 		return nil, "", wait
 	}
-	w := x.(*person)
+	if env = p.judge(s, x.(*person), now); env != nil {
+		p.updates.Add(1)
+		merge = mergePrefix + env.Room
+	}
+	return env, merge, 0
+}
+
+// judge looks at a user, and sees to it that the user is looked at again, or
+// forgotten. It gives the event for the user's watchers, nil for none.
+func (p *Presence) judge(s *people, w *person, now time.Duration) *event.Envelope {
 	env, due := p.look(w, now)
 	if len(w.here) == 0 && w.watchers == 0 {
 		s.remove(w)
 		delete(s.users, w.key)
 	} else {
-		s.set(w, due)
+		s.due(w, due)
 	}
-	if env != nil {
-		p.updates.Add(1)
-		merge = mergePrefix + env.Room
-	}
-	return env, merge, 0
+	return env
 }
 
 // look brings what others see of a user up to date, and gives the event for the
