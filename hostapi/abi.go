@@ -6,8 +6,8 @@ const Version = 1
 // Module is where a guest imports the host's functions from.
 const Module = "heddle"
 
-// What a guest exports. Idle alone may be missing; _initialize, if it is there, is
-// called first.
+// What a guest exports. Idle and seed may be missing; _initialize, if it is there,
+// is called first.
 const (
 	ExportMemory  = "memory"
 	ExportABI     = "heddle_abi"     // () i32: Version
@@ -15,6 +15,7 @@ const (
 	ExportInit    = "heddle_init"    // (len of the config, in the input arena) i32: a Status
 	ExportBatch   = "heddle_batch"   // (records, len) i32: len of the actions or a Status
 	ExportIdle    = "heddle_idle"    // (): called when nothing is under way, to collect garbage
+	ExportSeed    = "heddle_seed"    // (i64): called of each instance that began from the image of another one
 )
 
 // Bounds.
