@@ -4,10 +4,10 @@ BIN     := bin/heddle
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick e2e clean
+.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick bench-presence e2e clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## build and start a development node with a chat page on http://127.0.0.1:8080 (data in ./data)
 	$(BIN) dev --data ./data
@@ -55,6 +55,10 @@ bench: ## the figures of docs/BENCHMARKS.md: Heddle and its peers in the same ru
 
 bench-quick: ## the same, briefly, to see that it works
 	cd bench && $(GO) run ./cmd/matrix -all -quick
+
+bench-presence: ## presence and typing against their goals: latency, reconnects of a room of 5,000, typers (three minutes)
+	cd bench && $(GO) run ./cmd/matrix -build -servers heddle -scenarios presence,reconnect,typing -reps 1 -tries 1 -out results-presence.jsonl
+	cd bench && $(GO) run ./cmd/matrix -report -md -out results-presence.jsonl
 
 e2e: build ## the demo page in a real Chromium (needs Node and chromium)
 	cd e2e && npm ci --no-audit --no-fund && E2E_BIN=$(abspath $(BIN)) npm test

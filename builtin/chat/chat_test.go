@@ -100,7 +100,7 @@ func refused(t *testing.T, ev *event.Event, err error, want string) {
 	if got := fmt.Sprintf("%s in %s: %s", f.Kind, f.Field, f.Message()); err == nil || got != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if len(ev.Effects) != 0 || ev.Reply != nil {
+	if len(ev.Effects) != 0 || ev.Reply != nil && ev.Action != actionEdit {
 		t.Errorf("refused, and yet: %+v %s", ev.Effects, ev.Reply)
 	}
 }

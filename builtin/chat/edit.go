@@ -18,7 +18,7 @@ func (c chat) editing() event.Action {
 		Name: actionEdit, Doc: "Changes a message of the user's own. What the edit does not name stays. The room gets the whole message with its new version; of several edits the stream keeps the content of the newest. Unread counts stay.",
 		Payload: append(append(about("the message"), version), fields()...),
 		Reply: event.Payload{
-			{Name: "version", Kind: event.Int, Doc: "of the message with this edit; left out when an edit is repeated behind a newer one"},
+			{Name: "version", Kind: event.Int, Doc: "of the message with this edit; left out of a repeat by who may not publish any more"},
 			{Name: "repeat", Kind: event.Bool, Doc: "this id was stored before; the position is that of the first"},
 		},
 		NeedsRoom: true, Durable: true, Slow: true, Permission: event.Publisher, Rate: event.RateMessage, Handle: c.edit,
@@ -69,6 +69,9 @@ func (d *edited) data() []byte {
 
 // edit gives a message a new content. It lives no longer than the message.
 func (c chat) edit(ctx context.Context, ev *event.Event) error {
+	version := uint64(ev.Int("version"))
+	reply := strconv.AppendUint([]byte(`{"version":`), version+1, 10)
+	ev.Respond(append(reply[:len(reply):len(reply)], '}')) // also if it is refused now, and was stored before
 	m, err := c.message(ctx, ev, 1, "chat.edit")
 	switch {
 	case err != nil:
@@ -76,7 +79,7 @@ func (c chat) edit(ctx context.Context, ev *event.Event) error {
 	case m.From.User != ev.From.User:
 		return fault.New(fault.Forbidden, "data.offset", "only its author may edit a message")
 	}
-	version, last := uint64(ev.Int("version")), m.lastEdit()
+	last := m.lastEdit()
 	again := last.Version == version+1 && retried(ev, last.Key)
 	if last.Version != version && !again {
 		return fault.New(fault.Conflict, "data.version", "the message is at version "+strconv.FormatUint(last.Version, 10))
@@ -98,7 +101,6 @@ func (c chat) edit(ctx context.Context, ev *event.Event) error {
 	if !named {
 		return fault.New(fault.Invalid, "data.text", "text, body, mentions or meta is needed")
 	}
-	reply := strconv.AppendUint([]byte(`{"version":`), d.Version, 10)
 	e := event.Effect{Durable: true, Subject: subject(m.Offset), Seen: m.seen, Envelope: event.Envelope{
 		Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionEdit, Data: d.data(), Expires: m.Expires,
 	}}
@@ -109,7 +111,6 @@ func (c chat) edit(ctx context.Context, ev *event.Event) error {
 		}
 		e.Seen = 0 // the committer knows where it is, or refuses it
 	}
-	ev.Respond(append(reply, '}'))
 	ev.Emit(e)
 	return nil
 }

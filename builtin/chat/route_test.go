@@ -136,8 +136,8 @@ func (r *route) do(user, id, action, data string) outcome {
 	return <-q.done
 }
 
-// settle sends a request again while it is refused as changed.
-func (r *route) settle(user, id, action, data string) (o outcome) {
+// insist sends a request again while it is refused as changed.
+func (r *route) insist(user, id, action, data string) (o outcome) {
 	for range 1000 {
 		if o = r.do(user, id, action, data); !fault.Is(o.err, fault.Changed) {
 			return o
@@ -195,7 +195,7 @@ func TestEditsAtOnce(t *testing.T) {
 			all.Go(func() {
 				id, text := fmt.Sprintf("v%d.%d", version, i), fmt.Sprintf("%d of %d", version, i)
 				data := fmt.Sprintf(`{"offset":1,"version":%d,"text":%q}`, version, text)
-				o := r.settle("ann", id, "message:edit", data)
+				o := r.insist("ann", id, "message:edit", data)
 				switch {
 				case o.err == nil && o.reply == fmt.Sprintf(`{"version":%d}`, version+1):
 					won <- text
@@ -234,7 +234,7 @@ func TestEditAgainstDelete(t *testing.T) {
 		}
 		var both sync.WaitGroup
 		both.Go(func() {
-			o := r.settle("ann", fmt.Sprint("f", i), "message:edit", fmt.Sprintf(`{"offset":%d,"version":%d,"text":"still secret"}`, at, (i+1)%2))
+			o := r.insist("ann", fmt.Sprint("f", i), "message:edit", fmt.Sprintf(`{"offset":%d,"version":%d,"text":"still secret"}`, at, (i+1)%2))
 			switch {
 			case o.err == nil:
 				edited++ // both.Wait orders it
@@ -244,7 +244,7 @@ func TestEditAgainstDelete(t *testing.T) {
 		})
 		both.Go(func() {
 			user := []string{"ann", "mod"}[i/2%2]
-			o := r.settle(user, fmt.Sprint("d", i), "message:delete", fmt.Sprintf(`{"offset":%d}`, at))
+			o := r.insist(user, fmt.Sprint("d", i), "message:delete", fmt.Sprintf(`{"offset":%d}`, at))
 			if o.err != nil {
 				t.Error(o.err)
 			}
@@ -331,9 +331,12 @@ func TestRetriesGetTheFirstAnswer(t *testing.T) {
 		r.stop()
 		r.start()
 	}
-	// A retry of an edit behind a newer one: known, though not with its reply.
+	// A retry of an edit behind a newer one, which a new edit of that version is not.
 	r.must("ann", "new", "message:edit", `{"offset":1,"version":1,"text":"z"}`)
-	if o := r.must("ann", "0", requests[0].action, requests[0].data); !o.repeat || o.Position != first[0].Position {
+	if o := r.must("ann", "0", requests[0].action, requests[0].data); !o.repeat || o.Position != first[0].Position || o.reply != requests[0].reply {
+		t.Errorf("%+v", o)
+	}
+	if o := r.do("ann", "late", requests[0].action, requests[0].data); !fault.Is(o.err, fault.Conflict) {
 		t.Errorf("%+v", o)
 	}
 }

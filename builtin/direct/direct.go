@@ -40,7 +40,7 @@ type direct struct{ Deps }
 func Actions(d Deps) []event.Action {
 	h := direct{d}
 	return []event.Action{{
-		Name: Action, Doc: "Sends a message to a user (stored in `user:<name>`, and a copy with `to` in the sender's own room; needs an id), or to a device of a user (ephemeral). At least one of text and body is needed.",
+		Name: Action, Doc: "Sends a message to a user (stored in `user:<name>`, and a copy with `to` in the sender's own room, unless the server itself sends it; needs an id), or to a device of a user (ephemeral). At least one of text and body is needed.",
 		Payload: event.Payload{
 			{Name: "to", Kind: event.String, Required: true, Format: "user", Doc: "who gets it"},
 			{Name: "device", Kind: event.String, Format: "user", Doc: "only this device of the user, and only if it is there now"},
@@ -75,7 +75,8 @@ func (h direct) send(_ context.Context, ev *event.Event) error {
 }
 
 // toUser brings the message to both users' own rooms: first to the receiver's, so
-// that a sender whose second effect fails still gets the copy with a retry.
+// that a sender whose second effect fails still gets the copy with a retry. The
+// server itself has no room.
 func toUser(ev *event.Event, expires int64) error {
 	if ev.ID == "" {
 		return fault.New(fault.Invalid, "id", "this action needs an id")
@@ -84,7 +85,9 @@ func toUser(ev *event.Event, expires int64) error {
 	if user != ev.From.User {
 		ev.Emit(stored(ev, user, expires, true, "text", "body", "meta"))
 	}
-	ev.Emit(stored(ev, ev.From.User, expires, false, "to", "text", "body", "meta"))
+	if ev.From.User != "" {
+		ev.Emit(stored(ev, ev.From.User, expires, false, "to", "text", "body", "meta"))
+	}
 	return nil
 }
 

@@ -42,8 +42,14 @@ var ann = event.Sender{User: "ann", Device: "phone"}
 // call takes an event through validate, authorize and its handler.
 func call(t *testing.T, d *devices, from session, id, room, data string) (*event.Event, error) {
 	t.Helper()
+	return callAs(t, d, from, ann, id, room, data)
+}
+
+// callAs is call for another sender.
+func callAs(t *testing.T, d *devices, from session, who event.Sender, id, room, data string) (*event.Event, error) {
+	t.Helper()
 	ev := &event.Event{Origin: from, Envelope: event.Envelope{
-		Type: event.TypeEvent, ID: id, Tenant: "acme", Room: room, From: ann, Action: "direct:send", Data: []byte(data),
+		Type: event.TypeEvent, ID: id, Tenant: "acme", Room: room, From: who, Action: "direct:send", Data: []byte(data),
 	}}
 	all := Actions(Deps{Devices: d})
 	ev.Spec = &all[slices.IndexFunc(all, func(a event.Action) bool { return a.Name == ev.Action })]
@@ -68,7 +74,7 @@ func effects(ev *event.Event) []string {
 			line += fmt.Sprintf(" for %v", time.Until(time.UnixMilli(e.Expires)))
 		}
 		want := event.Effect{Durable: true, Unread: e.Unread, Envelope: event.Envelope{
-			Type: event.TypeMessage, Tenant: "acme", Room: e.Room, From: ann, Action: "direct:send", Data: e.Data, Expires: e.Expires,
+			Type: event.TypeMessage, Tenant: "acme", Room: e.Room, From: ev.From, Action: "direct:send", Data: e.Data, Expires: e.Expires,
 		}}
 		if got, want := fmt.Sprintf("%+v", e), fmt.Sprintf("%+v", want); got != want {
 			line += fmt.Sprintf(" as effect %d %s", i, got)
@@ -106,6 +112,23 @@ func TestToUser(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestByTheServer: what the server itself sends is in the receiver's room alone, and
+// has no sender.
+func TestByTheServer(t *testing.T) {
+	d := &devices{open: map[string]int{"ben/phone": 1}}
+	ev, err := callAs(t, d, session{}, event.Sender{}, "i", "", `{"to":"ben","text":"hi"}`)
+	if got, want := effects(ev), []string{`user:ben {"text":"hi"} unread`}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %q", err, got)
+	}
+	ev, err = callAs(t, d, session{}, event.Sender{}, "", "", `{"to":"ben","device":"phone","text":"hi"}`)
+	if err != nil || string(ev.Reply) != `{"delivered":1}` || len(d.got) != 1 || d.got[0].From != (event.Sender{}) {
+		t.Errorf("%v, reply %s, %v", err, ev.Reply, d.got)
+	}
+	if _, err := callAs(t, d, session{}, event.Sender{}, "", "", `{"to":"ben","text":"hi"}`); !fault.Is(err, fault.Invalid) {
+		t.Errorf("without an id: %v", err)
 	}
 }
 

@@ -212,7 +212,7 @@ func TestRefused(t *testing.T) {
 		{"no such type", "subscribe", "ship:1", `{}`, `not_found in room: there is no room type "ship"`},
 		{"stranger", "subscribe", "conv:1", `{}`, "forbidden in room: not a member of this room"},
 		{"a page of nothing", "subscribe", "hall:1", `{"limit":0}`, "invalid in data.limit: must be between 1 and 200"},
-		{"not granted", "subscribe", "", `{"users":["eve","bob","ben"]}`, "forbidden in data.users[1]: the token does not grant this room"},
+		{"not granted", "subscribe", "", `{"users":["bob","cat","bob"]}`, "forbidden in data.users[0]: the token does not grant this room"},
 		{"nothing to unwatch", "unsubscribe", "", `{}`, "invalid in data.users: users or a room is needed"},
 		{"both to unwatch", "unsubscribe", "conv:1", `{"users":["ben"]}`, "invalid in data.users: users or a room, not both"},
 	} {

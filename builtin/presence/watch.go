@@ -35,6 +35,10 @@ func (p *Presence) Actions() []event.Action {
 			},
 			Reply: event.Payload{
 				{Name: "users", Kind: event.Array, Doc: "those asked for, or who is present in the room, in the order of their names: user, status, text, emoji, data, since (Unix milliseconds), devices (how many). Of two of a user the later one holds. Not in rooms where only counts are told", Elem: &event.Field{Kind: event.Object}},
+				{Name: "refused", Kind: event.Array, Doc: "those asked for who cannot be watched, and why; left out if there are none. If there is nobody else, the answer is the first one's error", Elem: &event.Field{Kind: event.Object, Fields: event.Payload{
+					{Name: "user", Kind: event.String, Required: true},
+					{Name: "error", Kind: event.Object, Required: true, Doc: "code, message, retryable, as of an error"},
+				}}},
 				{Name: "next", Kind: event.String, Doc: "after for the next page; left out on the last"},
 				{Name: "online", Kind: event.Int, Doc: "of a room: how many are"},
 				{Name: "away", Kind: event.Int, Doc: "likewise"},
@@ -78,7 +82,7 @@ func (p *Presence) subscribe(ctx context.Context, ev *event.Event) error {
 		return err
 	}
 	if users == nil {
-		if err := p.join(ctx, ev, ev.Room, "room"); err != nil {
+		if err = p.join(ctx, ev, ev.Room, "room"); err != nil {
 			return err
 		}
 		after, limit := ev.Str("after"), int(ev.Int("limit"))
@@ -88,16 +92,54 @@ func (p *Presence) subscribe(ctx context.Context, ev *event.Event) error {
 		ev.Emit(event.Effect{Kind: event.Perform, Do: func() { ev.Respond(p.page(ev.Tenant, ev.Room, after, limit)) }})
 		return nil
 	}
+	seen, refused, err := p.watchAll(ctx, ev, users)
+	if err != nil {
+		return err
+	}
+	ev.Emit(event.Effect{Kind: event.Perform, Do: func() { ev.Respond(append(append(p.each(ev.Tenant, seen), refused...), '}')) }})
+	return nil
+}
+
+// refusal is a user of a list who cannot be watched, and why.
+type refusal struct {
+	User  string `json:"user"`
+	Error struct {
+		Code      string `json:"code"`
+		Message   string `json:"message"`
+		Retryable bool   `json:"retryable"`
+	} `json:"error"`
+}
+
+// watchAll has the session watch those of the users who can be watched. The others
+// are told of, as a JSON member of the answer; if there are only others, the error of
+// the first is the answer.
+func (p *Presence) watchAll(ctx context.Context, ev *event.Event, users []string) (seen []string, refused []byte, err error) {
+	var others []refusal
+	bad := map[string]bool{}
 	for i, user := range users {
 		if slices.Index(users, user) < i {
+			if !bad[user] {
+				seen = append(seen, user)
+			}
 			continue
 		}
-		if err := p.join(ctx, ev, room.OfUser(user), "data.users["+strconv.Itoa(i)+"]"); err != nil {
-			return err
+		why := p.join(ctx, ev, room.OfUser(user), "data.users["+strconv.Itoa(i)+"]")
+		if why == nil {
+			seen = append(seen, user)
+			continue
 		}
+		if bad[user] = true; err == nil {
+			err = why
+		}
+		f, one := fault.Of(why), refusal{User: user}
+		one.Error.Code, one.Error.Message, one.Error.Retryable = f.Kind.Code(), f.Message(), f.Kind.Retryable()
+		others = append(others, one)
 	}
-	ev.Emit(event.Effect{Kind: event.Perform, Do: func() { ev.Respond(p.each(ev.Tenant, users)) }})
-	return nil
+	if len(seen) == 0 || len(others) == 0 {
+		return seen, nil, err
+	}
+	js, err := json.Marshal(others)
+	return seen, append([]byte(`,"refused":`), js...), err
 }
 
 // join has the session watch a room, or a user by the user's room. A refusal is
@@ -130,7 +172,8 @@ func (p *Presence) unsubscribe(_ context.Context, ev *event.Event) error {
 	return nil
 }
 
-// each answers how users are, in the order in which they were asked for.
+// each answers how users are, in the order in which they were asked for; the last
+// bracket is left to the caller.
 func (p *Presence) each(tenant string, users []string) []byte {
 	b := append(make([]byte, 0, 64+96*len(users)), `{"users":[`...)
 	for i, user := range users {
@@ -145,7 +188,7 @@ func (p *Presence) each(tenant string, users []string) []byte {
 		})
 		b = v.append(b, user)
 	}
-	return append(b, "]}"...)
+	return append(b, ']')
 }
 
 // page answers how things are in a room, with the users behind after.

@@ -38,6 +38,9 @@ func (r rooms) create(_ context.Context, ev *event.Event) error {
 			return fault.New(fault.TooLarge, "data.members", "this room may have "+strconv.FormatUint(t.MaxMembers, 10)+" members at most, its creator with them")
 		}
 	}
+	if err := receives(ev); err != nil && !byServer(ev) {
+		return err
+	}
 	e := about(ev, withRaw(c, ev.Arg("name"), ev.Arg("meta")))
 	e.Create = true
 	ev.Emit(e)

@@ -41,6 +41,22 @@ func noServer() error {
 	return fault.New(fault.Forbidden, "room", "the server joins and leaves no rooms")
 }
 
+// bounded is an Origin that receives so many rooms at most.
+type bounded interface {
+	// MayJoin refuses one room too many.
+	MayJoin(room string) error
+}
+
+// receives refuses who could not receive the event's room: it would be a member of
+// a room that it does not see. It may still be refused behind the event, by what
+// happens at the same time.
+func receives(ev *event.Event) error {
+	if b, ok := ev.Origin.(bounded); ok {
+		return b.MayJoin(ev.Room)
+	}
+	return nil
+}
+
 // kept finds the type of a room that was created.
 func (r rooms) kept(ev *event.Event) (room.TypeConfig, error) {
 	t, err := r.Rooms.Type(ev.Room)
@@ -62,9 +78,9 @@ func about(ev *event.Event, data []byte) event.Effect {
 	}}
 }
 
-// hidden lets an event end before anybody can see it: it keeps its place in the
+// silent lets an event end before anybody can see it: it keeps its offset in the
 // room's stream, and its rows.
-func hidden(e *event.Effect) { e.Expires = 1 }
+func silent(e *event.Effect) { e.Expires = 1 }
 
 // told is the durable event that brings a user's sessions into a room, or out of
 // it; since is where the user's view of the room begins.

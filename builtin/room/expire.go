@@ -82,9 +82,9 @@ func (x *Expirer) pass(ctx context.Context, tenant string) error {
 			return err
 		}
 		for _, row := range page {
-			settled, err := x.look(ctx, tenant, row)
-			if err == nil && settled {
-				err = x.settle(ctx, tenant, row.Key, head)
+			done, err := x.look(ctx, tenant, row)
+			if err == nil && done {
+				err = x.unlist(ctx, tenant, row.Key, head)
 			}
 			if err != nil {
 				return err
@@ -97,8 +97,8 @@ func (x *Expirer) pass(ctx context.Context, tenant string) error {
 	}
 }
 
-// look decides about one room; settled says that its row is of no use any more.
-func (x *Expirer) look(ctx context.Context, tenant string, row room.Row) (settled bool, err error) {
+// look decides about one room; done says that its row is of no use any more.
+func (x *Expirer) look(ctx context.Context, tenant string, row room.Row) (done bool, err error) {
 	t, err := x.Rooms.Type(row.Key)
 	since, unreadable := strconv.ParseInt(string(row.Value), 10, 64)
 	if err != nil || unreadable != nil {
@@ -137,11 +137,11 @@ func (x *Expirer) look(ctx context.Context, tenant string, row room.Row) (settle
 	return err == nil, err
 }
 
-// settle takes a room off the list, unless it was put there anew behind head.
-func (x *Expirer) settle(ctx context.Context, tenant, name string, head event.Head) error {
+// unlist takes a room off the list, unless it was put there anew behind head.
+func (x *Expirer) unlist(ctx context.Context, tenant, name string, head event.Head) error {
 	data, _ := json.Marshal(noted{name})
 	err := x.Committer.Commit(ctx, event.Effect{Durable: true, Subject: name, Seen: head.Offset, Envelope: event.Envelope{
-		Type: event.TypeMessage, Tenant: tenant, Room: root, Action: actionSettled, Data: data,
+		Type: event.TypeMessage, Tenant: tenant, Room: root, Action: actionUnlisted, Data: data,
 	}})
 	if fault.Is(err, fault.Changed) {
 		return nil

@@ -92,7 +92,7 @@ func TestLeftWhileSettled(t *testing.T) {
 	n.must("ben", "j room:join club:1 {}")
 	n.must("ben", "l room:leave club:1 {}")
 	x := n.expirer(time.Now)
-	if err := x.settle(t.Context(), "acme", "club:1", head); err != nil || n.noted() != "[club:1]" {
+	if err := x.unlist(t.Context(), "acme", "club:1", head); err != nil || n.noted() != "[club:1]" {
 		t.Errorf("%v, noted %s", err, n.noted())
 	}
 }
@@ -143,14 +143,14 @@ func TestExpireRefused(t *testing.T) {
 		want  string // the commits asked for, and what comes of the pass
 	}{
 		{"joined meanwhile", fault.New(fault.Changed, "", ""), stream(3).row("empty club:1", "1"), "club:1", "[room:delete] <nil>"},
-		{"deleted meanwhile", fault.New(fault.NotFound, "", ""), stream(3).row("empty club:1", "1"), "club:1", "[room:delete room:settled] not_found"},
+		{"deleted meanwhile", fault.New(fault.NotFound, "", ""), stream(3).row("empty club:1", "1"), "club:1", "[room:delete room:unlisted] not_found"},
 		{"the log is away", fault.New(fault.Unavailable, "", ""), stream(3).row("empty club:1", "1"), "club:1", "[room:delete] unavailable"},
-		{"announced", nil, stream(3).row("empty office:1", "1"), "office:1", "[room:expire room:settled] <nil>"},
-		{"a type that is gone", nil, stream(3).row("empty ship:1", "1"), "ship:1", "[room:settled] <nil>"},
+		{"announced", nil, stream(3).row("empty office:1", "1"), "office:1", "[room:expire room:unlisted] <nil>"},
+		{"a type that is gone", nil, stream(3).row("empty ship:1", "1"), "ship:1", "[room:unlisted] <nil>"},
 		{"a type that keeps its rooms by now", nil, stream(3).row("empty team:1", "1"), "team:1", "[] <nil>"},
-		{"a room that is gone", nil, stream(3).row("empty club:9", "1"), "club:9", "[room:settled] <nil>"},
-		{"a room that is not empty", nil, stream(3).in(room.RoleMember).row("empty club:1", "1"), "club:1", "[room:settled] <nil>"},
-		{"not readable", nil, stream(3).row("empty club:1", "x"), "club:1", "[room:settled] <nil>"},
+		{"a room that is gone", nil, stream(3).row("empty club:9", "1"), "club:9", "[room:unlisted] <nil>"},
+		{"a room that is not empty", nil, stream(3).in(room.RoleMember).row("empty club:1", "1"), "club:1", "[room:unlisted] <nil>"},
+		{"not readable", nil, stream(3).row("empty club:1", "x"), "club:1", "[room:unlisted] <nil>"},
 		{"nothing noted", nil, stream(0).row("empty club:1", "1"), "club:1", "[] <nil>"},
 		{"no head", nil, stream(3).row("empty club:1", "1").failing("Head"), "club:1", "[] disk"},
 		{"no list", nil, stream(3).row("empty club:1", "1").failing("Rows"), "club:1", "[] disk"},

@@ -53,12 +53,17 @@ func (r rooms) join(ctx context.Context, ev *event.Event) error {
 	if err != nil {
 		return err
 	}
+	var enrolled event.Effect
 	if adm.Enroll {
-		e, err := r.enroll(ctx, ev, head)
-		if err != nil {
+		if enrolled, err = r.enroll(ctx, ev, head); err != nil {
 			return err
 		}
-		ev.Emit(e)
+	}
+	if err := receives(ev); err != nil {
+		return err
+	}
+	if adm.Enroll {
+		ev.Emit(enrolled)
 	}
 	// A member's session that has not joined the room was not told: the first try
 	// may have failed behind the membership.
@@ -106,7 +111,7 @@ func (r rooms) enroll(ctx context.Context, ev *event.Event, head event.Head) (e 
 		e.Subject, e.Seen = subjectRoom, head.Offset
 	}
 	if t.OnJoin == room.Silent {
-		hidden(&e)
+		silent(&e)
 	}
 	return e, nil
 }

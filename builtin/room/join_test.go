@@ -54,7 +54,7 @@ func TestJoin(t *testing.T) {
 			"join club:1 from e1/3 durable publish"}, at("club:1", "e1", 3, 1, 0, "true")},
 		{"enroll in what may not", `i room:join club:1 {}`, stream(3).with("ben", "owner"), []string{"room:join club:1 {}", fmt.Sprintf(added, "ann", "club:1", "e1", 3),
 			"join club:1 from e1/3 durable publish"}, at("club:1", "e1", 3, 1, 0, "true")},
-		{"not announced", `i room:join quiet:1 {}`, stream(3), []string{"room:join quiet:1 {}, hidden", fmt.Sprintf(added, "ann", "quiet:1", "e1", 3),
+		{"not announced", `i room:join quiet:1 {}`, stream(3), []string{"room:join quiet:1 {}, silent", fmt.Sprintf(added, "ann", "quiet:1", "e1", 3),
 			"join quiet:1 from e1/3 durable publish"}, at("quiet:1", "e1", 3, 1, 0, "true")},
 		{"another's presence", `- room:join user:ben/presence {}`, stream(0), []string{"join user:ben/presence from /0"}, at("user:ben/presence", "", 0, 0, 0, "false")},
 		{"own part", `- room:join conv:1/participant/ann {}`, stream(0).in(room.RoleMember), []string{"join conv:1/participant/ann from /0 durable publish"}, at("conv:1/participant/ann", "", 0, 0, 0, "true")},
@@ -137,7 +137,7 @@ func TestLeave(t *testing.T) {
 		{"member", `i room:leave conv:1 {}`, "conv:1", stream(3).in(room.RoleMember), []string{"room:leave conv:1 {}, of room at 3", fmt.Sprintf(removed, "ann", "conv:1"), "leave conv:1"}},
 		{"owner", `i room:leave team:1 {}`, "team:1", stream(3).in(room.RoleOwner), []string{"room:leave team:1 {}, of room at 3", fmt.Sprintf(removed, "ann", "team:1"), "leave team:1"}},
 		{"counted", `i room:leave trio:1 {}`, "trio:1", stream(3).in(room.RoleMember).row("count ", "3"), []string{`room:leave trio:1 {"count":2}, of room at 3`, fmt.Sprintf(removed, "ann", "trio:1"), "leave trio:1"}},
-		{"not announced", `i room:leave quiet:1 {}`, "quiet:1", stream(3).in(room.RoleMember), []string{"room:leave quiet:1 {}, of room at 3, hidden", fmt.Sprintf(removed, "ann", "quiet:1"), "leave quiet:1"}},
+		{"not announced", `i room:leave quiet:1 {}`, "quiet:1", stream(3).in(room.RoleMember), []string{"room:leave quiet:1 {}, of room at 3, silent", fmt.Sprintf(removed, "ann", "quiet:1"), "leave quiet:1"}},
 		{"not the last one", `i room:leave club:1 {}`, "club:1", stream(3).with("ann", "owner", "ben", "member"), []string{"room:leave club:1 {}, of room at 3", fmt.Sprintf(removed, "ann", "club:1"), "leave club:1"}},
 		{"the last one", `i room:leave club:1 {}`, "club:1", stream(3).in(room.RoleOwner), []string{"room:leave club:1 {}, of room at 3", fmt.Sprintf(removed, "ann", "club:1"), fmt.Sprintf(left, "club:1"), "leave club:1"}},
 		{"again, after the others", `i room:leave club:1 {}`, "club:1", stream(3), []string{fmt.Sprintf(removed, "ann", "club:1"), fmt.Sprintf(left, "club:1"), "leave club:1"}},
@@ -168,5 +168,22 @@ func TestLeave(t *testing.T) {
 			ev, err := call(t, c.store, session{joined: []string{"conv:1", "club:1", "trio:1", "user:ann", "ship:1"}}, c.line)
 			refused(t, ev, err, c.want)
 		})
+	}
+}
+
+// TestNoMemberOfWhatIsNotReceived: a session that may join no more rooms is refused
+// before its user becomes a member.
+func TestNoMemberOfWhatIsNotReceived(t *testing.T) {
+	for _, line := range []string{`i room:join team:1 {}`, `i room:join channel:1 {}`, `i room:create conv:1 {}`} {
+		ev, err := call(t, stream(3), session{full: true}, line)
+		refused(t, ev, err, "forbidden in room: full")
+	}
+	for line, from := range map[string]session{
+		`i room:join conv:1 {}`:   {full: true, joined: []string{"conv:1"}},
+		`i room:create conv:1 {}`: {full: true, server: true},
+	} {
+		if _, err := call(t, stream(3).in(room.RoleMember), from, line); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }

@@ -61,7 +61,7 @@ func (r rooms) resign(ctx context.Context, ev *event.Event, t *room.TypeConfig) 
 		// A role that is given at the same time must not bring the member back.
 		e.Subject, e.Seen = subjectRoom, head.Offset
 		if t.OnLeave == room.Silent {
-			hidden(&e)
+			silent(&e)
 		}
 		ev.Emit(e)
 	}

@@ -11,13 +11,13 @@ import (
 // Projections derives rooms, members, and the rows about them.
 func Projections() map[string]room.Projection {
 	return map[string]room.Projection{
-		actionCreate:  projectCreate,
-		actionJoin:    projectJoin,
-		actionLeave:   projectLeave,
-		actionUpdate:  projectUpdate,
-		actionDelete:  func(t room.Tables, r *event.Record) { t.EndRoom(r.Tenant, r.Room) },
-		actionEmptied: projectEmptied,
-		actionSettled: projectSettled,
+		actionCreate:   projectCreate,
+		actionJoin:     projectJoin,
+		actionLeave:    projectLeave,
+		actionUpdate:   projectUpdate,
+		actionDelete:   func(t room.Tables, r *event.Record) { t.EndRoom(r.Tenant, r.Room) },
+		actionEmptied:  projectEmptied,
+		actionUnlisted: projectUnlisted,
 	}
 }
 
@@ -114,7 +114,7 @@ func projectEmptied(t room.Tables, r *event.Record) {
 	}
 }
 
-func projectSettled(t room.Tables, r *event.Record) {
+func projectUnlisted(t room.Tables, r *event.Record) {
 	var n noted
 	if json.Unmarshal(r.Data, &n) == nil {
 		t.DeleteRow(r.Tenant, r.Room, room.Row{Kind: rowEmpty, Key: n.Room})

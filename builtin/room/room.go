@@ -38,8 +38,8 @@ const actionExpire = "room:expire"
 
 // Of the tenant's root room.
 const (
-	actionEmptied = "room:emptied"
-	actionSettled = "room:settled"
+	actionEmptied  = "room:emptied"
+	actionUnlisted = "room:unlisted"
 )
 
 const (
@@ -62,11 +62,10 @@ func users(name, doc string) event.Field {
 	return event.Field{Name: name, Kind: event.Array, Max: maxNamed, Elem: &event.Field{Kind: event.String, Format: "user"}, Doc: doc}
 }
 
-// ofRoom is the reply of actions that have no more to say. A repeat that would be
-// refused by now is answered without it.
+// ofRoom is the reply of actions that have no more to say.
 func ofRoom() event.Payload {
 	return event.Payload{
-		{Name: "room", Kind: event.String},
+		{Name: "room", Kind: event.String, Required: true},
 		{Name: "repeat", Kind: event.Bool, Doc: "this id was stored before; the position is that of the first"},
 	}
 }
@@ -160,6 +159,6 @@ func joinFields() event.Payload {
 		{Name: "member", Kind: event.Bool, Required: true, Doc: "the user is a lasting member: the room is there again in every new session"},
 		{Name: "recovered", Kind: event.Bool, Doc: "with since: whether all that followed it is replayed"},
 		{Name: "reason", Kind: event.String, Doc: "why not: epoch, ahead, trimmed"},
-		{Name: "repeat", Kind: event.Bool},
+		{Name: "repeat", Kind: event.Bool, Doc: "this id was stored before. If it would be refused by now, epoch and offset are the position of the first, the counts 0, and member is false"},
 	}
 }

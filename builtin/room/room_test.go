@@ -180,6 +180,7 @@ func (s *store) failing(call string) *store {
 // session is one of ann's; it has joined the rooms of joined, the server all.
 type session struct {
 	joined []string
+	full   bool // it may join no more
 	grants []string
 	server bool
 }
@@ -195,6 +196,12 @@ func (s session) Identity() *event.Identity {
 	return &event.Identity{Tenant: "acme", User: s.user(), Rooms: s.grants}
 }
 func (session) Opened() bool { return true }
+func (s session) MayJoin(name string) error {
+	if s.full && !slices.Contains(s.joined, name) {
+		return fault.New(fault.Forbidden, "room", "full")
+	}
+	return nil
+}
 func (s session) Member(name string) (event.Membership, bool) {
 	return event.Membership{}, s.server || slices.Contains(s.joined, name)
 }
@@ -268,7 +275,7 @@ func effects(ev *event.Event) []string {
 				line += ", ends"
 			}
 			if e.Expires == 1 {
-				line += ", hidden"
+				line += ", silent"
 			}
 			from := ev.From
 			if e.Room == root {

@@ -154,6 +154,19 @@ func (c *Client) SendDirect(ctx context.Context, d Direct) (a Ack, delivered int
 	return a, answer.Delivered, err
 }
 
+// Notification is the data of notification:new: a message that the user does not
+// have in front.
+type Notification struct {
+	Position
+	Room    string   `json:"room"`
+	ID      string   `json:"id"`      // of the message
+	From    string   `json:"from"`    // "" if it is the server
+	Reason  string   `json:"reason"`  // message, direct or mention
+	Text    string   `json:"text"`    // what the message begins with
+	Devices []string `json:"devices"` // those of the user's on which it is news
+	Unread  uint64   `json:"unread"`  // messages of the room
+}
+
 // Typers is the data of typing:update: who types in a room, at most ten by name.
 // It holds until the event's Expires.
 type Typers struct {

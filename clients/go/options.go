@@ -40,6 +40,9 @@ type Options struct {
 	// Acks tells the server what was handled, once a second, so that it sends again
 	// what gets lost on the way.
 	Acks bool
+	// Namespaces that the session takes part in; nil is "/" alone. With "/notification"
+	// come notification:new events; without "/" the session joins no rooms.
+	Namespaces []string
 	// Rooms to join besides those that the user is a member of.
 	Rooms []string
 

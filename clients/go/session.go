@@ -20,6 +20,7 @@ type openData struct {
 	Device     string            `json:"device,omitzero"`
 	Acks       bool              `json:"acks,omitzero"`
 	Attributes map[string]string `json:"attributes,omitempty"`
+	Namespaces []string          `json:"namespaces,omitempty"`
 	Rooms      []string          `json:"rooms,omitempty"`
 }
 
@@ -27,6 +28,7 @@ type resumeData struct {
 	Session     string              `json:"session"`
 	ResumeToken string              `json:"resume_token"`
 	Acks        bool                `json:"acks,omitzero"`
+	Namespaces  []string            `json:"namespaces,omitempty"` // of a new session
 	Positions   map[string]Position `json:"positions"`
 }
 
@@ -45,7 +47,7 @@ func (k *conn) opening() ([]byte, error) {
 	var data any
 	if k.resumes {
 		r.action = "session:resume"
-		d := resumeData{Session: c.session.ID, ResumeToken: c.session.ResumeToken, Acks: c.opt.Acks, Positions: map[string]Position{}}
+		d := resumeData{Session: c.session.ID, ResumeToken: c.session.ResumeToken, Acks: c.opt.Acks, Namespaces: c.opt.Namespaces, Positions: map[string]Position{}}
 		for room, s := range c.streams {
 			if s.known && len(d.Positions) < maxPositions {
 				d.Positions[room] = s.Position
@@ -53,7 +55,7 @@ func (k *conn) opening() ([]byte, error) {
 		}
 		data = d
 	} else {
-		d := openData{Device: c.opt.Device, Acks: c.opt.Acks, Attributes: c.opt.Attributes}
+		d := openData{Device: c.opt.Device, Acks: c.opt.Acks, Attributes: c.opt.Attributes, Namespaces: c.opt.Namespaces}
 		d.Rooms = c.opt.Rooms[:min(len(c.opt.Rooms), maxOpenRooms)]
 		data = d
 	}

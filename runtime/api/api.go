@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
@@ -48,9 +48,17 @@ type Positions interface {
 
 // Sessions lists connections.
 type Sessions interface {
-	// Connections are those of a tenant's users, at most limit; of one user, if that is
-	// not empty.
-	Connections(tenant, user string, limit int) []Connection
+	// Connections are a page of those of a tenant's connections that have an open
+	// session, in the order of the sessions' ids; more says that others follow. looked
+	// is how many connections the node looked at: the key pays for that.
+	Connections(tenant string, q Query) (page []Connection, more bool, looked int)
+}
+
+// Query picks connections; what is empty matches all.
+type Query struct {
+	User, Device, Session string
+	After                 string // only sessions behind this id
+	Limit                 int
 }
 
 // Connection is what a tenant may know of a connection of one of its users.
@@ -68,11 +76,15 @@ type Connection struct {
 	Attributes json.RawMessage `json:"attributes,omitempty"`
 }
 
-// Presence knows who is there.
+// Presence knows who is there, as others see it: users who are invisible are
+// offline, because what a backend learns is mostly shown to other users. Which
+// devices a user really has, Sessions tells.
 type Presence interface {
 	// Presence is how users of a tenant are seen now, in the order in which they are
 	// asked for; users that nothing is known of are offline.
 	Presence(ctx context.Context, tenant string, users []string) ([]Status, error)
+	// Present is who is in a room, behind the name after and at most limit of them.
+	Present(ctx context.Context, tenant, room, after string, limit int) (Presents, error)
 }
 
 // Status is one user's presence.
@@ -86,10 +98,19 @@ type Status struct {
 	Devices int             `json:"devices,omitempty"`
 }
 
+// Presents are those present in a room, in the order of their names, and how many
+// there are on all pages.
+type Presents struct {
+	Users  []Status `json:"users,omitzero"` // nil where only counts are told
+	Next   string   `json:"next,omitempty"` // empty on the last page
+	Online int      `json:"online"`
+	Away   int      `json:"away"`
+	DND    int      `json:"dnd"`
+}
+
 // Disconnector closes connections.
 type Disconnector interface {
-	// Disconnect closes a tenant's connections that match, and says how many there
-	// were. Their sessions may be resumed, unless the token was revoked as well.
+	// Disconnect closes a tenant's connections that match, and says how many were told.
 	Disconnect(ctx context.Context, tenant string, t Target) (int, error)
 }
 
@@ -97,6 +118,9 @@ type Disconnector interface {
 // one of a session. What is empty matches all; User or Session is there.
 type Target struct {
 	User, Device, Session string
+	// Reconnect has the clients come back and resume. Otherwise they stay away until
+	// their users want to come back, and their sessions are over.
+	Reconnect bool
 }
 
 // Revoker makes tokens worthless.
@@ -117,12 +141,7 @@ type API struct {
 	deps     Deps
 	mux      *http.ServeMux
 	document []byte
-	counts   []counter
-}
-
-type counter struct {
-	route    string
-	byStatus [6]atomic.Uint64 // hundreds
+	counts   []*counter // of the routes, and of all that is no route
 }
 
 // New makes the API; it serves once it is asked.
@@ -133,53 +152,44 @@ func New(d Deps) (*API, error) {
 		return nil, err
 	}
 	all := routes()
-	a.counts = make([]counter, len(all))
-	byPath := map[string]methods{}
+	byPath := map[string]*methods{}
 	for i := range all {
 		r := &all[i]
-		a.counts[i].route = r.method + " " + r.path
+		n := newCounter(r.method + " " + r.path)
+		a.counts = append(a.counts, n)
 		if byPath[r.path] == nil {
-			byPath[r.path] = methods{}
+			byPath[r.path] = &methods{by: map[string]http.Handler{}, other: a.refuse}
 		}
-		byPath[r.path][r.method] = a.serve(r, &a.counts[i])
+		byPath[r.path].by[r.method] = a.serve(r, n)
 	}
 	for path, m := range byPath {
 		a.mux.Handle(path, m)
 	}
-	a.mux.Handle(Prefix+"openapi.json", methods{http.MethodGet: http.HandlerFunc(a.describe)})
-	a.mux.HandleFunc(Prefix, func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, httpError(http.StatusNotFound, notFound, "", "there is no such route"))
+	a.mux.Handle(Prefix+"openapi.json", &methods{by: map[string]http.Handler{http.MethodGet: http.HandlerFunc(a.describe)}, other: a.refuse})
+	a.mux.HandleFunc(Prefix, func(w http.ResponseWriter, req *http.Request) {
+		a.refuse(w, req, httpError(http.StatusNotFound, fault.NotFound, "", "there is no such route"))
 	})
+	a.counts = append(a.counts, newCounter("none"))
 	return a, nil
 }
 
-// ServeHTTP answers requests below Prefix.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+// ServeHTTP answers requests below Prefix. Each has an id, its own or a new one,
+// which the answer and the log name.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set(requestID, requestIDOf(r))
+	a.mux.ServeHTTP(w, r)
+}
 
 func (a *API) describe(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", jsonType)
 	_, _ = w.Write(a.document) // the client has gone away
 }
 
-// Counts are the requests of one route by their answers.
-type Counts struct {
-	Route    string         // method and path
-	ByStatus map[int]uint64 // by the hundred: 200, 400
-}
-
-// Stats reads the counters of all routes.
-func (a *API) Stats() []Counts {
-	out := make([]Counts, len(a.counts))
-	for i := range a.counts {
-		c := Counts{Route: a.counts[i].route, ByStatus: map[int]uint64{}}
-		for h := range a.counts[i].byStatus {
-			if n := a.counts[i].byStatus[h].Load(); n > 0 {
-				c.ByStatus[100*h] = n
-			}
-		}
-		out[i] = c
-	}
-	return out
+// refuse answers what is no request of a route.
+func (a *API) refuse(w http.ResponseWriter, req *http.Request, err error) {
+	a.logged(w, req, "", nil, err)
+	refuse(w, err)
+	a.counts[len(a.counts)-1].add(statusOf(err), 0)
 }
 
 var _ Rooms = (*room.Rooms)(nil)

@@ -21,11 +21,22 @@ type parts struct {
 	target Target
 	revoke Revocation
 	users  []string
+	page   string
 }
 
 func (p *parts) Presence(_ context.Context, tenant string, users []string) ([]Status, error) {
 	p.tenant, p.users = tenant, users
 	return []Status{{User: users[0], Status: "dnd", Data: json.RawMessage(`{"x":1}`), Devices: 2}}, p.err
+}
+
+func (p *parts) Present(_ context.Context, tenant, room, after string, limit int) (Presents, error) {
+	p.tenant, p.page = tenant, fmt.Sprint(room, after, limit)
+	return Presents{Users: []Status{}, Next: "z", Online: 1}, p.err
+}
+
+func (p *parts) Connections(tenant string, q Query) ([]Connection, bool, int) {
+	p.tenant, p.page = tenant, fmt.Sprintf("%+v", q)
+	return []Connection{{Session: "s1"}}, q.Limit == 1, 0
 }
 
 func (p *parts) Disconnect(_ context.Context, tenant string, t Target) (int, error) {
@@ -49,6 +60,17 @@ func TestParts(t *testing.T) {
 		{"GET", "presence?user=ann&user=ben", "", nil, 200, `{"users":[{"user":"ann","status":"dnd","data":{"x":1},"devices":2}]}`, parts{users: []string{"ann", "ben"}}},
 		{"GET", "presence?user=a%20b", "", nil, 422, `"field":"user[0]"`, parts{}},
 		{"GET", "presence?user=ann", "", fault.Wrap("x", fault.Unavailable, errors.New("secret")), 503, `"code":"unavailable"`, parts{users: []string{"ann"}}},
+		{"POST", "presence", `{"users":["ann"]}`, nil, 200, `"user":"ann"`, parts{users: []string{"ann"}}},
+		{"POST", "presence", `{"users":[` + strings.Repeat(`"a",`, 1000) + `"a"]}`, nil, 413, `"field":"users"`, parts{}},
+		{"GET", "rooms/channel:x/presence?after=b&limit=7", "", nil, 200, `{"users":[],"next":"z","online":1,"away":0,"dnd":0}`, parts{page: "channel:xb7"}},
+		{"GET", "rooms/channel:x/presence", "", nil, 200, `"next"`, parts{page: "channel:x50"}},
+		{"GET", "rooms/conv:1/presence", "", nil, 404, `"field":"room"`, parts{}},
+		{"GET", "rooms/plain:x/presence", "", nil, 404, `"rooms of this type have no presence"`, parts{}},
+		{"GET", "rooms/channel:x%2Fpresence/presence", "", nil, 422, `"field":"room"`, parts{}},
+		{"GET", "connections?user=ann&device=phone&session=s&after=r&limit=1", "", nil, 200, `"next":"s1"}`, parts{page: "{User:ann Device:phone Session:s After:r Limit:1}"}},
+		{"GET", "connections", "", nil, 200, `"rooms":null}]}`, parts{page: "{User: Device: Session: After: Limit:100}"}},
+		{"GET", "connections?device=phone", "", nil, 422, `"field":"device"`, parts{}},
+		{"POST", "disconnect", `{"user":"ann","device":"phone","reconnect":true}`, nil, 200, `{"disconnected":3}`, parts{target: Target{User: "ann", Device: "phone", Reconnect: true}}},
 		{"POST", "disconnect", `{"user":"ann","device":"phone"}`, nil, 200, `{"disconnected":3}`, parts{target: Target{User: "ann", Device: "phone"}}},
 		{"POST", "disconnect", `{"session":"s1"}`, nil, 200, `{"disconnected":3}`, parts{target: Target{Session: "s1"}}},
 		{"POST", "disconnect", `{}`, nil, 422, `"field":"user"`, parts{}},
@@ -61,12 +83,12 @@ func TestParts(t *testing.T) {
 		{"POST", "revoke", `{"user":"ann"}`, errors.New("oh"), 500, `"code":"internal"`, parts{revoke: Revocation{User: "ann"}}},
 	} {
 		p := &parts{err: c.err}
-		a := served(t, answers, func(d *Deps) { d.Presence, d.Disconnect, d.Revoke = p, p, p })
+		a := served(t, answers, func(d *Deps) { d.Sessions, d.Presence, d.Disconnect, d.Revoke = p, p, p, p })
 		w := ask(a, c.method, c.path, c.body)
 		if w.Code != c.status || !strings.Contains(w.Body.String(), c.answer) || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.body, w.Code, w.Body)
 		}
-		if fmt.Sprint(p.target, p.revoke, p.users) != fmt.Sprint(c.got.target, c.got.revoke, c.got.users) || w.Code == 200 && p.tenant != "acme" {
+		if fmt.Sprint(p.target, p.revoke, p.users, p.page) != fmt.Sprint(c.got.target, c.got.revoke, c.got.users, c.got.page) || w.Code == 200 && p.tenant != "acme" {
 			t.Errorf("%s %s %s: %+v", c.method, c.path, c.body, p)
 		}
 	}
@@ -109,7 +131,7 @@ func TestRouteThatFails(t *testing.T) {
 				}
 			}
 			for _, n := range a.Stats() {
-				if n.Route == "POST /v1/api/publish" && n.ByStatus[c.status/100*100] != 2 {
+				if n.Route == "POST /v1/api/publish" && (n.ByStatus[c.status] != 2 || n.Took.Count != 2) {
 					t.Errorf("counted %+v", n)
 				}
 			}

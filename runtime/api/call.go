@@ -4,8 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -29,12 +33,25 @@ func (c *call) query(r *route, req *http.Request) error {
 			return err
 		}
 	}
-	if r.params == nil {
-		return nil
+	values, err := url.ParseQuery(req.URL.RawQuery)
+	if err != nil {
+		return fault.New(fault.Malformed, "", "the query of the URL cannot be read")
 	}
-	values, data := req.URL.Query(), []byte{'{'}
-	for i := range r.params {
-		f := &r.params[i]
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if i := slices.IndexFunc(r.params, func(f event.Field) bool { return f.Name == name }); i < 0 {
+			return unknown(name, "there is no such parameter")
+		} else if r.params[i].Kind != event.Array && len(values[name]) > 1 {
+			return fault.New(fault.Invalid, name, "is there twice")
+		}
+	}
+	return c.read(r.params, asked(r.params, values))
+}
+
+// asked is the object of those parameters that were given.
+func asked(spec event.Payload, values url.Values) []byte {
+	data := []byte{'{'}
+	for i := range spec {
+		f := &spec[i]
 		given := values[f.Name]
 		if len(given) == 0 {
 			continue
@@ -53,7 +70,16 @@ func (c *call) query(r *route, req *http.Request) error {
 			data = jsonscan.AppendQuotedString(data, given[0])
 		}
 	}
-	return c.read(r.params, append(data, '}'))
+	return append(data, '}')
+}
+
+// unknown refuses a parameter or member that is not declared: a name misspelt must
+// not go unnoticed, as_user least of all.
+func unknown(name, msg string) error {
+	if len(name) > event.MaxName || !utf8.ValidString(name) {
+		name = ""
+	}
+	return fault.New(fault.Invalid, name, msg)
 }
 
 // number is a parameter as JSON: a number, or a string that will be refused.
@@ -76,10 +102,47 @@ func (c *call) read(spec event.Payload, data []byte) error {
 	return within(validate.Payload(spec, data, func(i int, raw []byte) { c.args[spec[i].Name] = raw }), "")
 }
 
+// members is read for what the API itself declares, and refuses members that it
+// does not.
+func (c *call) members(spec event.Payload, data []byte) error {
+	if err := c.read(spec, data); err != nil || len(data) == 0 {
+		return err
+	}
+	i, more := jsonscan.First(data, jsonscan.Space(data, 0), '}') // all of it was checked
+	for more {
+		end, escaped, _ := jsonscan.String(data, i)
+		name := data[i+1 : end-1]
+		if escaped {
+			name = jsonscan.AppendUnescaped(nil, name)
+		}
+		if !slices.ContainsFunc(spec, func(f event.Field) bool { return f.Name == string(name) }) {
+			return unknown(string(name), "there is no such member")
+		}
+		i, _ = jsonscan.Colon(data, end)
+		i, _ = jsonscan.Value(data, i, 2)
+		i, more, _ = jsonscan.Next(data, i, '}')
+	}
+	return nil
+}
+
 // str is a string argument, "" if it was not given.
 func (c *call) str(name string) (s string) {
 	_ = json.Unmarshal(c.args[name], &s) // validated before
 	return s
+}
+
+// yes is a boolean argument, false if it was not given.
+func (c *call) yes(name string) (b bool) {
+	_ = json.Unmarshal(c.args[name], &b) // validated before
+	return b
+}
+
+// whole is an integer argument, other if it was not given.
+func (c *call) whole(name string, other int) int {
+	if raw := c.args[name]; raw != nil {
+		other, _ = strconv.Atoi(string(raw)) // validated before
+	}
+	return other
 }
 
 // list is an argument that is a list of strings.

@@ -3,10 +3,15 @@
 // the route: each request becomes an envelope that runs through the pipeline with
 // an origin that is no connection, so that validation, rules, permissions,
 // idempotency and errors are those of a socket. What only answers and has no action
-// (a room, connections) is read from the interfaces in Deps.
+// (a room, presence, connections) is read from the interfaces in Deps.
 //
-// The routes are declared once, in routes.go; dispatch, checks of parameters and
-// bodies, and the OpenAPI document follow from that.
+// The routes are declared once, in routes.go and sessionroutes.go; dispatch, checks of
+// parameters and bodies, and the OpenAPI document follow from that. What a route does
+// not declare is refused, and so is what a browser sends for a page of another origin.
+//
+// A request pays first with its key's budget, then its events with those of the
+// tenant, and of the user in whose name it speaks; the server itself is no user. What
+// a node has to look through for it costs too.
 //
 // The package owns no goroutines: requests run on those of the HTTP server.
 package api

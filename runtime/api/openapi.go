@@ -47,7 +47,13 @@ func Document(actions []event.Action) ([]byte, error) {
 		"components": object{
 			"schemas":         schemas,
 			"securitySchemes": object{"key": object{"type": "http", "scheme": "bearer", "description": "An API key of the tenant, id.secret."}},
-			"responses":       object{"error": object{"description": "Refused; the status follows from the code.", "content": jsonContent(ref("error"))}},
+			"responses": object{"error": object{
+				"description": "Refused; the status follows from the code.", "content": jsonContent(ref("error")),
+				"headers": object{
+					requestID:     header("string", "The id of the request, as in the node's log: the one that it brought, or a new one."),
+					"Retry-After": header("integer", "Seconds, where the error has retry_after_ms."),
+				},
+			}},
 		},
 	}
 	var b bytes.Buffer
@@ -56,6 +62,10 @@ func Document(actions []event.Action) ([]byte, error) {
 	enc.SetIndent("", "  ")
 	err = enc.Encode(doc)
 	return b.Bytes(), err
+}
+
+func header(kind, doc string) object {
+	return object{"description": doc, "schema": object{"type": kind}}
 }
 
 func jsonContent(schema object) object { return object{jsonType: object{"schema": schema}} }
@@ -120,7 +130,7 @@ func schemasOf(actions []event.Action, all []route) (object, error) {
 	if err := json.Unmarshal(bytes.ReplaceAll(text, []byte(`"#/$defs/`), []byte(`"`+components)), &whole); err != nil {
 		return nil, err
 	}
-	out := object{"result": result(nil, ""), "item": withData(whole.Defs["item.data"].(object), actions), "published": published(actions)}
+	out := object{"result": result(nil, ""), "item": withData(closed(whole.Defs["item.data"].(object)), actions), "published": published(actions)}
 	for _, name := range []string{"error", "format_room", "format_user", "format_id", "format_epoch"} {
 		out[name] = whole.Defs[name]
 	}
@@ -142,13 +152,19 @@ func schemasOf(actions []event.Action, all []route) (object, error) {
 			out[r.name()+".reply"] = whole.Defs[r.name()+".in.ack"]
 		}
 		if r.body != nil {
-			out[r.name()+".body"] = whole.Defs[r.name()+".in.data"]
+			out[r.name()+".body"] = closed(whole.Defs[r.name()+".in.data"].(object))
 		}
 		if r.params != nil {
 			out[r.name()+".query"] = whole.Defs[r.name()+".url.data"]
 		}
 	}
 	return out, nil
+}
+
+// closed is the schema of an object without other members than those it names.
+func closed(schema object) object {
+	schema["additionalProperties"] = false
+	return schema
 }
 
 // result is the schema of Result: of any action, or of one.

@@ -94,7 +94,7 @@ func (a *API) batch(ctx context.Context, c *call, items []json.RawMessage) any {
 // begin starts one message.
 func (a *API) begin(ctx context.Context, c *call, raw []byte) (*pending, bool, error) {
 	m := &call{grant: c.grant}
-	if err := m.read(item(), raw); err != nil {
+	if err := m.members(item(), raw); err != nil {
 		return nil, false, err
 	}
 	action := m.str("action")

@@ -5,6 +5,12 @@ import (
 	"encoding/json"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/room"
+)
+
+const (
+	defaultRooms = 100
+	maxRooms     = 1000
 )
 
 // Room is what is known of a room.
@@ -26,12 +32,9 @@ func (a *API) readRoom(ctx context.Context, c *call) (any, error) {
 	}
 	out := Room{Room: c.room}
 	if t.Members {
-		info, found, err := a.deps.Reader.Room(ctx, c.tenant, n.Base)
-		switch {
-		case err != nil:
-			return nil, fault.Wrap("api.room", fault.Unavailable, err)
-		case !found:
-			return nil, fault.New(fault.NotFound, "room", "there is no such room")
+		info, err := existing(ctx, a.deps.Reader, c.tenant, n.Base)
+		if err != nil {
+			return nil, err
 		}
 		out.Name, out.Meta, out.Creator, out.Created = info.Name, info.Meta, info.Creator, info.Created
 	}
@@ -41,6 +44,31 @@ func (a *API) readRoom(ctx context.Context, c *call) (any, error) {
 	}
 	out.Epoch, out.Offset, out.Messages = head.Epoch, head.Offset, head.Messages
 	return out, nil
+}
+
+// existing finds a room with members.
+func existing(ctx context.Context, r Reader, tenant, name string) (room.Info, error) {
+	info, found, err := r.Room(ctx, tenant, name)
+	switch {
+	case err != nil:
+		return info, fault.Wrap("api.room", fault.Unavailable, err)
+	case !found:
+		return info, fault.New(fault.NotFound, "room", "there is no such room")
+	}
+	return info, nil
+}
+
+// roomsOf lists the rooms that a user is a member of.
+func (a *API) roomsOf(ctx context.Context, c *call) (any, error) {
+	limit := c.whole("limit", defaultRooms)
+	list, err := a.deps.Reader.RoomsOf(ctx, c.tenant, c.str("user"), limit+1)
+	if err != nil {
+		return nil, fault.Wrap("api.rooms", fault.Unavailable, err)
+	}
+	return struct {
+		Rooms []string `json:"rooms"`
+		More  bool     `json:"more"`
+	}{append([]string{}, list[:min(len(list), limit)]...), len(list) > limit}, nil
 }
 
 func (a *API) createRoom(ctx context.Context, c *call) (any, error) {

@@ -38,11 +38,11 @@ const ofRoom = Prefix + "rooms/{room}"
 
 // routes lists them all.
 func routes() []route {
-	return slices.Concat(sending(), aboutRooms(), insideRooms(), aboutSessions())
+	return slices.Concat(sending(), aboutRooms(), insideRooms(), aboutPresence(), aboutSessions())
 }
 
-func userList(name, doc string, required bool) event.Field {
-	return event.Field{Name: name, Kind: event.Array, Min: 1, Max: maxUsers, Required: required, Elem: &event.Field{Kind: event.String, Format: "user"}, Doc: doc}
+func userList(name, doc string, required bool, most int64) event.Field {
+	return event.Field{Name: name, Kind: event.Array, Min: 1, Max: most, Required: required, Elem: &event.Field{Kind: event.String, Format: "user"}, Doc: doc}
 }
 
 func meta(kind event.Kind, doc string) event.Field {
@@ -57,7 +57,7 @@ func sending() []route {
 		},
 		{
 			method: http.MethodPost, path: Prefix + "direct", scope: ScopeDirect, status: http.StatusOK, action: actionDirect, handle: (*API).direct,
-			doc: "Sends a message to a user, for which as_user is needed, or to a device of a user.",
+			doc: "Sends a message to a user, or to a device of a user. With as_user a copy of what goes to a user is in that one's own room too.",
 			body: event.Payload{
 				{Name: "to", Kind: event.String, Required: true, Format: "user", Doc: "who gets it"},
 				{Name: "device", Kind: event.String, Format: "user", Doc: "only this device of the user, and only if it is there now"},
@@ -76,6 +76,18 @@ func aboutRooms() []route {
 	role := roleField()
 	return []route{
 		{
+			method: http.MethodGet, path: Prefix + "rooms", scope: ScopeRooms, status: http.StatusOK, handle: (*API).roomsOf,
+			doc: "Lists the rooms that a user is a member of, in the order of their names.",
+			params: event.Payload{
+				{Name: "user", Kind: event.String, Required: true, Format: "user", Doc: "whose"},
+				{Name: "limit", Kind: event.Int, Min: 1, Max: maxRooms, Doc: "at most so many; 100 if left out"},
+			},
+			reply: event.Payload{
+				{Name: "rooms", Kind: event.Array, Required: true, Elem: &event.Field{Kind: event.String}},
+				{Name: "more", Kind: event.Bool, Required: true, Doc: "there are others"},
+			},
+		},
+		{
 			method: http.MethodGet, path: ofRoom, scope: ScopeRooms, status: http.StatusOK, handle: (*API).readRoom,
 			doc: "Tells what a room is called, and where its stream is.",
 			reply: event.Payload{
@@ -91,14 +103,14 @@ func aboutRooms() []route {
 		{
 			method: http.MethodPost, path: ofRoom, scope: ScopeRooms, status: http.StatusCreated, action: "room:create", handle: (*API).createRoom,
 			doc:  "Makes a room of a type with members. With as_user that user is its owner, without it has none.",
-			body: event.Payload{userList("members", "users who are members from the start", false), name, meta(event.Object, "the tenant's own"), idField(), asUser()},
+			body: event.Payload{userList("members", "users who are members from the start", false, maxUsers), name, meta(event.Object, "the tenant's own"), idField(), asUser()},
 		},
 		{
 			method: http.MethodPatch, path: ofRoom, scope: ScopeRooms, status: http.StatusOK, action: "room:update", handle: (*API).updateRoom,
 			doc: "Changes what a room is called and who is in it, all of it or nothing.",
 			body: event.Payload{
 				name, meta(event.Any, "an object, in place of the one before; null for none"),
-				userList("add", "users who become members", false), userList("remove", "users who are members no longer", false),
+				userList("add", "users who become members", false, maxUsers), userList("remove", "users who are members no longer", false, maxUsers),
 				{Name: "roles", Kind: event.Map, Max: maxUsers, Format: "user", Elem: &role, Doc: "by user"},
 				idField(), asUser(),
 			},
@@ -135,11 +147,11 @@ func insideRooms() []route {
 		},
 		{
 			method: http.MethodPost, path: ofRoom + "/members", scope: ScopeRooms, status: http.StatusOK, action: "room:update", handle: (*API).addMembers,
-			doc: "Makes users members.", body: event.Payload{userList("users", "who", true), role, idField(), asUser()},
+			doc: "Makes users members.", body: event.Payload{userList("users", "who", true, maxUsers), role, idField(), asUser()},
 		},
 		{
 			method: http.MethodDelete, path: ofRoom + "/members", scope: ScopeRooms, status: http.StatusOK, action: "room:update", handle: (*API).removeMembers,
-			doc: "Ends memberships.", params: event.Payload{userList("user", "who; may be there several times", true), idField(), asUser()},
+			doc: "Ends memberships.", params: event.Payload{userList("user", "who; may be there several times", true, maxUsers), idField(), asUser()},
 		},
 		{
 			method: http.MethodGet, path: ofRoom + "/history", scope: ScopeHistory, status: http.StatusOK, handle: (*API).history,
@@ -154,46 +166,6 @@ func insideRooms() []route {
 				{Name: "epoch", Kind: event.String, Required: true},
 				{Name: "more", Kind: event.Bool, Required: true, Doc: "there is more in that direction"},
 			},
-		},
-	}
-}
-
-func aboutSessions() []route {
-	user := event.Field{Name: "user", Kind: event.String, Format: "user", Doc: "whose"}
-	device := event.Field{Name: "device", Kind: event.String, Format: "user", Doc: "only this device of the user"}
-	return []route{
-		{
-			method: http.MethodGet, path: Prefix + "presence", scope: ScopePresence, status: http.StatusOK, handle: (*API).presence,
-			doc: "Tells how users are seen now.", params: event.Payload{userList("user", "who; may be there several times", true)},
-			reply: event.Payload{{Name: "users", Kind: event.Array, Required: true, Elem: &event.Field{Kind: event.Object, Fields: event.Payload{
-				{Name: "user", Kind: event.String, Required: true}, {Name: "status", Kind: event.String, Required: true, Doc: "online, away, dnd or offline"},
-				{Name: "text", Kind: event.String}, {Name: "emoji", Kind: event.String}, {Name: "data", Kind: event.Any},
-				{Name: "since", Kind: event.Int, Doc: "Unix milliseconds"}, {Name: "devices", Kind: event.Int},
-			}}}},
-		},
-		{
-			method: http.MethodGet, path: Prefix + "connections", scope: ScopeConnections, status: http.StatusOK, handle: (*API).connections,
-			doc:    "Lists connections of the tenant's users to this node.",
-			params: event.Payload{user, {Name: "limit", Kind: event.Int, Min: 1, Max: maxConnections, Doc: "at most so many; 100 if left out"}},
-			reply: event.Payload{{Name: "connections", Kind: event.Array, Required: true, Elem: &event.Field{Kind: event.Object, Fields: event.Payload{
-				{Name: "session", Kind: event.String, Required: true, Doc: "empty before one is open"}, {Name: "user", Kind: event.String, Required: true},
-				{Name: "device", Kind: event.String}, {Name: "state", Kind: event.String, Required: true}, {Name: "node", Kind: event.String, Required: true},
-				{Name: "transport", Kind: event.String, Required: true}, {Name: "remote", Kind: event.String, Required: true}, {Name: "agent", Kind: event.String},
-				{Name: "opened_at", Kind: event.Int, Required: true, Doc: "Unix milliseconds"},
-				{Name: "rooms", Kind: event.Array, Required: true, Elem: &event.Field{Kind: event.String}}, {Name: "attributes", Kind: event.Object, Doc: "as the client gave them"},
-			}}}},
-		},
-		{
-			method: http.MethodPost, path: Prefix + "disconnect", scope: ScopeDisconnect, status: http.StatusOK, handle: (*API).disconnect,
-			doc:   "Closes a user's connections, those of one device, or the one of a session.",
-			body:  event.Payload{user, device, {Name: "session", Kind: event.String, Min: 1, Max: 64, Doc: "id of a session"}},
-			reply: event.Payload{{Name: "disconnected", Kind: event.Int, Required: true, Doc: "how many there were"}},
-		},
-		{
-			method: http.MethodPost, path: Prefix + "revoke", scope: ScopeRevoke, status: http.StatusOK, handle: (*API).revoke,
-			doc:   "Makes one token, or all tokens of a user or device that were issued until now, worthless, and closes the sessions that they opened.",
-			body:  event.Payload{user, device, {Name: "token_id", Kind: event.String, Min: 1, Max: 128, Doc: "the token's claim jti"}},
-			reply: event.Payload{{Name: "revoked", Kind: event.Bool, Required: true}},
 		},
 	}
 }

@@ -25,6 +25,8 @@ type Rooms interface {
 // Reader finds rooms.
 type Reader interface {
 	Room(ctx context.Context, tenant, room string) (room.Info, bool, error)
+	// RoomsOf lists the rooms that a user is a member of, at most limit.
+	RoomsOf(ctx context.Context, tenant, user string, limit int) ([]string, error)
 }
 
 // RunnerDeps is what a Runner needs; all of it.
@@ -109,12 +111,8 @@ func (r *Runner) server(ctx context.Context, c *caller) error {
 		return err
 	}
 	if t.Members {
-		_, found, err := r.deps.Reader.Room(ctx, c.id.Tenant, n.Base)
-		switch {
-		case err != nil:
-			return fault.Wrap("api.server", fault.Unavailable, err)
-		case !found:
-			return fault.New(fault.NotFound, "room", "there is no such room")
+		if _, err := existing(ctx, r.deps.Reader, c.id.Tenant, n.Base); err != nil {
+			return err
 		}
 	}
 	c.joined = true

@@ -1,68 +1,100 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"maps"
-	"mime"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-const (
-	jsonType = "application/json"
-	notFound = fault.NotFound
-)
+const jsonType = "application/json"
 
 // methods are the routes of one path.
-type methods map[string]http.Handler
+type methods struct {
+	by    map[string]http.Handler
+	other func(w http.ResponseWriter, req *http.Request, err error)
+}
 
-func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h := m[r.Method]; h != nil {
+func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := m.by[r.Method]
+	if h == nil && r.Method == http.MethodHead {
+		h = m.by[http.MethodGet] // whose body the HTTP server leaves out
+	}
+	if h != nil {
 		h.ServeHTTP(w, r)
 		return
 	}
-	allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+	allowed := m.allowed()
 	w.Header().Set("Allow", allowed)
-	refuse(w, httpError(http.StatusMethodNotAllowed, fault.UnknownAction, "", "the methods of this path are "+allowed))
+	if r.Method != http.MethodOptions {
+		m.other(w, r, httpError(http.StatusMethodNotAllowed, fault.UnknownAction, "", "the methods of this path are "+allowed))
+		return
+	}
+	if err := native(r); err != nil { // the question of a browser that would send more
+		m.other(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (m *methods) allowed() string {
+	all := append(slices.Collect(maps.Keys(m.by)), http.MethodOptions)
+	if m.by[http.MethodGet] != nil {
+		all = append(all, http.MethodHead)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
 }
 
 // serve makes a route's handler: who asks, may they, what do they say, then the
 // deed.
 func (a *API) serve(r *route, n *counter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		status := r.status
-		reply, err := a.answer(r, w, req)
+		begun, status := time.Now(), r.status
+		reply, g, err := a.answer(r, w, req)
 		if err != nil {
 			status = statusOf(err)
-			a.logged(req, r, err)
+			a.logged(w, req, r.path, g, err)
 			refuse(w, err)
 		} else {
 			send(w, status, reply)
 		}
-		n.byStatus[status/100].Add(1)
+		n.add(status, time.Since(begun))
 	})
 }
 
-// logged tells operators of failures that are no client's.
-func (a *API) logged(req *http.Request, r *route, err error) {
-	if f := fault.Of(err); f.Err != nil && f.Kind.Status() >= http.StatusInternalServerError && req.Context().Err() == nil {
-		a.deps.Log.Warn("a request of the server API failed", "route", r.path, "error", err)
+// logged writes a line for a request that failed, g is nil if nobody known sent it.
+// One whose sender has gone away has not.
+func (a *API) logged(w http.ResponseWriter, req *http.Request, path string, g *grant, err error) {
+	if req.Context().Err() != nil {
+		return
 	}
+	f, status := fault.Of(err), statusOf(err)
+	attrs := []any{"method", req.Method, "route", path, "status", status, "code", f.Kind.Code(), "field", f.Field, "message", f.Message(), "request", w.Header().Get(requestID)}
+	if g != nil {
+		attrs = append(attrs, "tenant", g.tenant, "key", g.id)
+	} else {
+		attrs = append(attrs, "remote", req.RemoteAddr)
+	}
+	level, text := slog.LevelInfo, "a request of the server API was refused"
+	if status >= http.StatusInternalServerError {
+		level, text = slog.LevelWarn, "a request of the server API failed"
+	}
+	if f.Err != nil {
+		attrs = append(attrs, "error", err)
+	}
+	a.deps.Log.Log(req.Context(), level, text, attrs...)
 }
 
-func (a *API) answer(r *route, w http.ResponseWriter, req *http.Request) (reply any, err error) {
+// answer is what a route comes to, and the key that asked, nil if there is none.
+func (a *API) answer(r *route, w http.ResponseWriter, req *http.Request) (reply any, g *grant, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.deps.Log.Error("a request of the server API panicked", "route", r.path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
@@ -75,98 +107,49 @@ func (a *API) answer(r *route, w http.ResponseWriter, req *http.Request) (reply 
 		_ = control.SetReadDeadline(time.Now().Add(a.deps.Timeout))
 		w.Header().Set("Connection", "close") // until it was read
 	}
-	g, err := a.deps.Keys.find(req.Header.Get("Authorization"))
-	if err != nil {
-		return nil, err
-	}
-	if r.scope != "" {
-		if err := g.may(r.scope); err != nil {
-			return nil, err
-		}
-	}
-	if err := g.enter(a.deps.Now()); err != nil {
-		return nil, err
+	if g, err = a.admit(r, req); err != nil {
+		return nil, g, err
 	}
 	defer g.leave()
 	c := &call{grant: g}
 	if err := c.query(r, req); err != nil {
-		return nil, err
+		return nil, g, err
 	}
 	if r.takesBody() && body {
 		if c.body, err = readBody(w, req); err != nil {
-			return nil, err
+			return nil, g, err
 		}
 		_ = control.SetReadDeadline(time.Time{})
 		w.Header().Del("Connection")
 	}
 	if r.body != nil {
-		if err := c.read(r.body, c.body); err != nil {
-			return nil, err
+		if err := c.members(r.body, c.body); err != nil {
+			return nil, g, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), a.deps.Timeout)
 	defer cancel()
-	return r.handle(a, ctx, c)
+	reply, err = r.handle(a, ctx, c)
+	return reply, g, err
 }
 
-// readBody reads a body of JSON.
-func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	kind, params, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
-	if charset := params["charset"]; err != nil || kind != jsonType || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return nil, httpError(http.StatusUnsupportedMediaType, fault.Malformed, "Content-Type", "want "+jsonType)
+// admit finds the key, and has it pay for the request, which leave ends.
+func (a *API) admit(r *route, req *http.Request) (*grant, error) {
+	if err := native(req); err != nil {
+		return nil, err
 	}
-	if e := req.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return nil, httpError(http.StatusUnsupportedMediaType, fault.Malformed, "Content-Encoding", "bodies are read as they are")
+	g, err := a.deps.Keys.find(req.Header.Get("Authorization"))
+	if err != nil {
+		return nil, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case err == nil:
-		return bytes.TrimSpace(body), nil
-	case errors.As(err, &large):
-		return nil, fault.New(fault.TooLarge, "", "a body has at most "+strconv.Itoa(maxBody)+" bytes")
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, httpError(http.StatusRequestTimeout, fault.Timeout, "", "the body did not arrive in time")
+	if err := g.enter(a.deps.Now()); err != nil {
+		return g, err
 	}
-	return nil, fault.New(fault.Malformed, "", "the body could not be read")
-}
-
-// refuse answers with the error object.
-func refuse(w http.ResponseWriter, err error) {
-	f := fault.Of(err)
-	if f.After > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((f.After+time.Second-1)/time.Second)))
+	if r.scope != "" {
+		if err := g.may(r.scope); err != nil {
+			g.leave()
+			return g, err
+		}
 	}
-	status := statusOf(err)
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	}
-	said := failureOf(f)
-	if status == http.StatusNotImplemented {
-		said.Retryable = false
-	}
-	send(w, status, said)
-}
-
-// send writes an answer; a client that does not take it is let go.
-func send(w http.ResponseWriter, status int, reply any) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(reply); err != nil { // a part of the node gave something else than JSON
-		status = http.StatusInternalServerError
-		b.Reset()
-		_ = enc.Encode(failureOf(fault.New(fault.Internal, "", "")))
-	}
-	h := w.Header()
-	h.Set("Content-Type", jsonType)
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(sendTimeout))
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the client has gone away
-	_ = control.Flush()
-	_ = control.SetWriteDeadline(time.Time{})
+	return g, nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
@@ -10,47 +9,48 @@ import (
 const (
 	defaultConnections = 100
 	maxConnections     = 1000
-	maxUsers           = 100
+	// lookedFor is how many connections a node looks through for the price of a
+	// request.
+	lookedFor = 2000
 )
 
 func (a *API) connections(_ context.Context, c *call) (any, error) {
 	if a.deps.Sessions == nil {
 		return nil, missing("list of connections")
 	}
-	limit := defaultConnections
-	if raw := c.args["limit"]; raw != nil {
-		limit, _ = strconv.Atoi(string(raw)) // validated before
+	q := Query{
+		User: c.str("user"), Device: c.str("device"), Session: c.str("session"), After: c.str("after"), Limit: c.whole("limit", defaultConnections),
 	}
-	list := a.deps.Sessions.Connections(c.tenant, c.str("user"), limit)
-	if list == nil {
-		list = []Connection{}
+	if q.Device != "" && q.User == "" {
+		return nil, fault.New(fault.Invalid, "device", "needs the user whose device it is")
 	}
-	return map[string][]Connection{"connections": list}, nil
-}
-
-func (a *API) presence(ctx context.Context, c *call) (any, error) {
-	if a.deps.Presence == nil {
-		return nil, missing("presence")
+	page, more, looked := a.deps.Sessions.Connections(c.tenant, q)
+	c.spend(looked / lookedFor)
+	out := struct {
+		Connections []Connection `json:"connections"`
+		Next        string       `json:"next,omitempty"`
+	}{Connections: page}
+	if page == nil {
+		out.Connections = []Connection{}
 	}
-	list, err := a.deps.Presence.Presence(ctx, c.tenant, c.list("user"))
-	if err != nil {
-		return nil, err
+	if more && len(page) > 0 {
+		out.Next = page[len(page)-1].Session
 	}
-	if list == nil {
-		list = []Status{}
-	}
-	return map[string][]Status{"users": list}, nil
+	return out, nil
 }
 
 func (a *API) disconnect(ctx context.Context, c *call) (any, error) {
 	if a.deps.Disconnect == nil {
 		return nil, missing("way to disconnect")
 	}
-	t := Target{User: c.str("user"), Device: c.str("device"), Session: c.str("session")}
+	t := Target{User: c.str("user"), Device: c.str("device"), Session: c.str("session"), Reconnect: c.yes("reconnect")}
 	if err := picks(t.User, t.Device, t.Session, "session"); err != nil {
 		return nil, err
 	}
 	n, err := a.deps.Disconnect.Disconnect(ctx, c.tenant, t)
+	if n > 0 {
+		a.deps.Log.Info("connections were ended over the server API", "tenant", c.tenant, "key", c.id, "user", t.User, "device", t.Device, "session", t.Session, "reconnect", t.Reconnect, "connections", n)
+	}
 	return map[string]int{"disconnected": n}, err
 }
 

@@ -50,13 +50,10 @@ func users(action, noun string, data []byte) bool {
 		return true
 	case action == "message:read", action == "message:react", action == "room:join", action == "room:leave":
 		return true
-	case action == actionDelete, action == actionDirect:
-		var d struct {
-			For    string
-			Device *json.RawMessage
-		}
+	case action == actionDelete:
+		var d struct{ For string }
 		_ = json.Unmarshal(data, &d) // the route will judge it
-		return action == actionDelete && d.For == "me" || action == actionDirect && d.Device == nil
+		return d.For == "me"
 	}
 	return false
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/heddle-rt/heddle/builtin/presence"
 	"github.com/heddle-rt/heddle/runtime/ack"
 	"github.com/heddle-rt/heddle/runtime/api"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
@@ -68,17 +69,48 @@ func (a *App) runner(policy *room.Rooms) *api.Runner {
 // apiSessions shows sessions to their tenants.
 type apiSessions struct{ a *App }
 
-func (s apiSessions) Connections(tenant, user string, limit int) []api.Connection {
-	list := s.a.sessions.Connections(session.Filter{Tenant: tenant, User: user, Limit: limit})
-	out := make([]api.Connection, len(list))
+func (s apiSessions) Connections(tenant string, q api.Query) (page []api.Connection, more bool, looked int) {
+	list, more, looked := s.a.sessions.Page(session.Filter{Tenant: tenant, User: q.User, Device: q.Device, Session: q.Session, Limit: q.Limit}, q.After)
+	page = make([]api.Connection, len(list))
 	for i := range list {
 		c := &list[i]
-		out[i] = api.Connection{
+		page[i] = api.Connection{
 			Session: c.Session, User: c.User, Device: c.Device, State: c.State, Node: c.Node, Transport: c.Transport, Remote: c.Remote,
 			Agent: c.Agent, Opened: c.Opened.UnixMilli(), Rooms: c.Rooms, Attributes: c.Attributes,
 		}
 	}
+	return page, more, looked
+}
+
+// apiPresence shows to a tenant's backend what others see of its users.
+type apiPresence struct{ a *App }
+
+func (p apiPresence) Presence(_ context.Context, tenant string, users []string) ([]api.Status, error) {
+	return statuses(p.a.presence.Seen(tenant, users)), nil
+}
+
+func (p apiPresence) Present(_ context.Context, tenant, room, after string, limit int) (api.Presents, error) {
+	in := p.a.presence.SeenIn(tenant, room, after, limit)
+	return api.Presents{Users: statuses(in.Users), Next: in.Next, Online: in.Online, Away: in.Away, DND: in.DND}, nil
+}
+
+// statuses is nil for nil.
+func statuses(seen []presence.Seen) []api.Status {
+	if seen == nil {
+		return nil
+	}
+	out := make([]api.Status, len(seen))
+	for i := range seen {
+		out[i] = api.Status(seen[i])
+	}
 	return out
+}
+
+// apiDisconnect ends connections for their tenant's backend.
+type apiDisconnect struct{ a *App }
+
+func (d apiDisconnect) Disconnect(ctx context.Context, tenant string, t api.Target) (int, error) {
+	return d.a.sessions.Hangup(ctx, session.Filter{Tenant: tenant, User: t.User, Device: t.Device, Session: t.Session}, t.Reconnect), nil
 }
 
 // deadLetters keeps events that fail, and knows those that are in the store.
@@ -109,10 +141,17 @@ func (all noters) Event(ev *event.Event, kind fault.Kind) {
 
 // apiMetrics are those of the server API and of dead letters.
 func apiMetrics(r *observe.Registry, served *api.API, dead *deadletter.Letters) {
-	r.CountersFunc("heddle_api_requests_total", "Requests of the server API, by route and the hundred of their status.", []string{"route", "status"}, func(y yield) {
+	r.CountersFunc("heddle_api_requests_total", "Requests of the server API, by route and status; route none: what is no route.", []string{"route", "status"}, func(y yield) {
 		for _, c := range served.Stats() {
 			for status, n := range c.ByStatus {
 				y(float64(n), c.Route, strconv.Itoa(status))
+			}
+		}
+	})
+	r.HistogramsFunc("heddle_api_request_seconds", "Time from a request of the server API to its answer, by route.", []string{"route"}, func(y summary) {
+		for _, c := range served.Stats() {
+			if c.Took.Count > 0 {
+				y(c.Took, c.Route)
 			}
 		}
 	})

@@ -57,6 +57,13 @@ func (b *backend) as(key string) *backend {
 // raw asks as it is told.
 func (b *backend) raw(method, path, body string, header http.Header) reply {
 	b.t.Helper()
+	r, _ := b.full(method, path, body, header)
+	return r
+}
+
+// full is raw with the head of the answer.
+func (b *backend) full(method, path, body string, header http.Header) (reply, http.Header) {
+	b.t.Helper()
 	req, err := http.NewRequest(method, "http://"+b.node.app.Addr().String()+"/v1/api/"+path, strings.NewReader(body))
 	if err != nil {
 		b.t.Fatal(err)
@@ -82,7 +89,7 @@ func (b *backend) raw(method, path, body string, header http.Header) reply {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return reply{resp.StatusCode, string(bytes.TrimSpace(text))}
+	return reply{resp.StatusCode, string(bytes.TrimSpace(text))}, resp.Header
 }
 
 // said is what answers say.
@@ -112,7 +119,16 @@ type said struct {
 	Members             []struct{ User, Role string }
 	Events              []received
 	More                bool
-	Connections         []struct{ User, Device, State string }
+	Connections         []struct{ Session, User, Device, State, Agent string }
+	Users               []struct {
+		User, Status, Text, Emoji string
+		Data                      json.RawMessage
+		Since                     int64
+		Devices                   int
+	}
+	Online, Away, DND int
+	Rooms             []string
+	Disconnected      int
 }
 
 // ask asks, and holds question and answer to the document.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/heddle-rt/heddle/builtin"
+	"github.com/heddle-rt/heddle/builtin/notification"
 	"github.com/heddle-rt/heddle/builtin/presence"
 	rooms "github.com/heddle-rt/heddle/builtin/room"
 	"github.com/heddle-rt/heddle/builtin/typing"
@@ -78,6 +79,8 @@ type App struct {
 	actions     []event.Action
 	presence    *presence.Presence
 	typing      *typing.Typing
+	notify      *notification.Notifications
+	webhook     *notification.Webhook
 	expirer     *rooms.Expirer
 	server      *socket.Server
 	admin       *observe.Admin
@@ -120,7 +123,7 @@ func New(cfg Config, deps Deps) (*App, error) {
 	a.reload = newReloader(loaded, cfg.Reload.Watch, reloadDeps{
 		Load: deps.Load, Files: deps.Files, Level: deps.Level, Verifier: a.verifier, Limits: a.limits, Rules: a.rules, Actions: a.actions,
 		Rooms: a.rooms, Socket: a.server, Sessions: a.sessions, Log: a.log, Now: a.now,
-		Others: []func(*Config) (func(), error){a.reloadKeys, a.reloadRevocations},
+		Others: []func(*Config) (func(), error){a.reloadKeys, a.reloadRevocations, a.reloadWebhooks},
 	})
 	return a, nil
 }
@@ -161,7 +164,7 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 		Observe: func(r *event.Record) { a.sessions.Observe(r); a.presence.Observe(r) },
 	})
 	a.committer, err = sequence.New(cfg.Sequence, sequence.Deps{
-		Log: a.store.Log(), Publisher: a.hub, Space: a.store.Space, Logger: a.log,
+		Log: a.store.Log(), Publisher: publisher{a}, Space: a.store.Space, Logger: a.log,
 	})
 	if err != nil {
 		return nil, err
@@ -180,6 +183,7 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 		Emit: a.hub, Rooms: policy, Notes: a.store, Now: a.now, Clock: func() int64 { return a.pipeline.Now() },
 		Mode: func(name string) string { t, _ := policy.Type(name); return t.PresenceMode() },
 	})
+	a.notify = a.notifications(cfg, policy)
 	a.typing = typing.New(cfg.Typing, typing.Deps{Emit: a.hub, Now: a.now})
 	a.expirer = rooms.NewExpirer(rooms.ExpirerDeps{
 		Rooms: policy, Reader: a.store, History: a.store, Notes: a.store, Committer: a.committer,
@@ -262,7 +266,9 @@ func (a *App) edges(cfg Config, deps Deps) (err error) {
 	if a.keys, err = api.NewKeyring(apiKeys(cfg.Tenants)); err != nil {
 		return err
 	}
-	a.served, err = a.api(apiDeps{Keys: a.keys, Run: a.run, Rooms: a.rooms, Actions: a.actions, Revoke: apiRevoker{a}})
+	a.served, err = a.api(apiDeps{
+		Keys: a.keys, Run: a.run, Rooms: a.rooms, Actions: a.actions, Presence: apiPresence{a}, Disconnect: apiDisconnect{a}, Revoke: apiRevoker{a},
+	})
 	if err != nil {
 		return err
 	}
@@ -337,6 +343,7 @@ func (a *App) Run(ctx context.Context) error {
 	run(&middle, core, "revocations", a.revocations.Run)
 	run(&middle, core, "presence", a.presence.Run)
 	run(&middle, core, "typing", a.typing.Run)
+	run(&middle, core, "notification", a.notify.Run)
 	run(&middle, core, "rooms", a.expirer.Run)
 	run(&middle, core, "session", a.sessions.Run)
 	run(&middle, core, "reload", a.reload.run)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/heddle-rt/heddle/builtin/notification"
 	"github.com/heddle-rt/heddle/builtin/presence"
 	"github.com/heddle-rt/heddle/builtin/typing"
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
@@ -32,6 +33,7 @@ type Config struct {
 	Limit    limit.Config               `yaml:"limit" doc:"Budgets of connections, users, addresses, tenants and actions, and what becomes of those who misbehave."`
 	Presence presence.Config            `yaml:"presence" doc:"Who is here."`
 	Typing   typing.Config              `yaml:"typing" doc:"Who is typing."`
+	Notify   notification.Config        `yaml:"notifications" doc:"Who is told of messages that the user does not see."`
 	Sequence sequence.Config            `yaml:"sequence" doc:"Committer of durable events."`
 	Deliver  deliver.Config             `yaml:"deliver" doc:"Delivery and catching up."`
 	Storage  embedded.Config            `yaml:"storage" doc:"The embedded store: log, history, rooms, sessions."`
@@ -50,6 +52,8 @@ type Tenant struct {
 	Rules []rule.Config       `yaml:"rules" max:"1000" doc:"What must be true of the tenant's events, beside the permissions of actions."`
 	Limit limit.Override      `yaml:"limit" doc:"The tenant's own budgets; what is left out is as in limit."`
 	Quota limit.Quota         `yaml:"quota" doc:"What the tenant may have, so that it cannot take from others."`
+
+	Notifications notification.TenantConfig `yaml:"notifications" doc:"How the tenant's users are notified who are not there."`
 
 	APIKeys []api.Key `yaml:"api_keys" max:"1000" doc:"Keys with which the tenant's own backend uses the server API."`
 }

@@ -47,6 +47,7 @@ var layers = map[string][]string{
 	"builtin/direct":           append(leaves, "runtime/room"),
 	"builtin/presence":         append(leaves, "runtime/room"),
 	"builtin/typing":           leaves,
+	"builtin/notification":     append(leaves, "runtime/jsonscan", "runtime/room"),
 	"runtime/deadletter":       append(leaves, "runtime/jsonscan", "runtime/room"),
 	"runtime/api":              append(leaves, "runtime/ack", "runtime/jsonscan", "runtime/limit", "runtime/protocoldoc", "runtime/room", "runtime/validate"),
 }

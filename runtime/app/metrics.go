@@ -11,6 +11,7 @@ func (a *App) metrics(cfg observe.MetricsConfig) *observe.Registry {
 	a.routeMetrics(r)
 	a.sessionMetrics(r)
 	a.guardMetrics(r)
+	a.notificationMetrics(r)
 	apiMetrics(r, a.served, a.dead)
 	a.storeMetrics(r)
 	a.reloadMetrics(r)

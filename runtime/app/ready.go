@@ -36,7 +36,10 @@ func (a *App) checks() []observe.Check {
 		}},
 		{Name: "log", Probe: func(context.Context) error {
 			for i, p := range a.committer.Stats() {
-				if p.Term == 0 {
+				switch {
+				case p.Stalled:
+					return fmt.Errorf("the log of partition %d has not answered for longer than sequence.timeout", i)
+				case p.Term == 0:
 					return fmt.Errorf("partition %d is not open", i)
 				}
 			}

@@ -69,26 +69,14 @@ func (c *Catchup) next(again *Sub) *Sub {
 }
 
 // Start lets durable events flow to a subscriber: at once if it stands where the
-// room stands, otherwise from history first, on its receiver's goroutine.
-func (h *Hub) Start(ctx context.Context, sub *Sub) {
+// room stands, otherwise from history first. It does not block: the answer to a
+// durable event, behind which rooms start, comes on a publishing goroutine. What is
+// to be read, the receiver's goroutine reads.
+func (h *Hub) Start(sub *Sub) {
 	f := sub.feed
 	f.mu.Lock()
-	if !f.known {
-		// Whatever was made durable before this read is in its answer, and whatever
-		// comes after is published to this feed.
-		f.mu.Unlock()
-		head, err := h.deps.History.Head(ctx, f.key.tenant, f.key.room)
-		if err != nil {
-			sub.to.Lost(sub, fault.Wrap("deliver.start", fault.Unavailable, err))
-			return
-		}
-		f.mu.Lock()
-		if !f.known {
-			f.known, f.epoch, f.top = true, head.Epoch, head.Offset
-		}
-	}
 	defer f.mu.Unlock()
-	if sub.index < 0 || sub.pumping || f.stands(sub) {
+	if sub.index < 0 || sub.pumping || f.known && f.stands(sub) {
 		return
 	}
 	sub.pumping = true
@@ -143,7 +131,14 @@ func (h *Hub) pump(c *Catchup) {
 
 // turn sends a subscriber one page; it reports whether another has to follow.
 func (h *Hub) turn(sub *Sub) (behind bool) {
-	records, err := h.page(sub)
+	live, err := h.arrive(sub)
+	if live {
+		return false
+	}
+	var records []event.Record
+	if err == nil {
+		records, err = h.page(sub)
+	}
 	behind, err = sub.feed.advance(sub, records, err)
 	if err != nil && !errors.Is(err, errClosing) && h.ctx.Err() == nil {
 		sub.to.Lost(sub, err)
@@ -152,6 +147,49 @@ func (h *Hub) turn(sub *Sub) (behind bool) {
 		sub.to.Ended(sub)
 	}
 	return behind
+}
+
+// Learn finds out where a subscriber's room stands, if nobody knows yet. It may wait
+// for history: who can, calls it before Start, which is cheaper for that.
+func (h *Hub) Learn(ctx context.Context, sub *Sub) error {
+	f := sub.feed
+	f.mu.RLock()
+	known := f.known
+	f.mu.RUnlock()
+	if known {
+		return nil
+	}
+	head, err := h.deps.History.Head(ctx, f.key.tenant, f.key.room)
+	if err != nil {
+		return fault.Wrap("deliver.start", fault.Unavailable, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	// Whatever was made durable before the read is in its answer, and whatever came
+	// after was published to this feed.
+	if !f.known {
+		f.known, f.epoch, f.top = true, head.Epoch, head.Offset
+	}
+	return nil
+}
+
+// arrive begins the turn of a subscriber whose room nobody knew at its Start. It
+// reports whether the turn is over already: the subscriber stands where the room
+// stands.
+func (h *Hub) arrive(sub *Sub) (live bool, err error) {
+	f := sub.feed
+	defer h.contain("start", f.key, &err)
+	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.Timeout)
+	defer cancel()
+	if err := h.Learn(ctx, sub); err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if live = sub.index >= 0 && f.stands(sub); live {
+		sub.pumping = false
+	}
+	return live, nil
 }
 
 // page returns what it has sent.

@@ -76,8 +76,8 @@ func TestRoomsThatAreBehindTakeTurns(t *testing.T) {
 		hub, g := newHub(t, m), &gated{gate: make(chan struct{})}
 		for _, name := range []string{"conv:a", "conv:b", "conv:left"} {
 			s := hub.Subscribe(tenant, name, g, event.Position{}, event.Membership{})
-			hub.Start(t.Context(), s)
-			hub.Start(t.Context(), s)
+			hub.Start(s)
+			hub.Start(s)
 			if name == "conv:left" {
 				hub.Unsubscribe(s)
 			}
@@ -109,7 +109,7 @@ func TestWaitingForATurnHasNoTimeout(t *testing.T) {
 		hub := runHub(t, Config{Page: 7, PageBytes: 1 << 20, Readers: 1, Reorder: 4, Timeout: time.Second}, Deps{History: m})
 		crowd := make([]receiver, 20)
 		for i := range crowd {
-			hub.Start(t.Context(), hub.Subscribe(tenant, conv, &crowd[i], event.Position{}, event.Membership{}))
+			hub.Start(hub.Subscribe(tenant, conv, &crowd[i], event.Position{}, event.Membership{}))
 		}
 		time.Sleep(time.Minute) // of the bubble's clock
 		synctest.Wait()
@@ -139,7 +139,7 @@ func TestWhatEndsCatchingUp(t *testing.T) {
 				m.store(5)
 				hub, g := newHub(t, m), &gated{gate: make(chan struct{}, 1)}
 				c.gate(g.gate)
-				hub.Start(t.Context(), hub.Subscribe(tenant, conv, g, event.Position{}, event.Membership{}))
+				hub.Start(hub.Subscribe(tenant, conv, g, event.Position{}, event.Membership{}))
 				time.Sleep(time.Minute) // of the bubble's clock
 				synctest.Wait()
 				if c.told != (g.lost != nil) || c.told && !fault.Is(g.lost, c.kind) {
@@ -151,4 +151,42 @@ func TestWhatEndsCatchingUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// hung is a history that does not answer.
+type hung struct {
+	memory
+	hang chan struct{}
+}
+
+func (h *hung) Head(ctx context.Context, tn, rm string) (event.Head, error) {
+	<-h.hang
+	return h.memory.Head(ctx, tn, rm)
+}
+
+// Rooms start on goroutines that complete whole partitions.
+func TestStartDoesNotWaitForHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &hung{hang: make(chan struct{})}
+		m.store(3)
+		hub, ann, ben := newHub(t, m), &receiver{}, &receiver{}
+		hub.Start(hub.Subscribe(tenant, conv, ann, event.Position{Epoch: epoch, Offset: 3}, event.Membership{}))
+		hub.Start(hub.Subscribe(tenant, conv, ben, event.Position{Epoch: epoch, Offset: 1}, event.Membership{}))
+		left := hub.Subscribe(tenant, conv, &receiver{}, event.Position{Epoch: epoch, Offset: 3}, event.Membership{})
+		hub.Start(left)
+		synctest.Wait()
+		hub.Unsubscribe(left)
+		hub.Publish(m.store(2))
+		if len(ann.got)+len(ben.got) != 0 {
+			t.Error("got events before it is known where the room stands")
+		}
+		close(m.hang)
+		synctest.Wait()
+		hub.Publish(m.store(1))
+		contiguous(t, ann.got, 4, 6)
+		contiguous(t, ben.got, 2, 6)
+		if ann.catchup.running || ben.catchup.running {
+			t.Error("a goroutine is left")
+		}
+	})
 }

@@ -43,7 +43,7 @@ func TestAPanicCostsOneRoom(t *testing.T) {
 		"publish": func(_ *testing.T, hub *Hub, m *memory, _ *Sub) { hub.Publish(m.store(5)) },
 		"catch up": func(t *testing.T, hub *Hub, m *memory, bad *Sub) {
 			m.store(5)
-			hub.Start(t.Context(), bad)
+			hub.Start(bad)
 		},
 		"heal": func(_ *testing.T, hub *Hub, m *memory, _ *Sub) { hub.Publish(m.store(5)[4:]) },
 	} {
@@ -54,9 +54,10 @@ func TestAPanicCostsOneRoom(t *testing.T) {
 				hub, bad, other := newHub(t, m), &spoken{poison: 3}, &receiver{}
 				sub := hub.Subscribe(tenant, conv, bad, event.Position{Epoch: epoch, Offset: 1}, event.Membership{})
 				if name != "catch up" {
-					hub.Start(t.Context(), sub)
+					hub.Start(sub)
 				}
-				hub.Start(t.Context(), hub.Subscribe(tenant, user, other, event.Position{Epoch: epoch, Offset: 1}, event.Membership{}))
+				hub.Start(hub.Subscribe(tenant, user, other, event.Position{Epoch: epoch, Offset: 1}, event.Membership{}))
+				synctest.Wait()
 				run(t, hub, m, sub)
 				synctest.Wait()
 				if n := hub.Panics.Load(); n != 1 || !fault.Is(bad.lost, fault.Unavailable) {
@@ -78,7 +79,7 @@ func TestAPanicCostsOneRoom(t *testing.T) {
 			m := &panics{}
 			m.store(3)
 			hub, r := newHub(t, m), &receiver{}
-			hub.Start(t.Context(), hub.Subscribe(tenant, conv, r, event.Position{}, event.Membership{}))
+			hub.Start(hub.Subscribe(tenant, conv, r, event.Position{}, event.Membership{}))
 			synctest.Wait()
 			if hub.Panics.Load() != 1 || !fault.Is(r.lost, fault.Unavailable) || len(hub.reads) != 0 {
 				t.Errorf("%d panics, told %v, %d turns taken", hub.Panics.Load(), r.lost, len(hub.reads))
@@ -90,7 +91,8 @@ func TestAPanicCostsOneRoom(t *testing.T) {
 			m, r := &memory{}, &receiver{}
 			hub := runHub(t, Config{Page: 7, PageBytes: 1 << 20, Readers: 2, Reorder: 4, Timeout: time.Second},
 				Deps{History: m, Observe: func(*event.Record) { panic("observe") }})
-			hub.Start(t.Context(), hub.Subscribe(tenant, user, r, event.Position{}, event.Membership{}))
+			hub.Start(hub.Subscribe(tenant, user, r, event.Position{}, event.Membership{}))
+			synctest.Wait()
 			batch := m.store(2)
 			for i := range batch {
 				batch[i].Room = user
@@ -119,7 +121,7 @@ func TestExpiredRecordsKeepTheirPlaceAlone(t *testing.T) {
 				if !late {
 					hub.find(roomKey{tenant, conv}).known = true
 				}
-				hub.Start(t.Context(), s)
+				hub.Start(s)
 				if !late {
 					hub.Publish(batch)
 				}
@@ -139,7 +141,7 @@ func TestTheClockIsReadWhenTheClientTakesThePage(t *testing.T) {
 		m := &slow{takes: 500 * time.Millisecond}
 		m.store(1)[0].Expires = time.Now().UnixMilli() + 400
 		hub, r := newHub(t, m), &spoken{}
-		hub.Start(t.Context(), hub.Subscribe(tenant, conv, r, event.Position{}, event.Membership{}))
+		hub.Start(hub.Subscribe(tenant, conv, r, event.Position{}, event.Membership{}))
 		time.Sleep(time.Second) // of the bubble's clock
 		synctest.Wait()
 		if got := fmt.Sprint(r.actions); got != "[1 event:expired {}]" {
@@ -159,7 +161,8 @@ func TestHeldRecordsThatHistoryGaveTooAreDropped(t *testing.T) {
 		m := &slow{takes: 500 * time.Millisecond}
 		m.store(1)
 		hub, r := newHub(t, m), &receiver{}
-		hub.Start(t.Context(), hub.Subscribe(tenant, conv, r, event.Position{Epoch: epoch, Offset: 1}, event.Membership{}))
+		hub.Start(hub.Subscribe(tenant, conv, r, event.Position{Epoch: epoch, Offset: 1}, event.Membership{}))
+		synctest.Wait()
 		f := hub.find(roomKey{tenant, conv})
 		for range 3 { // more in all than Reorder
 			lost := m.store(1)
@@ -184,7 +187,7 @@ func TestNobodyTurnsLiveInARoomGivenUp(t *testing.T) {
 		m.store(5)
 		hub, r := newHub(t, m), &receiver{}
 		s := hub.Subscribe(tenant, conv, r, event.Position{}, event.Membership{})
-		hub.Start(t.Context(), s)
+		hub.Start(s)
 		synctest.Wait() // in the middle of a page
 		hub.find(roomKey{tenant, conv}).giveUp(errPanic)
 		time.Sleep(time.Minute) // of the bubble's clock

@@ -7,7 +7,7 @@ import (
 
 // Encoder is the outbound half of a dialect.
 type Encoder interface {
-	// Index is the dialect's slot, below maxDialects.
+	// Index is the dialect's number, below maxDialects.
 	Index() int
 	Encode(env *event.Envelope, class frame.Class, key string) *frame.Frame
 }

@@ -147,7 +147,8 @@ func TestFromTheHeadOnlyNewEventsCome(t *testing.T) {
 		m.store(10)
 		hub, r := newHub(t, m), &receiver{}
 		s := hub.Subscribe(tenant, conv, r, event.Position{Epoch: epoch, Offset: 10}, event.Membership{})
-		hub.Start(t.Context(), s)
+		hub.Start(s)
+		synctest.Wait()
 		hub.Publish(m.store(3))
 		contiguous(t, r.got, 11, 13)
 		if p := s.Position(); p.Offset != 13 {
@@ -172,7 +173,7 @@ func TestCatchingUpWhileEventsFlow(t *testing.T) {
 				for range r.IntN(4) {
 					hub.Publish(m.store(1 + r.IntN(5))) // before the answer is out
 				}
-				hub.Start(t.Context(), s)
+				hub.Start(s)
 				for range 20 {
 					hub.Publish(m.store(1 + r.IntN(5)))
 				}
@@ -190,7 +191,7 @@ func TestABatchWithAHoleIsHealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
 		hub, r := newHub(t, m), &receiver{}
-		hub.Start(t.Context(), hub.Subscribe(tenant, conv, r, event.Position{}, event.Membership{}))
+		hub.Start(hub.Subscribe(tenant, conv, r, event.Position{}, event.Membership{}))
 		all := m.store(4)
 		hub.Publish([]event.Record{all[0], all[1], all[3]})
 		synctest.Wait()
@@ -207,7 +208,7 @@ func TestLostAndReorderedRecordsAreHealed(t *testing.T) {
 				m.store(1)
 				hub, rec := newHub(t, m), &receiver{}
 				s := hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 1}, event.Membership{})
-				hub.Start(t.Context(), s)
+				hub.Start(s)
 				for range 30 {
 					batch := m.store(1 + r.IntN(3))
 					switch r.IntN(4) {
@@ -240,14 +241,14 @@ func TestAResendStartsAtTheFirstUnacknowledged(t *testing.T) {
 		m.store(1)
 		hub, rec := newHub(t, m), &receiver{}
 		s := hub.Subscribe(tenant, conv, rec, event.Position{}, event.Membership{})
-		hub.Start(t.Context(), s)
+		hub.Start(s)
 		hub.Publish(m.store(9))
 		synctest.Wait()
 		contiguous(t, rec.got, 1, 10)
 		rec.got = nil
 		hub.Rewind(s, 4)
 		hub.Publish(m.store(1))
-		hub.Start(t.Context(), s)
+		hub.Start(s)
 		synctest.Wait()
 		contiguous(t, rec.got, 5, 11)
 	})
@@ -265,7 +266,7 @@ func TestARoomThatCanNotBeReadIsLost(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.m.store(10)
 				hub, rec := newHub(t, c.m), &receiver{}
-				hub.Start(t.Context(), hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 2}, event.Membership{}))
+				hub.Start(hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 2}, event.Membership{}))
 				synctest.Wait()
 				if !fault.Is(rec.lost, fault.Unavailable) || !errors.Is(rec.lost, c.want) {
 					t.Fatalf("told %v", rec.lost)
@@ -280,7 +281,8 @@ func TestANewLifeOfARoomStartsOver(t *testing.T) {
 		m := &memory{}
 		m.store(5)
 		hub, rec := newHub(t, m), &receiver{}
-		hub.Start(t.Context(), hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 5}, event.Membership{}))
+		hub.Start(hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 5}, event.Membership{}))
+		synctest.Wait()
 		next := event.Record{Envelope: event.Envelope{Tenant: tenant, Room: conv, Position: event.Position{Epoch: "e2", Offset: 1}, Data: []byte("{}")}}
 		hub.Publish([]event.Record{next})
 		contiguous(t, rec.got, 1, 1)
@@ -296,9 +298,9 @@ func TestWhoKnowsARoomsFirstEventsBeforeTheFeed(t *testing.T) {
 		m := &memory{}
 		hub := newHub(t, m)
 		early, late := &receiver{}, &receiver{}
-		hub.Start(t.Context(), hub.Subscribe(tenant, conv, early, event.Position{}, event.Membership{}))
+		hub.Start(hub.Subscribe(tenant, conv, early, event.Position{}, event.Membership{}))
 		first := m.store(3)
-		hub.Start(t.Context(), hub.Subscribe(tenant, conv, late, event.Position{Epoch: epoch, Offset: 2}, event.Membership{}))
+		hub.Start(hub.Subscribe(tenant, conv, late, event.Position{Epoch: epoch, Offset: 2}, event.Membership{}))
 		synctest.Wait()
 		hub.Publish(first)
 		hub.Publish(m.store(2))
@@ -319,11 +321,12 @@ func TestTheEndOfARoomIsTold(t *testing.T) {
 		m.store(3)
 		hub := newHub(t, m)
 		live, late := &receiver{}, &receiver{}
-		hub.Start(t.Context(), hub.Subscribe(tenant, conv, live, event.Position{Epoch: epoch, Offset: 3}, event.Membership{}))
+		hub.Start(hub.Subscribe(tenant, conv, live, event.Position{Epoch: epoch, Offset: 3}, event.Membership{}))
+		synctest.Wait()
 		last := m.store(1)
 		last[0].Ends = true
 		hub.Publish(last)
-		hub.Start(t.Context(), hub.Subscribe(tenant, conv, late, event.Position{Epoch: epoch, Offset: 1}, event.Membership{}))
+		hub.Start(hub.Subscribe(tenant, conv, late, event.Position{Epoch: epoch, Offset: 1}, event.Membership{}))
 		synctest.Wait()
 		for _, r := range []*receiver{live, late} {
 			if r.ended != 1 || r.got[len(r.got)-1] != 4 {
@@ -338,8 +341,9 @@ func TestUnsubscribedGetNothing(t *testing.T) {
 		m := &memory{}
 		hub, gone, stays := newHub(t, m), &receiver{}, &receiver{}
 		s := hub.Subscribe(tenant, conv, gone, event.Position{}, event.Membership{})
-		hub.Start(t.Context(), s)
-		hub.Start(t.Context(), hub.Subscribe(tenant, conv, stays, event.Position{}, event.Membership{}))
+		hub.Start(s)
+		hub.Start(hub.Subscribe(tenant, conv, stays, event.Position{}, event.Membership{}))
+		synctest.Wait()
 		hub.Unsubscribe(s)
 		hub.Unsubscribe(s)
 		hub.Publish(m.store(2))

@@ -31,6 +31,8 @@ const (
 	HandshakeTimeout
 	SessionLost
 	Changed
+	Reconnect
+	Disconnected
 	kinds
 )
 
@@ -71,6 +73,8 @@ var table = [kinds]row{
 	HandshakeTimeout:   {"handshake_timeout", 4007, 408, true, "the connection was not set up in time"},
 	SessionLost:        {"session_lost", 4100, 410, false, "the session is gone; open a new one"},
 	Changed:            {"changed", 4004, 409, true, "what this is about changed at the same time; it may be sent again"},
+	Reconnect:          {"reconnect", 4008, 503, true, "the tenant's server asks for a new connection"},
+	Disconnected:       {"disconnected", 4410, 410, false, "the tenant's server has ended the session"},
 }
 
 func (k Kind) row() row {

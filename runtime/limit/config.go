@@ -22,10 +22,10 @@ type Config struct {
 	QueryBurst   float64 `yaml:"query_burst" default:"200" min:"1" max:"1000000" doc:"Of these, how many at once."`
 	CloseAfter   int     `yaml:"close_after" default:"1000" min:"1" max:"1000000" doc:"Events refused in a row after which a connection is closed with 4029."`
 
-	User    Budget            `yaml:"user" default:"{rate: 500, burst: 2500}" doc:"All events of one user, over all connections to this node."`
+	User    Budget            `yaml:"user" default:"{rate: 500, burst: 2500}" doc:"All events of one user, over all connections to this node, and of the server API in the user's name. The tenant's server itself has none."`
 	IP      Budget            `yaml:"ip" doc:"All events of a tenant's users behind one address; of IPv6, one /64 network. Off by default: offices and mobile networks share addresses."`
 	Tenant  Budget            `yaml:"tenant" doc:"All events of one tenant on this node. Off by default."`
-	Actions map[string]Budget `yaml:"actions" doc:"Events of one user with one action, by the action's name, beside all other budgets."`
+	Actions map[string]Budget `yaml:"actions" doc:"Events of one user with one action, by the action's name, beside all other budgets. Not of the tenant's server."`
 	Entries int               `yaml:"entries" default:"200000" min:"1000" max:"10000000" doc:"Users and addresses whose budgets are remembered; of each. The idle ones are forgotten first."`
 	Score   ScoreConfig       `yaml:"score" doc:"What happens to those who misbehave: they are slowed down, closed, and turned away for a while."`
 }
@@ -76,11 +76,11 @@ type ScoreConfig struct {
 
 	Connection Ceilings `yaml:"connection" default:"{slow: 100, close: 300}" doc:"Points of one connection."`
 	User       Bans     `yaml:"user" default:"{slow: 200, ban: 1000}" doc:"Points of one user."`
-	IP         Bans     `yaml:"ip" default:"{slow: 2000}" doc:"Points of one address, which many may share; of IPv6, one /64 network."`
+	IP         Bans     `yaml:"ip" default:"{slow: 2000}" doc:"Points of one address, which many may share, in each tenant by itself and before a token is known; of IPv6, one /64 network."`
 
 	SlowRate float64       `yaml:"slow_rate" default:"0.1" min:"0.001" max:"1" doc:"Part of its budget that a connection has while it is slowed down."`
 	BanFor   time.Duration `yaml:"ban_for" default:"10m" min:"1s" max:"168h" doc:"How long a user or address is turned away."`
-	Entries  int           `yaml:"entries" default:"50000" min:"1000" max:"10000000" doc:"Users and addresses whose points are remembered; of each. Those with the fewest are forgotten first."`
+	Entries  int           `yaml:"entries" default:"50000" min:"1000" max:"10000000" doc:"Users, and addresses with the tenant, whose points are remembered; of each. Those with the fewest are forgotten first."`
 }
 
 // Ceilings are the points from which on something is done. 0 is never.

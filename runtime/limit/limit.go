@@ -34,8 +34,9 @@ type Holder interface {
 	CloseFor(kind fault.Kind, text string)
 }
 
-// Remote is a Holder that knows where its client is. One that does not has no
-// budget by address.
+// Remote is a Holder that knows where its client is. One that does not is no
+// connection: it has no budget by address, and what it does is no client's doing,
+// of which points would tell.
 type Remote interface {
 	RemoteIP() netip.Addr
 }
@@ -114,23 +115,18 @@ func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, e
 // up.
 func (s *Stage) wide(h Holder, a *Account, b *budgets, ev *event.Event) (wait time.Duration, over scope) {
 	now, t := ev.Received, a.tenant
-	if b.actions != nil {
-		if i, ok := b.actions[ev.Spec.Name]; ok {
-			if wait = s.user(a, ev, now).action(b, i, now, b.paces[i]); wait != 0 {
-				return wait, action
-			}
-		}
-	}
-	if b.user.every != 0 {
-		for ok := false; !ok; {
-			if wait, ok = take(&s.user(a, ev, now).ahead, now, b.user); wait != 0 {
-				return wait, user
-			}
+	if ev.From.User != "" { // not the server itself, nor one who is not known yet
+		if wait, over = s.ofUser(a, b, ev, now); wait != 0 {
+			return wait, over
 		}
 	}
 	if b.address.every != 0 {
 		for ok := false; !ok; {
-			if wait, ok = take(&s.address(h, a, now).ahead, now, b.address); wait != 0 {
+			at := s.address(h, a, now)
+			if at == nil { // no connection
+				break
+			}
+			if wait, ok = take(&at.ahead, now, b.address); wait != 0 {
 				return wait, address
 			}
 		}
@@ -146,6 +142,25 @@ func (s *Stage) wide(h Holder, a *Account, b *budgets, ev *event.Event) (wait ti
 	return wait, all
 }
 
+// ofUser takes from the budgets of the event's user.
+func (s *Stage) ofUser(a *Account, b *budgets, ev *event.Event, now int64) (wait time.Duration, over scope) {
+	if b.actions != nil {
+		if i, ok := b.actions[ev.Spec.Name]; ok {
+			if wait = s.user(a, ev, now).action(b, i, now, b.paces[i]); wait != 0 {
+				return wait, action
+			}
+		}
+	}
+	if b.user.every != 0 {
+		for ok := false; !ok; {
+			if wait, ok = take(&s.user(a, ev, now).ahead, now, b.user); wait != 0 {
+				return wait, user
+			}
+		}
+	}
+	return 0, user
+}
+
 // user is the bucket of the event's user. The account keeps it, so that it is
 // looked up again only if it was forgotten meanwhile.
 func (s *Stage) user(a *Account, ev *event.Event, now int64) *shared {
@@ -155,9 +170,14 @@ func (s *Stage) user(a *Account, ev *event.Event, now int64) *shared {
 	return a.user
 }
 
+// address is the bucket of the client's address, nil if there is none.
 func (s *Stage) address(h Holder, a *Account, now int64) *shared {
 	if a.address == nil || a.address.ahead.Load() == forgotten {
-		a.address = s.addresses.of(addressKey{a.tenant, addressOf(h)}, now)
+		at := addressOf(h)
+		if !at.IsValid() {
+			return nil
+		}
+		a.address = s.addresses.of(addressKey{a.tenant, at}, now)
 	}
 	return a.address
 }
@@ -186,9 +206,7 @@ func (s *Stage) refuse(h Holder, a *Account, b *budgets, ev *event.Event, wait t
 		if a.refused++; a.refused == b.close {
 			h.CloseFor(fault.RateLimited, "too many events were refused in a row")
 		}
-		if s.Suspects != nil {
-			s.Suspects.Note(Flood, WhoIs(h))
-		}
+		s.Suspects.holder(Flood, h)
 	}
 	return &fault.Error{
 		Kind: fault.RateLimited, After: wait.Round(time.Millisecond) + time.Millisecond, Msg: over.message(ev.Spec),

@@ -178,6 +178,40 @@ func TestSharedBudgets(t *testing.T) {
 	}
 }
 
+// TestTheServerIsNoUser: what is everybody's who is a user is not the server's, but
+// the tenant's budgets hold for it too.
+func TestTheServerIsNoUser(t *testing.T) {
+	one := Budget{Rate: 1, Burst: 1}
+	for name, c := range map[string]struct {
+		set   func(*Config, *Quota)
+		holds bool
+	}{
+		"user":     {func(c *Config, _ *Quota) { c.User = one }, false},
+		"action":   {func(c *Config, _ *Quota) { c.Actions = map[string]Budget{"message:send": one} }, false},
+		"address":  {func(c *Config, _ *Quota) { c.IP = one }, false},
+		"tenant":   {func(c *Config, _ *Quota) { c.Tenant = Budget{Rate: 1, Burst: 2} }, true},
+		"messages": {func(_ *Config, q *Quota) { q.Messages = 1 }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, quota := plenty(), Quota{}
+			c.set(&cfg, &quota)
+			s := New(cfg)
+			if err := s.Reload(cfg, map[string]Tenant{"acme": {Quota: quota}}); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 3 {
+				ev := &event.Event{Origin: &server{id: &event.Identity{Tenant: "acme"}}, Spec: sends(), Received: int64(time.Hour), Envelope: event.Envelope{Tenant: "acme"}}
+				if _, err := s.Process(t.Context(), ev); fault.Is(err, fault.RateLimited) != (c.holds && i == 2) {
+					t.Errorf("event %d: %v", i, err)
+				}
+			}
+			if err := does(s, connect("acme", "ann", "192.0.2.1"), sends(), 0); c.holds == (err == nil) {
+				t.Errorf("a user of the tenant: %v", err)
+			}
+		})
+	}
+}
+
 // TestNarrowBudgetsFirst: what is over a user's budget does not cost its tenant.
 func TestNarrowBudgetsFirst(t *testing.T) {
 	cfg := plenty()

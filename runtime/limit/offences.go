@@ -26,6 +26,14 @@ func (s *Suspects) Event(ev *event.Event, kind fault.Kind) {
 		return
 	}
 	if h, ok := ev.Origin.(Holder); ok {
+		s.holder(o, h)
+	}
+}
+
+// holder notes an offence of a connection. Others are a tenant's own server, which
+// may speak for a user: the user has not done it.
+func (s *Suspects) holder(o Offence, h Holder) {
+	if _, connected := h.(Remote); connected {
 		s.Note(o, WhoIs(h))
 	}
 }

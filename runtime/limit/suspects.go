@@ -53,14 +53,16 @@ type SuspectsDeps struct {
 
 // Suspects counts points against connections, users and addresses that misbehave:
 // first they are slowed down, then the connection is closed, then the user or the
-// address is turned away for a while. Its methods may be called at the same time;
+// address is turned away for a while. An address has points in each tenant whose
+// users come from it, and others for what was done before a token told the tenant.
+// Its methods may be called at the same time;
 // those of a nil *Suspects do nothing.
 type Suspects struct {
 	log       *slog.Logger
 	now       func() time.Time
 	cfg       atomic.Pointer[ScoreConfig]
 	users     *records[nameKey]
-	addresses *records[netip.Addr]
+	addresses *records[placeKey]
 	banned    atomic.Int64 // until when there is a ban at most, Unix milliseconds
 	counts    suspectCounts
 	_         [64]byte      // what follows is read for every event
@@ -69,6 +71,14 @@ type Suspects struct {
 }
 
 type nameKey struct{ tenant, user string }
+
+// placeKey is an address from which users of a tenant come, or, without a tenant,
+// those who have not said who they are: what one tenant's users do behind an
+// address that many share is not held against another's.
+type placeKey struct {
+	tenant  string
+	address netip.Addr
+}
 
 type suspectCounts struct {
 	noted  [offences]atomic.Uint64
@@ -87,7 +97,7 @@ const (
 
 // NewSuspects knows of nobody yet.
 func NewSuspects(cfg ScoreConfig, deps SuspectsDeps) *Suspects {
-	s := &Suspects{log: deps.Log, now: deps.Now, users: newRecords[nameKey](), addresses: newRecords[netip.Addr]()}
+	s := &Suspects{log: deps.Log, now: deps.Now, users: newRecords[nameKey](), addresses: newRecords[placeKey]()}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -158,7 +168,7 @@ func (s *Suspects) user(o Offence, n float64, who Who, cfg *ScoreConfig, now tim
 }
 
 func (s *Suspects) address(o Offence, n float64, who Who, cfg *ScoreConfig, now time.Time) {
-	was, is, score := s.addresses.add(who.IP, n, now, cfg, cfg.IP.marks())
+	was, is, score := s.addresses.add(placeKey{who.Tenant, who.IP}, n, now, cfg, cfg.IP.marks())
 	switch {
 	case is <= was:
 	case is == worst:
@@ -195,7 +205,8 @@ func (o Offence) words() string {
 }
 
 // Banned is until when a user or an address is turned away; the zero time if
-// neither is.
+// neither is. Without a tenant it is about what was done from the address before a
+// token was known, otherwise about what the tenant's users do there.
 func (s *Suspects) Banned(tenant, user string, ip netip.Addr) (until time.Time) {
 	if s == nil {
 		return time.Time{}
@@ -209,7 +220,7 @@ func (s *Suspects) Banned(tenant, user string, ip netip.Addr) (until time.Time) 
 		ms = s.users.banned(nameKey{tenant, user})
 	}
 	if a := payer(ip); a.IsValid() && cfg.IP.Ban > 0 {
-		ms = max(ms, s.addresses.banned(a))
+		ms = max(ms, s.addresses.banned(placeKey{tenant, a}))
 	}
 	if ms <= now.UnixMilli() {
 		return time.Time{}
@@ -259,5 +270,5 @@ func (s *Suspects) look(h Holder) bool {
 		h.CloseFor(fault.RateLimited, turnedAway)
 	}
 	return who.User != "" && s.users.slowed(nameKey{who.Tenant, who.User}, now, cfg, cfg.User.marks()) ||
-		who.IP.IsValid() && s.addresses.slowed(who.IP, now, cfg, cfg.IP.marks())
+		who.IP.IsValid() && s.addresses.slowed(placeKey{who.Tenant, who.IP}, now, cfg, cfg.IP.marks())
 }

@@ -198,6 +198,83 @@ func TestAnAddressIsTurnedAway(t *testing.T) {
 	})
 }
 
+// TestAddressesOfTenantsApart: behind one address the users of several tenants may
+// be, and those who have not said who they are.
+func TestAddressesOfTenantsApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := strict()
+		cfg.User = Bans{}
+		sus, log := suspects(cfg)
+		s := New(plenty())
+		s.Suspects = sus
+		bad, mate := connect("acme", "eve", "192.0.2.1"), connect("acme", "ann", "192.0.2.1")
+		other, unknown := connect("globex", "ann", "192.0.2.1"), &holder{ip: bad.ip}
+		slow := func(h *holder) bool { return sus.slow(h, h.Account()) }
+		for range 10 {
+			sus.Note(Malformed, WhoIs(bad))
+		}
+		if !slow(mate) || slow(other) || slow(unknown) {
+			t.Errorf("slowed down: of the tenant %v, of another %v, unknown %v", slow(mate), slow(other), slow(unknown))
+		}
+		for range 10 {
+			sus.Note(Malformed, WhoIs(bad))
+		}
+		if err := does(s, mate, opens(), 0); !fault.Is(err, fault.RateLimited) {
+			t.Errorf("another user of the tenant: %v", err)
+		}
+		if err := does(s, other, opens(), 0); err != nil || len(other.closed) != 0 {
+			t.Errorf("a user of another tenant: %v, closed %v", err, other.closed)
+		}
+		if err := sus.Admit(nil, bad.ip); err != nil {
+			t.Errorf("one without a token: %v", err)
+		}
+		// What is done there without a token is nobody's of those who have one.
+		for range 10 {
+			sus.Token(bad.ip, fault.New(fault.Unauthenticated, "", ""))
+		}
+		if err := sus.Admit(nil, bad.ip); !fault.Is(err, fault.RateLimited) {
+			t.Errorf("a handshake: %v", err)
+		}
+		if _ = does(s, other, sends(), 0); slow(other) || len(other.closed) != 0 {
+			t.Errorf("slowed down %v, closed %v", slow(other), other.closed)
+		}
+		if st := sus.Stats(); st.Addresses != 2 || st.Banned["address"] != 2 || log.count("an address is turned away") != 2 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// server is the origin of what a tenant's backend does: no connection.
+type server struct {
+	id      *event.Identity
+	account Account
+	closed  int
+}
+
+func (s *server) Account() *Account                    { return &s.account }
+func (s *server) CloseFor(fault.Kind, string)          { s.closed++ }
+func (s *server) Identity() *event.Identity            { return s.id }
+func (*server) Member(string) (event.Membership, bool) { return event.Membership{}, false }
+func (*server) Opened() bool                           { return true }
+
+// TestAUserIsNotBlamedForTheServer: a backend that is refused while it speaks for a
+// user gives the user no points.
+func TestAUserIsNotBlamedForTheServer(t *testing.T) {
+	sus, _ := suspects(strict())
+	cfg := plenty()
+	cfg.User = Budget{Rate: 1, Burst: 1}
+	s := New(cfg)
+	s.Suspects = sus
+	for range 200 {
+		one := &server{id: &event.Identity{Tenant: "acme", User: "ann"}}
+		sus.Event(&event.Event{Origin: one}, fault.Forbidden)
+		_, _ = s.Process(t.Context(), &event.Event{Origin: one, Spec: sends(), Received: 1, Envelope: event.Envelope{Tenant: "acme", From: event.Sender{User: "ann"}}})
+	}
+	if st := sus.Stats(); st.Users != 0 || st.Noted["refused"]+st.Noted["flood"] != 0 || s.Stats().Refused["user"] != 199 {
+		t.Errorf("%+v %+v", st, s.Stats())
+	}
+}
+
 // TestBannedAgain: points that outlive a short ban lead to the next one.
 func TestBannedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -279,7 +356,7 @@ func TestBansCanBeSwitchedOff(t *testing.T) {
 	for range 30 {
 		sus.Note(Malformed, who)
 	}
-	if sus.Banned("acme", "ann", netip.Addr{}).IsZero() || sus.Banned("", "", who.IP).IsZero() {
+	if sus.Banned("acme", "ann", netip.Addr{}).IsZero() || sus.Banned("acme", "", who.IP).IsZero() {
 		t.Fatal("not banned")
 	}
 	cfg := strict()

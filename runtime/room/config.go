@@ -41,6 +41,7 @@ type TypeConfig struct {
 	Presence     string        `yaml:"presence" default:"auto" enum:"auto,off,members,counts" doc:"What participants learn of each other's presence: each change, counts alone, or nothing; auto is members where members are kept, else off."`
 	Features     []string      `yaml:"features" default:"[presence, typing]" max:"16" doc:"Sub-rooms type:id/feature, for who may join the room. Another's user:name/presence is open to all, other sub-rooms of a user are not."`
 	Participants bool          `yaml:"participants" doc:"Sub-rooms type:id/participant/user: every participant may send there, and that user and the moderators receive it."`
+	Notify       string        `yaml:"notify" default:"auto" enum:"auto,off,mentions,all" doc:"Which messages members are notified of: all, those that mention them, or none; auto is all where members are kept or the room is one user's, else mentions."`
 	OnJoin       string        `yaml:"on_join" default:"announce" enum:"announce,silent" doc:"What the room is told of a new member: who it is, or nothing (an event:expired keeps the place)."`
 	OnLeave      string        `yaml:"on_leave" default:"announce" enum:"announce,silent" doc:"What the room is told of a member who leaves: who it is, or nothing (an event:expired keeps the place)."`
 	OnExpire     string        `yaml:"on_expire" default:"delete" enum:"delete,announce" doc:"What is done when empty_ttl is over: the room is deleted, or a room:expire is written into it, once."`
@@ -62,6 +63,7 @@ func (t TypeConfig) Check(report func(option, problem string)) {
 			{t.Create == ByServer, "create", "rooms are created only where members are kept"},
 			{t.MaxMembers > 0, "max_members", "there is nobody to count unless members are kept"},
 			{t.EmptyTTL > 0, "empty_ttl", "a room is empty without members only where members are kept"},
+			{t.Notify == NotifyAll && t.Join != JoinSelf, "notify", "there is nobody to notify of all messages unless members are kept"},
 			{t.OnJoin == Silent, "on_join", "joining is announced only where members are kept"},
 			{t.OnLeave == Silent, "on_leave", "leaving is announced only where members are kept"},
 		} {

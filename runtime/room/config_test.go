@@ -29,7 +29,7 @@ func load(yaml string) (file, error) {
 func TestLoad(t *testing.T) {
 	got, err := load("rooms: {a: {members: true, features: [polls]}}\n")
 	want := TypeConfig{Members: true, Stream: true, Create: ByAnyone, Join: JoinOpen, Publish: ByParticipants, MaxEvents: 100000, MaxAge: 720 * time.Hour,
-		Presence: PresenceAuto, Features: []string{"polls"}, OnJoin: Announce, OnLeave: Announce, OnExpire: Delete}
+		Presence: PresenceAuto, Features: []string{"polls"}, Notify: NotifyAuto, OnJoin: Announce, OnLeave: Announce, OnExpire: Delete}
 	if err != nil || !reflect.DeepEqual(got.Rooms["a"], want) {
 		t.Errorf("%v, %+v\nwant %+v", err, got.Rooms["a"], want)
 	}
@@ -38,6 +38,8 @@ func TestLoad(t *testing.T) {
 		"{features: [polls, Polls]}":             "x.yaml:1:31: rooms.a.features[1]: a feature is 1 to 32 of a-z, 0-9, _ and -, beginning with a letter",
 		"{members: true, empty_ttl: 30s}":        "x.yaml:1:39: rooms.a.empty_ttl: want 0s, for ever, or at least 1m0s",
 		"{members: true, on_expire: trim}":       `x.yaml:1:39: rooms.a.on_expire: want one of delete, announce, not "trim"`,
+		"{notify: all}":                          "x.yaml:1:21: rooms.a.notify: there is nobody to notify of all messages unless members are kept",
+		"{notify: some}":                         `x.yaml:1:21: rooms.a.notify: want one of auto, off, mentions, all, not "some"`,
 		"{presence: all}":                        `x.yaml:1:23: rooms.a.presence: want one of auto, off, members, counts, not "all"`,
 		"{create: server}":                       "x.yaml:1:21: rooms.a.create: rooms are created only where members are kept",
 		"{members: true, max_members: -1}":       "x.yaml:1:41: rooms.a.max_members: ",
@@ -65,6 +67,7 @@ func TestCheck(t *testing.T) {
 		{"most of none", TypeConfig{MaxMembers: 1}, "max_members: there is nobody to count unless members are kept"},
 		{"empty of none", TypeConfig{EmptyTTL: time.Hour}, "empty_ttl: a room is empty without members only where members are kept"},
 		{"silent as ever", TypeConfig{OnJoin: Silent, OnLeave: Silent}, "on_join: joining is announced only where members are kept, on_leave: leaving is announced only where members are kept"},
+		{"all of one", TypeConfig{Join: JoinSelf, Notify: NotifyAll}, ""},
 		{"gone at once", TypeConfig{Members: true, EmptyTTL: time.Second}, "empty_ttl: want 0s, for ever, or at least 1m0s"},
 		{"alone", TypeConfig{Join: JoinSelf, Participants: true}, "participants: a room of one user has no participants to write to"},
 		{"names of features", TypeConfig{Features: []string{"ok", "Polls", "participant", "ok", ""}},

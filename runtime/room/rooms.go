@@ -73,6 +73,9 @@ func (t *TypeConfig) has(n *Name) bool {
 // offers reports whether rooms of the type have the feature. A user's presence
 // room is there whatever the mode: that one is about participants of rooms.
 func (t *TypeConfig) offers(typ, feature string) bool {
+	if typ == UserType && feature == FeatureNotification {
+		return true
+	}
 	return slices.Contains(t.Features, feature) &&
 		(feature != FeaturePresence || typ == UserType || t.PresenceMode() != PresenceOff)
 }
@@ -182,7 +185,7 @@ func (r *Rooms) base(ctx context.Context, id *event.Identity, n *Name, t TypeCon
 // inherit makes of the admission to a room that to its part.
 func (r *Rooms) inherit(ctx context.Context, id *event.Identity, n *Name, t TypeConfig, adm Admission) (Admission, error) {
 	switch {
-	case n.Feature == FeaturePresence:
+	case n.Feature == FeaturePresence, n.Type == UserType && n.Feature == FeatureNotification:
 		adm.Member.Publish, adm.Member.Durable = false, false
 	case n.Part != Participant:
 	case n.User == id.User:

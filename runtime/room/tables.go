@@ -16,7 +16,7 @@ type Info struct {
 	Meta    []byte // JSON object of the tenant's own, may be nil
 }
 
-// Member is a user's lasting place in a room.
+// Member is a user's lasting membership of a room.
 type Member struct {
 	User   string
 	Role   string // RoleOwner, RoleModerator, RoleMember
@@ -40,8 +40,8 @@ type Marker struct {
 // batch that they belong to does.
 type Tables interface {
 	PutRoom(Info)
-	// EndRoom removes the room's row, its members, its Rows and Notes. Its stream
-	// goes with it, once that is of no use to anybody.
+	// EndRoom removes the room's row, its members, its Rows and Notes. Its stream and
+	// its markers go with it, once that is of no use to anybody.
 	EndRoom(tenant, room string)
 	PutMember(tenant, room string, m Member)
 	DeleteMember(tenant, room, user string)

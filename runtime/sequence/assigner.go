@@ -8,7 +8,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// How long a partition that cannot be opened rests between attempts.
+// How long to wait between attempts to open a partition.
 const (
 	minBackoff = 50 * time.Millisecond
 	maxBackoff = 5 * time.Second
@@ -24,31 +24,34 @@ var (
 func (l *lane) assign(ctx context.Context) {
 	defer close(l.flight) // ends publish
 	for l.part != nil || l.open(ctx) {
+		// First a batch, then what goes into it: whom the watch is to see is in a batch
+		// or in the queue. The wait for one is what makes batches grow under load.
+		b := l.take()
+		if l.dead.Load() >= l.life {
+			// The keys of the failed batch may just have been forgotten, and the log may
+			// hold its records: nothing is appended before it was asked anew.
+			l.free <- b
+			l.endLife()
+			continue
+		}
 		select {
 		case s, more := <-l.queue:
-			if !more {
-				l.endLife()
-				return
+			if more {
+				l.commit(ctx, b, s)
+				continue
 			}
-			l.commit(ctx, s)
+			l.free <- b
+			l.endLife()
+			return
 		case <-l.over:
+			l.free <- b
 			l.endLife()
 		}
 	}
 }
 
-// commit makes a batch of s and of what waits behind it, and sends it on its way.
-// The wait for a free batch is what makes batches grow under load.
-func (l *lane) commit(ctx context.Context, s *Submission) {
-	b := l.take()
-	if l.dead.Load() >= l.life {
-		// The keys of the failed batch may just have been forgotten, and the log may
-		// hold its records: nothing is appended before it was asked anew.
-		l.free <- b
-		l.endLife()
-		l.open(ctx)
-		b = l.take()
-	}
+// commit puts s and what waits behind it into a batch, and sends it on its way.
+func (l *lane) commit(ctx context.Context, b *batch, s *Submission) {
 	l.fill(ctx, b, s)
 	if len(b.records) > 0 {
 		b.pending, b.err = l.part.Append(ctx, b.records)
@@ -77,7 +80,9 @@ func (l *lane) take() *batch {
 
 func (l *lane) fill(ctx context.Context, b *batch, s *Submission) {
 	for {
-		l.place(ctx, b, s)
+		own := *s             // see batch.add
+		l.release(own.size()) // the batches bound it from here on
+		l.decide(ctx, b, &own)
 		if b.full(l.cfg) {
 			return
 		}
@@ -93,32 +98,32 @@ func (l *lane) fill(ctx context.Context, b *batch, s *Submission) {
 	}
 }
 
-// place decides about one submission.
-func (l *lane) place(ctx context.Context, b *batch, s *Submission) {
-	l.release(s.size()) // the batches bound it from here on
+// decide gives one submission its position, or its refusal.
+func (l *lane) decide(ctx context.Context, b *batch, s *Submission) {
+	it := b.add(s)
 	if l.part == nil {
-		b.refuse(s, fault.Wrap("sequence.commit", fault.Unavailable, errNotOpen))
+		it.refuse(fault.Wrap("sequence.commit", fault.Unavailable, errNotOpen))
 		return
 	}
-	if l.repeats(ctx, b, s) {
+	if l.repeats(ctx, it, s) {
 		return
 	}
 	if s.Probe {
-		b.refuse(s, fault.New(fault.NotFound, "id", "nothing is stored under this id"))
+		it.refuse(fault.New(fault.NotFound, "id", "nothing is stored under this id"))
 		return
 	}
 	h, err := l.head(ctx, roomKey{s.Record.Tenant, s.Record.Room})
 	if err != nil {
-		b.refuse(s, fault.Wrap("sequence.head", fault.Unavailable, err))
+		it.refuse(fault.Wrap("sequence.head", fault.Unavailable, err))
 		return
 	}
 	if err := h.refuses(s); err != nil {
-		b.refuse(s, err)
+		it.refuse(err)
 		return
 	}
 	ms, id, err := l.stamp.stamp(h.Timestamp)
 	if err != nil {
-		b.refuse(s, fault.Wrap("sequence.stamp", fault.Internal, err))
+		it.refuse(fault.Wrap("sequence.stamp", fault.Internal, err))
 		return
 	}
 	if h.Offset == 0 {
@@ -136,7 +141,7 @@ func (l *lane) place(ctx context.Context, b *batch, s *Submission) {
 	b.records = append(b.records, s.Record)
 	r := &b.records[len(b.records)-1]
 	r.ID, r.Timestamp, r.Position, r.Messages = id, ms, h.Position, h.Messages
-	b.store(s, r)
+	it.store(r)
 	if r.Key != "" {
 		key := KeyOf(r)
 		l.flying[key] = StoredOf(r)
@@ -145,13 +150,13 @@ func (l *lane) place(ctx context.Context, b *batch, s *Submission) {
 }
 
 // repeats answers a submission whose key is known, or cannot be looked up.
-func (l *lane) repeats(ctx context.Context, b *batch, s *Submission) bool {
+func (l *lane) repeats(ctx context.Context, it *item, s *Submission) bool {
 	if s.Record.Key == "" {
 		return false
 	}
 	key := KeyOf(&s.Record)
 	if first, ok := l.flying[key]; ok {
-		b.repeat(s, first, false)
+		it.repeat(first, false)
 		return true
 	}
 	first, ok, err := l.part.Lookup(ctx, key)
@@ -162,9 +167,9 @@ func (l *lane) repeats(ctx context.Context, b *batch, s *Submission) bool {
 	}
 	switch {
 	case err != nil:
-		b.refuse(s, fault.Wrap("sequence.lookup", fault.Unavailable, err))
+		it.refuse(fault.Wrap("sequence.lookup", fault.Unavailable, err))
 	case ok:
-		b.repeat(s, first, true)
+		it.repeat(first, true)
 	}
 	return ok || err != nil
 }

@@ -25,7 +25,7 @@ func New(cfg Config, deps Deps) (*Committer, error) {
 		return nil, errors.New("sequence: a log and a publisher are needed")
 	}
 	if min(cfg.Partitions, cfg.QueueLen, int(cfg.QueueBytes), cfg.MaxBatch, int(cfg.MaxBatchBytes), cfg.MaxInFlight, cfg.HeadCache) < 1 ||
-		cfg.SubmitTimeout <= 0 || cfg.DrainTimeout <= 0 {
+		cfg.SubmitTimeout <= 0 || cfg.Timeout <= 0 || cfg.DrainTimeout <= 0 {
 		return nil, errors.New("sequence: sizes and timeouts must be positive")
 	}
 	if deps.Clock == nil {
@@ -45,10 +45,11 @@ func New(cfg Config, deps Deps) (*Committer, error) {
 }
 
 // Submit queues a record, or a probe, for the partition of its room. It waits at
-// most SubmitTimeout for a place in the queue, which is full of records or of bytes. With an error, always a retryable
-// *fault.Error, the submission was not taken and Done will not be called:
-// Overloaded (the queue stayed full), StorageFull, Draining (Run is ending or has
-// ended), Timeout (ctx ended). What is submitted before Run begins waits for it.
+// most SubmitTimeout while the queue is full of records or of bytes. With an error,
+// always a retryable *fault.Error, the submission was not taken and Done will not be
+// called: Overloaded (the queue stayed full), StorageFull, Unavailable (the log does
+// not answer), Draining (Run is ending or has ended), Timeout (ctx ended). What is
+// submitted before Run begins waits for it.
 func (c *Committer) Submit(ctx context.Context, s *Submission) error {
 	l := c.lane(s)
 	err := l.enter(s, c.deps.Space())
@@ -88,13 +89,18 @@ func (c *Committer) Run(ctx context.Context) error {
 		running.Go(func() { l.assign(work) })  // ends when the lane is closed and its queue empty
 		running.Go(func() { l.publish(work) }) // ends when assign has
 	}
+	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	var watching sync.WaitGroup
+	watching.Go(func() { c.watch(watched) }) // ends with unwatch
 	<-ctx.Done()
-	close(c.stop) // wakes those who wait for a place, so that close gets the lanes' gates
+	close(c.stop) // wakes those who wait to be queued, so that close gets the lanes' gates
 	for _, l := range c.lanes {
 		l.close()
 	}
 	late := time.AfterFunc(c.cfg.DrainTimeout, cancel)
 	defer late.Stop()
 	running.Wait()
+	unwatch()
+	watching.Wait()
 	return nil
 }

@@ -182,7 +182,7 @@ func TestFullQueueRefusesAfterATime(t *testing.T) {
 			c.Partitions, c.QueueLen, c.MaxInFlight, c.MaxBatch = 1, 3, 1, 1
 		})
 		var taken []*ticket
-		for range 5 { // one in flight, one with the assigner, three queued
+		for range 4 { // one in flight, three queued
 			taken = append(taken, r.submit(t, newTicket(r.pub, "conv:1", "ann", "")))
 			synctest.Wait()
 		}
@@ -232,7 +232,7 @@ func TestShutdownFinishesWhatIsQueued(t *testing.T) {
 		log.gate = make(chan struct{})
 		r := start(t, log, func(c *Config, _ *Deps) { c.Partitions, c.QueueLen, c.MaxInFlight, c.MaxBatch = 1, 4, 1, 2 })
 		var queued []*ticket
-		for range 6 {
+		for range 5 { // one in flight, four queued
 			queued = append(queued, r.submit(t, newTicket(r.pub, "conv:1", "ann", "")))
 			synctest.Wait()
 		}

@@ -17,6 +17,7 @@ type Config struct {
 	MaxBatchBytes config.Size   `yaml:"max_batch_bytes" default:"1MiB" doc:"An append takes no further record once it holds this many bytes of data." min:"1KiB" max:"16MiB"`
 	MaxInFlight   int           `yaml:"max_in_flight" default:"1" doc:"Most appends of one partition that wait for the disk at a time." min:"1" max:"64"`
 	SubmitTimeout time.Duration `yaml:"submit_timeout" default:"2s" doc:"How long an event waits for a place in a full queue before it is refused as overloaded." min:"1ms" max:"1m"`
+	Timeout       time.Duration `yaml:"timeout" default:"10s" doc:"How long an event waits to be stored; then its sender is told, up to a tenth later, that it is not known whether it was, and the node is not ready while that lasts." min:"100ms" max:"10m"`
 	DrainTimeout  time.Duration `yaml:"drain_timeout" default:"10s" doc:"How long a shutdown waits for the log to take what is queued." min:"100ms" max:"5m"`
 	HeadCache     int           `yaml:"head_cache" default:"131072" doc:"Rooms whose newest position is kept in memory, over all partitions." min:"1024" max:"100000000"`
 }
@@ -25,7 +26,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Partitions: 16, QueueLen: 1024, QueueBytes: 16 << 20, MaxBatch: 512, MaxBatchBytes: 1 << 20, MaxInFlight: 1,
-		SubmitTimeout: 2 * time.Second, DrainTimeout: 10 * time.Second, HeadCache: 131072,
+		SubmitTimeout: 2 * time.Second, Timeout: 10 * time.Second, DrainTimeout: 10 * time.Second, HeadCache: 131072,
 	}
 }
 

@@ -6,10 +6,15 @@
 // ask whether they are repeats (Stage.Second).
 //
 // A partition is a lane with two goroutines, owned by Committer.Run. The assigner
-// drains the lane's queue, gives positions and appends; the publisher waits for
+// empties the lane's queue, gives positions and appends; the publisher waits for
 // the log, publishes and completes. Batches travel between them in order, at most
 // MaxInFlight of them, so that one is appended while the one before is synced. A
 // full queue makes Submit wait for SubmitTimeout, then refuse.
+//
+// A third goroutine, the watch, looks after all lanes: a log that hangs without an
+// error has nobody wait for longer than Timeout. It completes who has, as neither
+// stored nor refused; what becomes of the record later is for a retry to find out.
+// A lane that hangs so refuses what comes.
 //
 // After an Append or a Wait has failed, nothing that the lane believes about its
 // rooms holds: what is in flight fails with a retryable error, the partition is

@@ -193,7 +193,7 @@ func TestModel(t *testing.T) {
 		})
 		acked := map[Key]Stored{}
 		var waiting []*ticket
-		settle := func() {
+		collect := func() {
 			for _, tk := range waiting {
 				o := <-tk.out
 				if o.Err != nil {
@@ -212,7 +212,7 @@ func TestModel(t *testing.T) {
 		}
 		for _, op := range rapid.SliceOfN(rapid.IntRange(0, 19), 1, 80).Draw(rt, "ops") {
 			if op == 0 {
-				settle()
+				collect()
 				continue
 			}
 			tk := newTicket(r.pub, fmt.Sprintf("conv:%d", op%4), "ann", fmt.Sprint(op))
@@ -221,7 +221,7 @@ func TestModel(t *testing.T) {
 			}
 			waiting = append(waiting, tk)
 		}
-		settle()
+		collect()
 		r.stop()
 		checkModel(rt, log, r.pub, acked)
 	})

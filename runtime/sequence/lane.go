@@ -26,9 +26,13 @@ type lane struct {
 
 	// The same MaxInFlight batches go round: taken from free and filled by the
 	// assigner, sent in flight, given back by the publisher.
-	free   chan *batch
-	flight chan *batch
-	over   chan struct{} // wakes the assigner after a life has ended; holds one
+	batches []*batch // all of them, for the watch
+	free    chan *batch
+	flight  chan *batch
+	over    chan struct{} // wakes the assigner after a life has ended; holds one
+
+	stalled atomic.Bool               // the log has not answered for longer than Timeout, as the watch saw it last
+	opening atomic.Pointer[time.Time] // since when the log is asked to open the partition; nil if it is not
 
 	// A life is one opening of the partition. Batches of a life that is over fail,
 	// even if the log took them.
@@ -60,7 +64,9 @@ func newLane(i int, cfg *Config, deps *Deps) *lane {
 		stamp:  newStamper(deps.Clock),
 	}
 	for range cfg.MaxInFlight {
-		l.free <- &batch{}
+		b := &batch{}
+		l.batches = append(l.batches, b)
+		l.free <- b
 	}
 	return l
 }
@@ -74,6 +80,9 @@ func (l *lane) enter(s *Submission, space bool) error {
 	defer l.gate.RUnlock()
 	if l.closed {
 		return draining()
+	}
+	if l.stalled.Load() {
+		return l.away()
 	}
 	if !l.reserve(s.size()) {
 		return l.overloaded()

@@ -10,14 +10,18 @@ import (
 // refused too. It returns false if the lane was closed before it succeeded.
 func (l *lane) open(ctx context.Context) bool {
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+		since := time.Now()
+		l.opening.Store(&since)
 		part, err := l.deps.Log.Open(ctx, l.index)
 		if err == nil {
 			l.part = part
 			l.life++
 			l.counters.term.Store(part.Term())
 			l.republish(ctx)
+			l.opening.Store(nil)
 			return true
 		}
+		l.opening.Store(nil)
 		if wait == minBackoff {
 			l.deps.Logger.Error("partition cannot be opened", "partition", l.index, "error", err)
 		}
@@ -30,8 +34,8 @@ func (l *lane) open(ctx context.Context) bool {
 // refuse answers everything with a retryable error for a while; false once the
 // lane is closed and its queue empty.
 func (l *lane) refuse(ctx context.Context, d time.Duration) bool {
-	rest := time.NewTimer(d)
-	defer rest.Stop()
+	pause := time.NewTimer(d)
+	defer pause.Stop()
 	for {
 		select {
 		case s, more := <-l.queue:
@@ -41,7 +45,7 @@ func (l *lane) refuse(ctx context.Context, d time.Duration) bool {
 			b := l.take()
 			l.fill(ctx, b, s)
 			l.flight <- b
-		case <-rest.C:
+		case <-pause.C:
 			return true
 		}
 	}

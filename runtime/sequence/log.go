@@ -70,7 +70,7 @@ type Stored struct {
 	Timestamp int64
 }
 
-// StoredOf is the place of a record.
+// StoredOf is where a record is.
 func StoredOf(r *event.Record) Stored {
 	return Stored{Position: r.Position, ID: r.ID, Timestamp: r.Timestamp}
 }

@@ -9,22 +9,26 @@ import (
 // it out and completes its senders, until assign has ended.
 func (l *lane) publish(ctx context.Context) {
 	for b := range l.flight {
-		l.settle(ctx, b)
+		l.confirm(ctx, b)
+		b.close()
 		now := time.Now()
 		for i := range b.items {
 			it := &b.items[i]
-			l.count(it)
-			if !it.sub.Probe {
-				l.counters.latency.Observe(now.Sub(it.sub.queued))
+			if it.done == nil {
+				continue // the watch was first
 			}
-			it.sub.Done.Committed(it.out)
+			l.count(it)
+			if !it.probe {
+				l.counters.latency.Observe(now.Sub(it.queued))
+			}
+			it.done.Committed(it.out)
 		}
 		l.free <- b
 	}
 }
 
-// settle learns whether the batch is durable, and publishes it if so.
-func (l *lane) settle(ctx context.Context, b *batch) {
+// confirm learns whether the batch is durable, and publishes it if so.
+func (l *lane) confirm(ctx context.Context, b *batch) {
 	switch {
 	case b.err != nil: // nothing was stored; the assigner ends the life itself
 		b.fail("sequence.append", b.err)
@@ -56,10 +60,10 @@ func (l *lane) settle(ctx context.Context, b *batch) {
 
 func (l *lane) count(it *item) {
 	switch {
-	case it.sub.Probe && it.out.Err != nil: // nothing was to be stored
+	case it.probe && it.out.Err != nil: // nothing was to be stored
 	case it.out.Err == nil && it.out.Repeat:
 		l.counters.repeats.Add(1)
-	case it.out.Err != nil && it.settled:
+	case it.out.Err != nil && it.final:
 		l.counters.refused.Add(1)
 	case it.out.Err != nil:
 		l.counters.failed.Add(1)

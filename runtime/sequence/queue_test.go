@@ -140,11 +140,11 @@ func TestBatchIsFullOfBytes(t *testing.T) {
 	b, cfg := &batch{}, Default()
 	cfg.MaxBatchBytes = 2 * bigData
 	s := &Submission{Record: event.Record{Envelope: event.Envelope{Data: make([]byte, bigData)}}}
-	b.repeat(s, Stored{}, true)
+	b.add(s).repeat(Stored{}, true)
 	if b.full(&cfg) {
 		t.Error("full with one of two")
 	}
-	b.refuse(s, errFault)
+	b.add(s).refuse(errFault)
 	if !b.full(&cfg) {
 		t.Error("not full")
 	}

@@ -3,6 +3,7 @@ package sequence
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -85,6 +86,13 @@ func TestSecond(t *testing.T) {
 		return ev
 	}
 	first := r.process(t, leave("a#1")).ev
+	reply := event.Payload{
+		{Name: "room", Kind: event.String, Required: true}, {Name: "epoch", Kind: event.String, Required: true}, {Name: "offset", Kind: event.Int, Required: true},
+		{Name: "unread", Kind: event.Int, Required: true}, {Name: "name", Kind: event.String, Required: true}, {Name: "member", Kind: event.Bool, Required: true},
+		{Name: "users", Kind: event.Array, Required: true}, {Name: "more", Kind: event.Object, Required: true}, {Name: "body", Kind: event.Any, Required: true},
+		{Name: "repeat", Kind: event.Bool},
+	}
+	shape := `{"room":"conv:1","epoch":"` + first.Stored.Epoch + `","offset":1,"unread":0,"name":"","member":false,"users":[],"more":{},"body":null}`
 	forbidden := fault.New(fault.Forbidden, "room", "not a member")
 	for _, c := range []struct {
 		name    string
@@ -107,11 +115,12 @@ func TestSecond(t *testing.T) {
 		{"no id", "", forbidden, nil, false, false},
 		{"no room", "a#1", forbidden, func(ev *event.Event) { ev.Room = "" }, false, false},
 		{"no action", "a#1", forbidden, func(ev *event.Event) { ev.Spec = nil }, false, false},
+		{"a reply with required fields", "a#1", forbidden, func(ev *event.Event) { ev.Spec = &event.Action{Durable: true, Reply: reply} }, true, true},
+		{"a reply that the handler gave", "a#1", forbidden, func(ev *event.Event) { ev.Respond([]byte(`{"half":"done"}`)) }, true, true},
 		{"not durable", "a#1", forbidden, func(ev *event.Event) { ev.Spec = &event.Action{} }, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ev := leave(c.id)
-			ev.Respond([]byte(`{"half":"done"}`))
 			if c.change != nil {
 				c.change(ev)
 			}
@@ -124,11 +133,21 @@ func TestSecond(t *testing.T) {
 				return
 			}
 			got := <-out
-			if got.ev != ev || ev.Effects != nil || ev.Reply != nil || ev.Repeat != c.repeat {
+			if got.ev != ev || ev.Effects != nil || ev.Repeat != c.repeat {
 				t.Errorf("%+v", got)
 			}
 			if c.repeat && (got.err != nil || ev.Stored != first.Stored || ev.StoredID != first.StoredID || ev.Timestamp != first.Timestamp) {
 				t.Errorf("%+v, the first was %+v", got, first)
+			}
+			want := `{}`
+			switch {
+			case strings.HasPrefix(c.name, "a reply with"):
+				want = shape
+			case strings.HasPrefix(c.name, "a reply that"):
+				want = `{"half":"done"}`
+			}
+			if c.repeat && string(ev.Reply) != want {
+				t.Errorf("reply %s, want %s", ev.Reply, want)
 			}
 			if !c.repeat && (!errors.Is(got.err, c.refused) || ev.Stored != (event.Position{})) {
 				t.Errorf("%+v", got)
@@ -156,7 +175,10 @@ func TestSecondWithoutAnAnswer(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	r.stop()
-	if s.Second(t.Context(), ev, fault.New(fault.Forbidden, "", "")) {
-		t.Error("taken by a committer that has ended")
+	if !s.Second(t.Context(), ev, fault.New(fault.Forbidden, "", "")) {
+		t.Fatal("not taken by a committer that has ended")
+	}
+	if got := <-out; !fault.Is(got.err, fault.Draining) {
+		t.Errorf("%+v", got)
 	}
 }

@@ -128,8 +128,8 @@ type join struct {
 	err   atomic.Pointer[error]
 }
 
-// rest is a join as the completer of the effects behind the first.
-type rest join
+// further is a join as the completer of the effects behind the first.
+type further join
 
 // Committed takes the outcome of the first durable effect.
 func (j *join) Committed(o Outcome) {
@@ -142,7 +142,7 @@ func (j *join) Committed(o Outcome) {
 		j.more = append(j.more, Submission{})
 		s := &j.more[len(j.more)-1]
 		submit(s, j.ev, i, false)
-		s.Done = (*rest)(j)
+		s.Done = (*further)(j)
 	}
 	if len(j.more) == 0 {
 		j.finish(nil)
@@ -154,25 +154,25 @@ func (j *join) Committed(o Outcome) {
 	for i := range j.more {
 		// This goroutine completes a whole partition: it must not wait for a queue.
 		if err := j.stage.deps.Committer.Offer(&j.more[i]); err != nil {
-			(*rest)(j).Committed(Outcome{Err: err})
+			(*further)(j).Committed(Outcome{Err: err})
 		}
 	}
-	(*rest)(j).Committed(Outcome{})
+	(*further)(j).Committed(Outcome{})
 }
 
 // Committed takes the outcome of a further effect. Any error refuses the event.
-func (r *rest) Committed(o Outcome) {
+func (f *further) Committed(o Outcome) {
 	if o.Err != nil {
-		r.err.CompareAndSwap(nil, &o.Err)
+		f.err.CompareAndSwap(nil, &o.Err)
 	}
-	if r.left.Add(-1) > 0 {
+	if f.left.Add(-1) > 0 {
 		return
 	}
 	var err error
-	if p := r.err.Load(); p != nil {
+	if p := f.err.Load(); p != nil {
 		err = *p
 	}
-	(*join)(r).finish(err)
+	(*join)(f).finish(err)
 }
 
 // finish lets go of the join before the event goes on, since both are used again.

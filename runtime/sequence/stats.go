@@ -32,12 +32,13 @@ func (c *counters) batch(n int) {
 // PartitionStats is what one partition has done since the start.
 type PartitionStats struct {
 	Term    uint64        // 0 while the partition is not open
+	Stalled bool          // its log has not answered for longer than Config.Timeout; events are refused
 	Queued  int           // events that wait now
 	Bytes   int64         // that they hold, as Config.QueueBytes counts
 	Records uint64        // stored
 	Repeats uint64        // answered with the position of the first
 	Refused uint64        // turned away before they were appended: conflicts, overload, storage full
-	Failed  uint64        // ended with an error of the log; some may have been stored
+	Failed  uint64        // ended with an error of the log or without its answer; some may have been stored
 	Reopens uint64        // times that the partition was opened again after an error
 	Batches [sizes]uint64 // appends by size: class i holds 2^i to 2^(i+1)-1 records
 	Latency observe.Summary
@@ -49,7 +50,7 @@ func (c *Committer) Stats() []PartitionStats {
 	for i, l := range c.lanes {
 		n := &l.counters
 		out[i] = PartitionStats{
-			Term: n.term.Load(), Queued: len(l.queue), Bytes: l.bytes.Load(), Records: n.records.Load(), Repeats: n.repeats.Load(),
+			Term: n.term.Load(), Stalled: l.stalled.Load(), Queued: len(l.queue), Bytes: l.bytes.Load(), Records: n.records.Load(), Repeats: n.repeats.Load(),
 			Refused: n.refused.Load(), Failed: n.failed.Load(), Reopens: n.reopens.Load(), Latency: n.latency.Summary(),
 		}
 		for j := range n.sizes {

@@ -45,7 +45,8 @@ func (s *Submission) size() int64 { return overhead + int64(len(s.Record.Data)) 
 // Completer learns what became of a submission.
 type Completer interface {
 	// Committed is called once, after the record was published, from the partition's
-	// publishing goroutine: it must not block.
+	// publishing goroutine: it must not block. With a Timeout it comes from another
+	// one, and the record may be stored and published later.
 	Committed(Outcome)
 }
 

@@ -14,13 +14,17 @@ func Actions() []event.Action {
 		{Name: "device", Kind: event.String, Min: 1, Max: 128, Format: "user", Doc: "name of the device, unless the token has one"},
 		{Name: "acks", Kind: event.Bool, Doc: "the client will acknowledge what it handles"},
 		{Name: "attributes", Kind: event.Object, Max: 2048, Doc: "anything about the client, for operators"},
+		{
+			Name: "namespaces", Kind: event.Array, Min: 1, Max: maxNamespaces, Elem: &event.Field{Kind: event.String, Enum: []string{spaceMain, spaceNotification}},
+			Doc: "what the session takes part in; `/` alone if left out. A session that goes on keeps what it has",
+		},
 	}
 	with := func(more ...event.Field) event.Payload { return append(append(event.Payload{}, common...), more...) }
 	position := event.Field{Kind: event.Object, Max: 256, Fields: positionFields()}
 	return []event.Action{
 		{
 			Name: "session:open", Doc: "Opens a session; the first envelope of a connection.",
-			Payload: with(event.Field{Name: "rooms", Kind: event.Array, Max: 100, Elem: &event.Field{Kind: event.String, Format: "room"}, Doc: "more rooms to join, of types without members"}),
+			Payload: with(event.Field{Name: "rooms", Kind: event.Array, Max: 100, Elem: &event.Field{Kind: event.String, Format: "room"}, Doc: "more rooms to join, of types without members; only with the namespace `/`"}),
 			Reply:   welcomeFields(), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: open,
 		},
 		{
@@ -111,16 +115,9 @@ func acknowledge(_ context.Context, ev *event.Event) error {
 
 // goodbye deletes the record; the connection closes behind the answer.
 func goodbye(ctx context.Context, ev *event.Event) error {
-	s := ev.Origin.(*Session)
-	s.mu.Lock()
-	id := s.id
-	s.kept = false // so that it is not saved again
-	s.mu.Unlock()
-	s.m.saver.withdraw(id)
-	if err := s.m.deps.Store.Delete(ctx, ev.Tenant, id); err != nil {
+	if err := ev.Origin.(*Session).forget(ctx); err != nil {
 		return err
 	}
-	s.m.dismiss(s, id)
 	ev.Emit(event.Effect{Kind: event.End})
 	return nil
 }

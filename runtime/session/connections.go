@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/heddle-rt/heddle/runtime/event"
 )
 
 // Connection is what operators may know of one connection.
@@ -43,17 +46,25 @@ func (m *Manager) Stored(ctx context.Context, tenant, id string) (Connection, bo
 
 // Filter picks connections; empty fields match all.
 type Filter struct {
-	Tenant, User, Session string
-	Limit                 int
+	Tenant, User, Device, Session string
+	Limit                         int
+}
+
+// has reports whether a session, and who it speaks for, are meant.
+func (f *Filter) has(session string, id *event.Identity) bool {
+	if id == nil {
+		id = &event.Identity{}
+	}
+	return (f.Tenant == "" || f.Tenant == id.Tenant) && (f.User == "" || f.User == id.User) &&
+		(f.Device == "" || f.Device == id.Device) && (f.Session == "" || f.Session == session)
 }
 
 // Connections lists what this node knows of its connections.
 func (m *Manager) Connections(f Filter) []Connection {
 	out := []Connection{}
 	for _, s := range m.candidates(f) {
-		c := s.describe()
-		if (f.Tenant == "" || f.Tenant == c.Tenant) && (f.User == "" || f.User == c.User) && (f.Session == "" || f.Session == c.Session) {
-			if out = append(out, c); len(out) == f.Limit {
+		if f.has(s.name(), s.Identity()) {
+			if out = append(out, s.describe()); len(out) == f.Limit {
 				break
 			}
 		}
@@ -61,11 +72,53 @@ func (m *Manager) Connections(f Filter) []Connection {
 	return out
 }
 
+// Page lists connections that have an open session, in the order of the sessions'
+// ids, those behind the id after; more says that there are others behind the last.
+// looked is how many connections were looked at to find them.
+func (m *Manager) Page(f Filter, after string) (out []Connection, more bool, looked int) {
+	type one struct {
+		id string
+		s  *Session
+	}
+	var list []one // of the lowest ids, in order
+	all := m.candidates(f)
+	for _, s := range all {
+		id := s.name()
+		if id <= after || !s.Opened() || !f.has(id, s.Identity()) {
+			continue
+		}
+		if len(list) == f.Limit && f.Limit > 0 {
+			if more = true; id >= list[len(list)-1].id {
+				continue
+			}
+			list = list[:len(list)-1]
+		}
+		i, _ := slices.BinarySearchFunc(list, id, func(x one, id string) int { return strings.Compare(x.id, id) })
+		list = slices.Insert(list, i, one{id, s})
+	}
+	out = make([]Connection, len(list))
+	for i, x := range list {
+		out[i] = x.s.describe()
+	}
+	return out, more, len(all)
+}
+
+// candidates are the sessions among which a filter finds those that it picks.
 func (m *Manager) candidates(f Filter) []*Session {
-	if f.Tenant != "" && f.User != "" {
+	switch {
+	case f.Session != "":
+		return m.withID(f.Session)
+	case f.Tenant != "" && f.User != "":
 		return m.ofUser(f.Tenant, f.User)
 	}
 	return m.each()
+}
+
+// name is the session's id, "" before it has one.
+func (s *Session) name() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id
 }
 
 func (s *Session) describe() Connection {

@@ -10,7 +10,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
-// roomChange is what has become of a user's place in a room.
+// roomChange is what has become of a user's membership of a room.
 type roomChange struct {
 	room.Change
 	tenant, user string
@@ -121,6 +121,9 @@ const maxPostponed = 1000
 
 // attach joins the session to a room that its user was added to elsewhere.
 func (s *Session) attach(ctx context.Context, name string, since event.Position) {
+	if !s.follows() {
+		return
+	}
 	adm, err := s.m.deps.Rooms.Admit(ctx, s.Identity(), name)
 	if err != nil && fault.Of(err).Kind.Retryable() {
 		s.conn.CloseWith(fault.Unavailable, "resume")

@@ -23,6 +23,7 @@ type opening struct {
 	id        *event.Identity
 	old       *Record // of the session to resume; nil for a new one
 	positions map[string]event.Position
+	spaces    namespaces
 	rooms     []joined
 	token     string
 	welcome   welcome
@@ -31,7 +32,7 @@ type opening struct {
 // open handles session:open.
 func open(ctx context.Context, ev *event.Event) error {
 	o := begin(ev)
-	names, err := o.names(ctx, texts(ev.Arg("rooms")))
+	names, err := o.choose(ctx)
 	if err == nil {
 		err = o.assign(ctx, names)
 	}
@@ -73,26 +74,21 @@ func (o *opening) fail(err error) error {
 	return err
 }
 
-// names lists the rooms to join: the user's own, those the user is a member of,
-// and those asked for.
+// names lists the rooms to join: those of the session's namespaces, and those asked
+// for.
 func (o *opening) names(ctx context.Context, asked []string) ([]string, error) {
-	member, err := o.m.deps.Reader.RoomsOf(ctx, o.id.Tenant, o.id.User, o.m.cfg.Rooms)
-	if err != nil {
-		return nil, fault.Wrap("session.names", fault.Unavailable, err)
+	names, err := o.own(ctx)
+	if err != nil || len(asked) == 0 {
+		return names, err
 	}
-	names := make([]string, 1, 1+len(member)+len(asked))
-	names[0] = room.OfUser(o.id.User)
-	if len(member)+len(asked) == 0 {
-		return names, nil
+	seen := make(map[string]bool, len(names)+len(asked))
+	for _, name := range names {
+		seen[name] = true
 	}
-	seen := make(map[string]bool, cap(names))
-	seen[names[0]] = true
-	for _, list := range [...][]string{member, asked} {
-		for _, name := range list {
-			if !seen[name] {
-				seen[name] = true
-				names = append(names, name)
-			}
+	for _, name := range asked {
+		if !seen[name] {
+			seen[name] = true
+			names = append(names, name)
 		}
 	}
 	return names, nil

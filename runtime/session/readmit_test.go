@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 )
@@ -16,6 +17,12 @@ func TestReadmit(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		synctest.Wait() // joining has the node ask anew
+		a.mu.Lock()
+		for i := range a.rooms {
+			a.rooms[i].member = before
+		}
+		a.mu.Unlock()
 		n.world.mu.Lock()
 		n.world.closed["channel:x"], n.world.closed["conv:1"] = true, true
 		n.world.mu.Unlock()

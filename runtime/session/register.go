@@ -149,6 +149,16 @@ func (m *Manager) ofUser(tenant, user string) (list []*Session) {
 	return list
 }
 
+// withID lists the session that has an id on this node, if there is one.
+func (m *Manager) withID(id string) []*Session {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if s := m.byID[id]; s != nil {
+		return []*Session{s}
+	}
+	return nil
+}
+
 // each lists all sessions.
 func (m *Manager) each() []*Session {
 	m.mu.RLock()

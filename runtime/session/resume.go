@@ -74,7 +74,11 @@ func (o *opening) resume(ctx context.Context) error {
 		}
 	}
 	slices.Sort(asked) // maps have no order, the answer has one
+	o.spaces = spacesOf(o.ev)
 	if o.old != nil {
+		o.spaces = o.old.spaces()
+	}
+	if o.old != nil && o.spaces.main {
 		if err := o.gained(ctx); err != nil {
 			return err
 		}

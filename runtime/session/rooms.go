@@ -74,7 +74,7 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 			j.started = false
 		}
 		return nil
-	case j == nil && len(s.rooms) >= s.m.cfg.Rooms:
+	case j == nil && s.full():
 		return tooManyRooms()
 	case j == nil:
 		s.rooms = append(s.rooms, joined{hash: s.m.hash(name), since: at})
@@ -94,6 +94,20 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 	}
 	return nil
 }
+
+// MayJoin refuses a room that JoinRoom would refuse for the number of rooms: what
+// makes the user a member asks first.
+func (s *Session) MayJoin(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.find(name) == nil && s.full() {
+		return tooManyRooms()
+	}
+	return nil
+}
+
+// full is asked with s.mu held.
+func (s *Session) full() bool { return len(s.rooms) >= s.m.cfg.Rooms }
 
 func tooManyRooms() error {
 	return fault.New(fault.Forbidden, "room", "this session has joined as many rooms as it may")
@@ -136,8 +150,12 @@ func (s *Session) startRooms() {
 		}
 	}
 	s.mu.Unlock()
+	opening := s.State() == Syncing // on a worker, which may wait; otherwise it may be a publishing goroutine
 	for _, sub := range start {
-		s.m.deps.Hub.Start(s.m.ctx, sub)
+		if opening {
+			_ = s.m.deps.Hub.Learn(s.m.ctx, sub) // if it fails, Start tries again, and tells
+		}
+		s.m.deps.Hub.Start(sub)
 	}
 	if !s.machine.move(&s.m.states, Active) {
 		return

@@ -29,11 +29,20 @@ func TestJoinAndLeave(t *testing.T) {
 		if err := a.JoinRoom(ctx, "conv:3", event.Position{}, publisher, false); err != nil {
 			t.Fatal(err)
 		}
+		if err := a.MayJoin("conv:3"); err != nil {
+			t.Errorf("one that is joined: %v", err)
+		}
+		if err := a.MayJoin("conv:4"); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("one room too many may be joined: %v", err)
+		}
 		if err := a.JoinRoom(ctx, "conv:4", event.Position{}, publisher, false); !fault.Is(err, fault.Forbidden) {
 			t.Errorf("one room too many: %v", err)
 		}
 		a.LeaveRoom(ctx, "conv:1")
 		a.LeaveRoom(ctx, "conv:9")
+		if err := a.MayJoin("conv:4"); err != nil {
+			t.Error(err)
+		}
 		if got := a.joined(); !slices.Equal(got, []string{"conv:11", "conv:2", "conv:3", "user:ann"}) {
 			t.Errorf("joined %v", got)
 		}
@@ -143,6 +152,7 @@ func TestRoomsOfTheUserAreFollowed(t *testing.T) {
 			inTime(t, func(t *testing.T, n *node) {
 				devices := []*client{n.open("ann", "conv:0"), n.open("ann", "conv:0")}
 				release := make(chan struct{})
+				synctest.Wait()
 				if c.world != nil {
 					c.world(n.world)
 				}
@@ -209,6 +219,7 @@ func TestADropWhileResumingKeepsTheRooms(t *testing.T) {
 		a := n.open("ann", "channel:x")
 		a.Closed()
 		b := n.connect("ann")
+		synctest.Wait()
 		n.world.block["RoomsOf"] = sync.OnceFunc(b.Closed)
 		if code := b.do("session:resume", map[string]any{"session": a.reply.Session, "resume_token": a.reply.ResumeToken}); code != fault.SessionLost.Code() {
 			t.Fatalf("answered %q", code)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // Records are written behind: a change is in the store within saveEvery and the
@@ -25,7 +26,7 @@ type saver struct {
 	mu    sync.Mutex
 	dirty map[string]*Session // by session id
 	busy  map[string]*Session // being written
-	idle  sync.Cond           // no write is under way
+	idle  chan struct{}       // closed when they are; nil if nobody waits for that
 }
 
 func newSaver() *saver {
@@ -53,17 +54,59 @@ func (v *saver) unsaved(id string) *Session {
 	return v.busy[id]
 }
 
-// withdraw returns when no write of the session's record is under way or to come.
-func (v *saver) withdraw(id string) {
+// withdraw returns when no write of the session's record is under way or to come. It
+// fails when ctx ends first.
+func (v *saver) withdraw(ctx context.Context, id string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.dirty, id)
 	for v.busy[id] != nil {
-		if v.idle.L == nil {
-			v.idle.L = &v.mu
+		if v.idle == nil {
+			v.idle = make(chan struct{})
 		}
-		v.idle.Wait()
+		idle := v.idle
+		v.mu.Unlock()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+		}
+		v.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return fault.Wrap("session.forget", fault.Timeout, err)
+		}
 	}
+	return nil
+}
+
+// forget deletes the session's record for good. If the store does not, the session
+// goes on as it was.
+func (s *Session) forget(ctx context.Context) error {
+	s.mu.Lock()
+	id := s.id
+	s.kept = false // so that it is not saved again
+	s.mu.Unlock()
+	err := s.m.saver.withdraw(ctx, id)
+	if err == nil {
+		err = s.m.deps.Store.Delete(ctx, s.Identity().Tenant, id)
+	}
+	if err == nil {
+		s.m.dismiss(s, id)
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m.has(s, id) { // otherwise the record is another's now
+		s.kept = true
+		s.m.saver.add(s)
+	}
+	return err
+}
+
+// has reports whether a session of this node is the one with the id.
+func (m *Manager) has(s *Session, id string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.byID[id] == s
 }
 
 // run writes until ctx ends, and then what is left.
@@ -112,8 +155,9 @@ func (v *saver) write(ctx context.Context, m *Manager) {
 	flush()
 	v.mu.Lock()
 	v.busy = nil
-	if v.idle.L != nil {
-		v.idle.Broadcast()
+	if v.idle != nil {
+		close(v.idle)
+		v.idle = nil
 	}
 	v.mu.Unlock()
 }

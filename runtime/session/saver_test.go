@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"testing"
@@ -86,6 +87,60 @@ func TestARefusedSaveIsCountedAndRepeatedWithTheNextChange(t *testing.T) {
 		if r := n.world.stored(a.reply.Session); len(r.Rooms) != 2 {
 			t.Errorf("stored %+v", r)
 		}
+	})
+}
+
+// A session whose record could not be deleted goes on: it joins rooms, is saved, and
+// can be resumed.
+func TestASessionThatIsNotForgottenGoesOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		fail func(n *node)
+		kind fault.Kind
+	}{
+		"the store fails": {func(n *node) { n.world.fail("Delete", errNo) }, fault.Internal},
+		"a save hangs": {func(n *node) {
+			n.world.mu.Lock()
+			n.world.block["Save"] = func() { time.Sleep(time.Hour) }
+			n.world.mu.Unlock()
+			time.Sleep(saveEvery + time.Millisecond)
+		}, fault.Timeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTime(t, func(t *testing.T, n *node) {
+				a := n.open("ann")
+				c.fail(n)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				began := time.Now()
+				if err := a.forget(ctx); !fault.Is(err, c.kind) || time.Since(began) > time.Minute {
+					t.Errorf("%v after %v", err, time.Since(began))
+				}
+				if err := a.JoinRoom(t.Context(), "channel:y", event.Position{}, event.Membership{}, false); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(2 * time.Hour)
+				if r := n.world.stored(a.reply.Session); len(r.Rooms) != 2 {
+					t.Errorf("stored %+v", r)
+				}
+				a.Closed()
+				if b := a.resume(nil); !*b.reply.Recovered || len(b.joined()) != 2 {
+					t.Errorf("%+v", b.reply)
+				}
+			})
+		})
+	}
+	t.Run("another connection has it", func(t *testing.T) {
+		inTime(t, func(t *testing.T, n *node) {
+			a := n.open("ann")
+			time.Sleep(time.Second)
+			n.world.fail("Delete", errNo)
+			n.world.mu.Lock()
+			n.world.block["Delete"] = func() { a.resume(nil) }
+			n.world.mu.Unlock()
+			if err := a.forget(t.Context()); err == nil || a.kept {
+				t.Errorf("%v; it would overwrite the record of the other", err)
+			}
+		})
 	})
 }
 

@@ -53,7 +53,7 @@ func (s *Session) care(now time.Time) {
 		}
 		s.m.Resent.Add(1)
 		s.m.deps.Hub.Rewind(r.sub, r.behind)
-		s.m.deps.Hub.Start(s.m.ctx, r.sub)
+		s.m.deps.Hub.Start(r.sub)
 	}
 }
 

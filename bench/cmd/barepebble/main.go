@@ -1,7 +1,8 @@
 // Barepebble measures what Pebble alone does with the writes of Heddle's durable
-// messages: writers that each commit one synced batch after the other, which
-// Pebble groups by itself. It prints one line of JSON with the figures of
-// edgebench's scenario durable, so that the two can stand in one table.
+// messages, and prints one line of JSON with the figures of edgebench's scenario of
+// the same name, so that the two can stand in one table. In durable, writers each
+// commit one synced batch after the other, which Pebble groups by itself; in chat
+// they commit at fixed rates, and time counts from when a batch was due.
 package main
 
 import (
@@ -13,7 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
+
+	"github.com/heddle-rt/heddle/bench/internal/scenario"
 )
 
 func main() {
@@ -27,15 +29,21 @@ func main() {
 
 func run(ctx context.Context) error {
 	var o options
+	name := flag.String("scenario", "durable", "durable or chat")
 	flag.StringVar(&o.dir, "dir", "", "empty or new `folder` for the data, on the disk to measure")
 	flag.IntVar(&o.writers, "conns", 256, "writers with one batch under way each")
-	flag.DurationVar(&o.warm, "warm", 2*time.Second, "load before measuring")
-	flag.DurationVar(&o.measure, "time", 10*time.Second, "time measured")
+	flag.DurationVar(&o.warm, "warm", 0, "load before measuring (default: the scenario's)")
+	flag.DurationVar(&o.measure, "time", 0, "time measured; chat: per rate (default: the scenario's)")
+	rates := flag.String("rates", scenario.ChatRates, "chat: batches a second to offer, in turn")
+	rate := flag.Int("rate", 0, "chat at this rate alone")
 	flag.Parse()
-	if o.dir == "" || o.writers < 1 {
+	if o.dir == "" || o.writers < 1 || *rate < 0 {
 		return errors.New("needs -dir and a writer")
 	}
-	res, err := measure(ctx, o)
+	if *rate > 0 {
+		*name, *rates = "chat", fmt.Sprint(*rate)
+	}
+	res, err := o.run(ctx, *name, *rates)
 	if err != nil {
 		return err
 	}

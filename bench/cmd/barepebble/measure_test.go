@@ -3,15 +3,39 @@ package main
 import (
 	"testing"
 	"time"
+
+	"github.com/heddle-rt/heddle/bench/internal/scenario"
 )
 
-func TestMeasure(t *testing.T) {
-	res, err := measure(t.Context(), options{dir: t.TempDir(), writers: 4, warm: 20 * time.Millisecond, measure: 200 * time.Millisecond})
+func small(t *testing.T) options {
+	return options{dir: t.TempDir(), writers: 4, warm: 20 * time.Millisecond, measure: 200 * time.Millisecond}
+}
+
+func TestDurable(t *testing.T) {
+	res, err := small(t).run(t.Context(), "durable", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if res["msgs_per_s"].(float64) <= 0 || res["p50_ms"].(float64) <= 0 {
 		t.Errorf("got %v", res)
+	}
+}
+
+// TestChat: a rate that no disk can hold with four writers is the last one.
+func TestChat(t *testing.T) {
+	res, err := small(t).run(t.Context(), "chat", "50,5000000,60")
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := res["steps"].([]scenario.Result)
+	if len(steps) != 2 || steps[0]["rate"] != 50 || steps[0]["sent_per_s"].(float64) < 40 || steps[0]["p50_ms"].(float64) <= 0 || steps[1]["held"] != false {
+		t.Errorf("got %v", res)
+	}
+	if _, err := small(t).run(t.Context(), "chat", "50,x"); err == nil {
+		t.Error("a rate of x")
+	}
+	if _, err := small(t).run(t.Context(), "idle", ""); err == nil {
+		t.Error("a scenario that it does not have")
 	}
 }
 

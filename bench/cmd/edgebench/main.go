@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,8 +37,6 @@ type options struct {
 	scenario       scenario.Config
 }
 
-const chatRates = "2000,3000,4000,5000,7500,10000,12000,15000,20000,30000,40000,60000,80000,100000,120000"
-
 func parse() (o options, err error) {
 	e, s := &o.engine, &o.scenario
 	flag.StringVar(&o.driver, "driver", "raw", "protocol: "+strings.Join(driver.Names(), ", "))
@@ -55,7 +52,7 @@ func parse() (o options, err error) {
 	flag.IntVar(&s.Rooms, "rooms", 0, "rooms (default: the scenario's)")
 	flag.IntVar(&s.Window, "window", 16, "fanout: publishes not yet acknowledged")
 	flag.IntVar(&s.Rate, "rate", 500, "paced: messages per second")
-	rates := flag.String("rates", chatRates, "chat: messages per second to offer, in turn")
+	rates := flag.String("rates", scenario.ChatRates, "chat: messages per second to offer, in turn")
 	flag.DurationVar(&s.Warm, "warm", 0, "load before measuring (default: the scenario's)")
 	flag.DurationVar(&s.Measure, "time", 0, "time measured; chat: per rate (default: the scenario's)")
 	flag.DurationVar(&s.Settle, "settle", 10*time.Second, "idle: time between the last join and measuring")
@@ -63,14 +60,8 @@ func parse() (o options, err error) {
 	if s.PID == 0 {
 		return o, errors.New("needs -pid")
 	}
-	for f := range strings.SplitSeq(*rates, ",") {
-		r, err := strconv.Atoi(f)
-		if err != nil {
-			return o, fmt.Errorf("-rates: %w", err)
-		}
-		s.Rates = append(s.Rates, r)
-	}
-	return o, nil
+	s.Rates, err = scenario.ParseRates(*rates)
+	return o, err
 }
 
 func run(ctx context.Context) error {

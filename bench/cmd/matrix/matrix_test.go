@@ -19,6 +19,8 @@ const recorded = `{"scenario":"environment","server":"","run":"r1","cpu":"model"
 {"run":"r2","rep":1,"scenario":"fanout","server":"heddle","cpu_us_per_delivery":99,"deliveries_per_s":1,"other_cores":3}
 {"run":"r2","rep":1,"scenario":"fanout","server":"nats","error":"it did not start"}
 {"run":"r1","rep":1,"scenario":"chat","server":"heddle","held_rate":5000,"steps":[{"rate":2000,"p99_ms":3.25}]}
+{"run":"r1","rep":1,"scenario":"presence","server":"heddle","parts":[{"name":"a user","p99_ms":4,"goal":"p99_ms at most 20","met":true},{"name":"a room","p99_ms":600,"goal":"p99_ms at most 500","met":false}]}
+{"run":"r1","rep":2,"scenario":"presence","server":"heddle","parts":[{"name":"a user","p99_ms":4.1,"goal":"p99_ms at most 20","met":true},{"name":"a room","p99_ms":400,"goal":"p99_ms at most 500","met":true}]}
 {"run":"r1","rep":1,"scenario":"slope","server":"heddle","conns":5000,"rss_mb":60}
 {"run":"r1","rep":1,"scenario":"slope","server":"heddle","conns":10000,"rss_mb":110}
 {"run":"r1","rep":1,"scenario":"slope","server":"rawgws","conns":5000,"rss_mb":110}
@@ -70,6 +72,11 @@ func TestReport(t *testing.T) {
 		{"S2 fan-out at saturation: Heddle divided by the peer", []string{"heddle", "rawgws"}, "pairs", "2"},
 		{"S3 chat", []string{"heddle"}, "2k p99", "3.2"},
 		{"S3 chat", []string{"heddle"}, "5k p99", missing},
+		{"S7 presence", []string{"heddle", "a user"}, "p99 ms", "4.0"},
+		{"S7 presence", []string{"heddle", "a user"}, "met", "2 of 2"},
+		{"S7 presence", []string{"heddle", "a room"}, "p99 ms", "500.0 (400.0–600.0)"},
+		{"S7 presence", []string{"heddle", "a room"}, "goal", "p99_ms at most 500"},
+		{"S7 presence", []string{"heddle", "a room"}, "met", "1 of 2"},
 		{"S1 slope: idle memory in MB at several sizes", []string{"heddle", "RSS"}, "B/conn", "10000"},
 		{"S1 slope: idle memory in MB at several sizes", []string{"heddle", "RSS"}, "MB at 100000", "1010"},
 		{"S1 slope: Heddle's bytes per connection divided by the peer's", []string{"heddle", "rawgws"}, "RSS ↓", "0.50"},
@@ -133,7 +140,7 @@ func TestSelected(t *testing.T) {
 }
 
 func TestJobs(t *testing.T) {
-	o, err := parse([]string{"-quick", "-servers", "heddle,heddle-durable,pebble", "-scenarios", "slope,durable", "-sizes", "1,2", "-flags", "-conns 9"})
+	o, err := parse([]string{"-quick", "-servers", "heddle,heddle-durable,pebble", "-scenarios", "slope,durable,typing", "-sizes", "1,2", "-flags", "-conns 9"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,11 +152,11 @@ func TestJobs(t *testing.T) {
 	for _, j := range (&matrix{options: o}).jobs(list) {
 		got = append(got, j.scenario+" "+j.name+" "+j.flags[len(j.flags)-1])
 	}
-	want := []string{"slope heddle 1", "slope heddle 2", "durable heddle-durable 9", "durable pebble 9"}
+	want := []string{"slope heddle 1", "slope heddle 2", "durable heddle-durable 9", "durable pebble 9", "typing heddle 9"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got := shared([]string{"-conns", "7", "-rate", "5", "-time", "1s"}); !slices.Equal(got, []string{"-conns", "7", "-time", "1s"}) {
+	if got := shared([]string{"-conns", "7", "-rate", "5", "-rates", "5,6", "-time", "1s"}); !slices.Equal(got, []string{"-conns", "7", "-rates", "5,6", "-time", "1s"}) {
 		t.Errorf("shared flags: %v", got)
 	}
 }

@@ -40,7 +40,7 @@ func (m *matrix) measure(ctx context.Context, j job) (r record, err error) {
 	at["{data}"], at["{bin}"], at["{nats}"], at["{centrifugo}"] = data, m.bin, m.nats, m.centrifugo
 	args := fill(j.args, at)
 	if j.solo {
-		return output(pinned(ctx, m.serverCPUs, append(args, shared(j.flags)...)))
+		return output(pinned(ctx, m.serverCPUs, append(append(args, "-scenario", j.scenario), shared(j.flags)...)))
 	}
 	server := pinned(ctx, m.serverCPUs, args)
 	server.Env = append(os.Environ(), fill(j.env, at)...)
@@ -70,7 +70,7 @@ func (m *matrix) measure(ctx context.Context, j job) (r record, err error) {
 // followed by its value.
 func shared(flags []string) (known []string) {
 	for i := 0; i+1 < len(flags); i++ {
-		if slices.Contains([]string{"-conns", "-warm", "-time"}, flags[i]) {
+		if slices.Contains([]string{"-conns", "-rates", "-warm", "-time"}, flags[i]) {
 			known = append(known, flags[i], flags[i+1])
 		}
 	}

@@ -45,7 +45,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.nats, "nats", "", "nats-server `program` (default: the one in -bin)")
 	f.StringVar(&o.centrifugo, "centrifugo", "", "Centrifugo 5 `program`; without it that server is left out")
 	f.StringVar(&servers, "servers", "", "comma-separated servers, or \"every\" (default: the usual ones)")
-	f.StringVar(&scenarios, "scenarios", "idle,slope,fanout,paced,chat,storm,durable", "comma-separated scenarios")
+	f.StringVar(&scenarios, "scenarios", "idle,slope,fanout,paced,chat,storm,durable,presence,reconnect,typing", "comma-separated scenarios")
 	f.StringVar(&sizes, "sizes", "5000,10000,18000", "slope: connections, comma-separated")
 	f.StringVar(&extra, "flags", "", "more flags for edgebench, separated by spaces")
 	f.StringVar(&o.out, "out", "results.jsonl", "`file` to append to, or to report on")

@@ -29,6 +29,9 @@ func (o *options) tables(all results) (list []table) {
 		}
 		list = append(list, o.medians(s, all[s.scenario]), o.ratios(s, all[s.scenario]))
 	}
+	for _, s := range partSheets() {
+		list = append(list, o.parts(s, all[s.scenario]))
+	}
 	if runs := all["slope"]; len(runs) > 0 {
 		list = append(list, o.slopes(runs)...)
 	}

@@ -13,7 +13,7 @@ type server struct {
 	name, driver string
 	needs        part
 	args, env    []string
-	scenarios    []string // nil: all but durable
+	scenarios    []string // nil: those of every server
 	kind         kind
 	noPprof      bool
 	solo         bool // measures itself and prints the result; there is no driver
@@ -42,9 +42,8 @@ const (
 // servers lists all of them in the order of the report.
 func servers() []server {
 	loaded := []string{"fanout", "paced", "chat"}
-	every := []string{"idle", "slope", "fanout", "paced", "chat", "storm"}
 	return []server{
-		heddle("heddle", "heddle-json", every),
+		heddle("heddle", "heddle-json", append(common(), social()...)),
 		heddle("heddle-durable", "heddle-json-durable", append([]string{"durable"}, loaded...)),
 		heddle("heddle-msgpack", "heddle-msgpack", loaded),
 		heddle("heddle-msgpack-durable", "heddle-msgpack-durable", append([]string{"durable"}, loaded...)).as(optional),
@@ -63,9 +62,15 @@ func servers() []server {
 			args: []string{"node", "servers/socketio/server.js", "{addr}"}},
 		{name: "nats", driver: "nats", needs: partNATS, kind: slow, args: []string{"{nats}", "-c", "servers/conf/nats.conf"},
 			env: []string{"NATS_WS_ADDR={addr}", "NATS_ADDR={spare}", "NATS_PPROF_PORT={pprofport}"}},
-		{name: "pebble", solo: true, scenarios: []string{"durable"}, args: []string{"{bin}/barepebble", "-dir", "{data}"}},
+		{name: "pebble", solo: true, scenarios: []string{"durable", "chat"}, args: []string{"{bin}/barepebble", "-dir", "{data}"}},
 	}
 }
+
+// common is the scenarios of every server that is not said to run others.
+func common() []string { return []string{"idle", "slope", "fanout", "paced", "chat", "storm"} }
+
+// social is the scenarios of presence and typing; of Heddle alone.
+func social() []string { return []string{"presence", "reconnect", "typing"} }
 
 // heddle is our own server; whether messages are durable is up to the driver.
 func heddle(name, driver string, scenarios []string) server {
@@ -87,7 +92,7 @@ func (s server) as(k kind) server {
 
 func (s server) runs(scenario string) bool {
 	if s.scenarios == nil {
-		return scenario != "durable"
+		return slices.Contains(common(), scenario)
 	}
 	return slices.Contains(s.scenarios, scenario)
 }

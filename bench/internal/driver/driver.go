@@ -38,7 +38,7 @@ func New(name, secret string) (load.Driver, error) {
 	case "nats":
 		return nats{}, nil
 	case "heddle-json":
-		return &heddleJSON{heddle{secret: secret, durable: durable, protocol: "heddle.v1.json"}}, nil
+		return &heddleJSON{heddle: heddle{secret: secret, durable: durable, protocol: "heddle.v1.json"}}, nil
 	default:
 		return &heddlePack{heddle{secret: secret, durable: durable, protocol: "heddle.v1.msgpack"}}, nil
 	}

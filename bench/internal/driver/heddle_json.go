@@ -7,9 +7,16 @@ import (
 )
 
 // heddleJSON is Heddle's native protocol in JSON, in text frames.
-type heddleJSON struct{ heddle }
+type heddleJSON struct {
+	heddle
+	hear func(c *load.Conn, answer bool, envelope []byte)
+}
 
 func (h *heddleJSON) Opened(c *load.Conn) {
+	if c.Session != "" {
+		c.Send(load.AppendFrame(nil, load.OpText, []byte(`{"v":1,"type":"event","id":"`+joinRef+`","payload":{"action":"session:resume","data":{`+c.Session+`}}}`)))
+		return
+	}
 	c.Send(load.AppendFrame(nil, load.OpText, []byte(`[{"v":1,"type":"event","id":"`+openRef+`","payload":{"action":"session:open","data":{}}},`+
 		`{"v":1,"type":"event","id":"`+joinRef+`","room":"`+heddleRooms+c.Room+`","payload":{"action":"room:join","data":{}}}]`)))
 }
@@ -28,7 +35,11 @@ func (h *heddleJSON) Frame(c *load.Conn, p []byte) {
 		} else {
 			p = nil
 		}
-		kindOfJSON(envelope).report(c, envelope, load.StampKey)
+		k := kindOfJSON(envelope)
+		if h.hear != nil {
+			k = h.listen(c, k, envelope)
+		}
+		k.report(c, envelope, load.StampKey)
 	}
 }
 

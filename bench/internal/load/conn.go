@@ -14,6 +14,9 @@ type Conn struct {
 	Part   []byte         // for the driver: a protocol message cut off by a frame's end
 	OnAck  func(at int64) // called in the loop for each acknowledged publish, with the time of its arrival
 
+	Session  string // for the driver: what continues the connection's session
+	OnJoined func() // called in the loop when the connection has become a member, or one again
+
 	loop  *Loop
 	fd    int
 	state state
@@ -80,6 +83,9 @@ func (c *Conn) Joined() {
 	l.inflight--
 	l.eng.lastJoin.Store(Now())
 	l.eng.joined.Add(1)
+	if c.OnJoined != nil {
+		c.OnJoined()
+	}
 }
 
 // Deliver counts one chat message, whose body is in msg as it was sent, and the

@@ -2,6 +2,9 @@ package scenario
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/heddle-rt/heddle/bench/internal/load"
@@ -13,6 +16,27 @@ const (
 	heldShare = 0.999 // of the deliveries due
 	heldSent  = 0.99  // of the messages due
 )
+
+// ChatRates is what chat offers unless told otherwise: messages a second.
+const ChatRates = "2000,3000,4000,5000,7500,10000,12000,15000,20000,30000,40000,60000,80000,100000,120000"
+
+// ParseRates reads a list like ChatRates.
+func ParseRates(list string) (rates []int, err error) {
+	for f := range strings.SplitSeq(list, ",") {
+		r, err := strconv.Atoi(f)
+		if err != nil || r < 1 {
+			return nil, fmt.Errorf("scenario: %q is no rate", f)
+		}
+		rates = append(rates, r)
+	}
+	return rates, nil
+}
+
+// Held says whether a rate was held: with the p99 of the latency, the share of what
+// was due that has arrived, and what was sent of what was to be.
+func Held(p99Ms, share, sent float64) bool {
+	return p99Ms < heldP99Ms && share >= heldShare && sent >= heldSent
+}
 
 // open publishes in an open loop at one rate and returns its figures. members is
 // how many receive each message.
@@ -42,8 +66,7 @@ func (b *bench) open(ctx context.Context, p *pacer, rate, members int) (Result, 
 		"deliveries_per_s": float64(n) / used.wall, "delivered_pct": 100 * share,
 		"cpu_us_per_delivery": ratio(used.server*1e6, float64(n)),
 		"pacer_late_ms":       float64(at.late) / 1e6,
-		"held": lat.PercentileMs(0.99) < heldP99Ms && share >= heldShare &&
-			sent >= heldSent*float64(rate) && b.eng.Closed() == 0,
+		"held":                Held(lat.PercentileMs(0.99), share, sent/float64(rate)) && b.eng.Closed() == 0,
 	}
 	res.latency(lat)
 	res.cores(used)

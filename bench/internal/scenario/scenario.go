@@ -44,6 +44,10 @@ func specs() map[string]spec {
 		"chat":    {run: (*bench).chat, conns: 5000, rooms: 500, warm: time.Second, measure: 5 * time.Second},
 		"storm":   {run: (*bench).storm, conns: 5000, rooms: 500},
 		"durable": {run: (*bench).durable, conns: 256, rooms: 256, warm: 2 * time.Second, measure: 10 * time.Second},
+
+		"presence":  {run: (*bench).presence, conns: 1001, rooms: 1, warm: 2 * time.Second, measure: 15 * time.Second},
+		"reconnect": {run: (*bench).reconnect, conns: 5000, rooms: 1, warm: 3 * time.Second},
+		"typing":    {run: (*bench).typing, conns: 500, rooms: 1, measure: 10 * time.Second},
 	}
 }
 

@@ -35,11 +35,17 @@ type lost struct {
 }
 
 // begin makes a session that has joined the user's rooms and those asked for.
-func (s *Server) begin(k *conn, device string, rooms []string) {
+func (s *Server) begin(k *conn, device string, namespaces, rooms []string) {
 	k.sess = &session{
 		id: s.next("sess"), token: s.next("token"), user: k.user, device: device, joined: map[string]uint64{}, acks: map[string]uint64{},
 	}
 	s.sessions[k.sess.id] = k.sess
+	if slices.Contains(namespaces, "/notification") {
+		s.subscribe(k, s.room("user:"+k.user+"/notification"))
+	}
+	if namespaces != nil && !slices.Contains(namespaces, "/") {
+		return
+	}
 	for _, r := range s.rooms {
 		if r.members[k.user] {
 			s.subscribe(k, r)
@@ -70,11 +76,12 @@ func (s *Server) snapshot(k *conn) snapshot {
 
 func (s *Server) open(k *conn, e *wire.Envelope) {
 	var d struct {
-		Device string
-		Rooms  []string
+		Device     string
+		Namespaces []string
+		Rooms      []string
 	}
 	_ = json.Unmarshal(e.Data, &d)
-	s.begin(k, d.Device, d.Rooms)
+	s.begin(k, d.Device, d.Namespaces, d.Rooms)
 	k.answer(e, "", 0, "", s.snapshot(k))
 }
 
@@ -82,6 +89,7 @@ func (s *Server) resume(k *conn, e *wire.Envelope) {
 	var d struct {
 		Session     string
 		ResumeToken string `json:"resume_token"`
+		Namespaces  []string
 		Positions   map[string]Position
 	}
 	_ = json.Unmarshal(e.Data, &d)
@@ -94,7 +102,7 @@ func (s *Server) resume(k *conn, e *wire.Envelope) {
 	if known {
 		k.sess = sess
 	} else {
-		s.begin(k, "", nil)
+		s.begin(k, "", d.Namespaces, nil)
 	}
 	for name := range d.Positions { // the client's word is good enough
 		s.subscribe(k, s.room(name))

@@ -92,6 +92,21 @@ export interface DirectSend {
   ttl_ms?: number;
 }
 
+/** The data of the event `notification:new`, to sessions that have opened `/notification`. */
+export interface NotificationNew extends Position {
+  room: string;
+  /** Of the message. */
+  id: string;
+  /** Left out if the server itself speaks. */
+  from?: string;
+  reason: "message" | "direct" | "mention";
+  /** What the message begins with. */
+  text?: string;
+  /** Those of the user's on which it is news. */
+  devices: string[];
+  unread?: number;
+}
+
 /** The data of the event `typing:update`. */
 export interface TypingUpdate {
   /** The first ten who type, and how many more. */
@@ -128,8 +143,12 @@ export interface SessionInfo {
   node?: string;
 }
 
+/** What a session takes part in; `/` is rooms, presence and all else. */
+export type Namespace = "/" | "/notification";
+
 export interface SessionOpen {
   token?: string;
+  namespaces?: Namespace[];
   device?: string;
   acks?: boolean;
   attributes?: Record<string, string>;
@@ -138,6 +157,8 @@ export interface SessionOpen {
 
 export interface SessionResume {
   token?: string;
+  /** Of the new session, if the old one cannot go on. */
+  namespaces?: Namespace[];
   session: string;
   resume_token: string;
   acks?: boolean;

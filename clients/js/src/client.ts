@@ -85,7 +85,7 @@ export class Client {
       lost: (lost) => this.#events.emit("lost", lost),
     });
     this.#session = new Session(
-      { device: options.device, attributes: options.attributes, acks: this.#acking }, this.#streams, options.rooms ?? []);
+      { device: options.device, attributes: options.attributes, namespaces: options.namespaces, acks: this.#acking }, this.#streams, options.rooms ?? []);
     this.#outbox = new Outbox(config.outbox, {
       write: (json) => this.#link.write(json),
       suspect: () => this.#heartbeat.check(),

@@ -1,4 +1,5 @@
 import type { SocketConstructor } from "./connection.ts";
+import type { Namespace } from "./actions.ts";
 import { HeddleError } from "./errors.ts";
 import type { LinkConfig } from "./link.ts";
 import type { OutboxConfig } from "./outbox.ts";
@@ -15,6 +16,8 @@ export interface ClientOptions {
   /** The name of this device among the user's. */
   device?: string;
   attributes?: Record<string, string>;
+  /** What the session takes part in: `["/"]`. Without `/` it joins no rooms. */
+  namespaces?: Namespace[];
   /** Rooms to join beside those that the user is a member of. */
   rooms?: string[];
   /** Acknowledge what was delivered; the server then repeats what was not. */

@@ -1,3 +1,4 @@
+import type { Namespace } from "./actions.ts";
 import { newId } from "./ids.ts";
 import type { Envelope, Position, RoomState, SessionInfo } from "./protocol.ts";
 import type { Streams } from "./streams.ts";
@@ -9,6 +10,7 @@ const MAX_POSITIONS = 1000;
 export interface SessionConfig {
   device: string | undefined;
   attributes: Record<string, string> | undefined;
+  namespaces: Namespace[] | undefined;
   acks: boolean;
 }
 
@@ -53,14 +55,14 @@ export class Session {
 
   opening(): Envelope {
     this.#ref = newId();
-    const { device, attributes, acks } = this.#config;
+    const { device, attributes, namespaces, acks } = this.#config;
     if (this.#info) {
       const { session, resume_token } = this.#info;
       const positions = Object.fromEntries(Object.entries(this.#streams.positions()).slice(0, MAX_POSITIONS));
-      const data = { session, resume_token, acks, positions };
+      const data = { session, resume_token, namespaces, acks, positions };
       return { v: 1, type: "event", id: this.#ref, payload: { action: "session:resume", data } };
     }
-    const data = { device, attributes, acks, rooms: [...this.requested].slice(0, MAX_ROOMS) };
+    const data = { device, attributes, namespaces, acks, rooms: [...this.requested].slice(0, MAX_ROOMS) };
     return { v: 1, type: "event", id: this.#ref, payload: { action: "session:open", data } };
   }
 

@@ -29,6 +29,24 @@ test("create, send, receive, read, members, history, leave", async (t) => {
   await assert.rejects(bob.send("conv:1", { text: "x" }), { code: "forbidden", field: "room", retryable: false });
 });
 
+test("namespaces are asked for in every session, and notifications come", async (t) => {
+  const { server, make } = await setup(t);
+  const namespaces = ["/notification"];
+  const ann = make("ann", { namespaces });
+  const { rooms } = await connected(ann);
+  assert.deepEqual(rooms.map((r) => r.room), ["user:ann/notification"]);
+  const told = next(ann, "event", (e) => e.payload.action === "notification:new");
+  const data = { room: "conv:1", epoch: "e", offset: 7, id: "x", from: "bob", reason: "mention", text: "hi", devices: ["web"], unread: 1 };
+  server.publish({ v: 1, type: "event", room: "user:ann/notification", timestamp: 1, payload: { action: "notification:new", data } });
+  assert.deepEqual((await told).payload.data, data);
+  server.records.clear();
+  ann.drop();
+  await next(ann, "ready");
+  const openings = server.frames.flat().filter((e) => e.payload?.action.startsWith("session:"));
+  assert.deepEqual(openings.map((e) => [e.payload.action, e.payload.data.namespaces]), [["session:open", namespaces], ["session:resume", namespaces]]);
+  assert.equal(server.frames[0][0].payload.data.rooms.length, 0);
+});
+
 test("states of a life", async (t) => {
   const { make } = await setup(t);
   const ann = make("ann");

@@ -10,7 +10,7 @@ import { FakeServer } from "./fake/server.mjs";
 const here = import.meta.dirname;
 const readme = await readFile(join(here, "../README.md"), "utf8");
 const programs = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map((match) => match[1]);
-const want = ["conv:42 #2 ann: Are you hungry?\n", "1 false ann\nforbidden room false\n",
+const want = ["conv:42 #2 ann: Are you hungry?\n", "1 false ann\nforbidden room false\n", "",
   "hello 1 [Object: null prototype] {\n  '👍': { count: 1, users: [ 'ann' ], me: true }\n}\n0 offline\n"];
 
 test("there are programs", () => assert.equal(programs.length, want.length));

@@ -5,6 +5,7 @@ import { DevicesView } from "./devices.ts";
 import { byId } from "./dom.ts";
 import { isRoom, Rooms } from "./model.ts";
 import type { Room } from "./model.ts";
+import { NoticesView } from "./notices.ts";
 import { PeopleView } from "./people.ts";
 import { RoomList } from "./roomlist.ts";
 import { RoomView } from "./roomview.ts";
@@ -12,7 +13,7 @@ import { RoomView } from "./roomview.ts";
 /** Signs a user in and connects the client with the views. `opened` hears which room is shown. */
 export function startChat(me: string, firstRoom: string | undefined, opened: (room: Room | undefined) => void): Client {
   const device = deviceName();
-  const client = new Client({ url: endpoint(), getToken: () => fetchToken(me), acks: true, device });
+  const client = new Client({ url: endpoint(), getToken: () => fetchToken(me), acks: true, device, namespaces: ["/", "/notification"] });
   const rooms = new Rooms(me);
   const unread = new Unread(client);
   const typing = new Typing(client);
@@ -21,12 +22,14 @@ export function startChat(me: string, firstRoom: string | undefined, opened: (ro
   new DevicesView(client, device);
   const view = new RoomView({ client, me, device, unread, typing });
   const list = new RoomList(client, rooms, unread, open);
+  const notices = new NoticesView(client, device, (id) => open(rooms.find(id)));
 
   function open(room: Room | undefined): void {
     list.current = room;
     list.render();
     view.show(room);
     people.show(room);
+    notices.seen(room?.id);
     byId("app").classList.toggle("open", room !== undefined);
     opened(room);
   }

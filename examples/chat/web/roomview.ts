@@ -8,6 +8,7 @@ import { rows } from "./rows.ts";
 const PAGE = 50;
 const NEAR_BOTTOM_PX = 80;
 const READ_DELAY_MS = 250;
+const MAX_MENTIONS = 50; // the protocol's limit
 
 export interface RoomViewDeps {
   client: Client;
@@ -88,7 +89,7 @@ export class RoomView {
     this.render();
     try {
       // The nonce is the id too: sending again after a failure cannot store it twice.
-      const ack = await this.#deps.client.send(room.id, { text: outgoing.text, meta: { nonce: outgoing.nonce } }, { id: outgoing.nonce });
+      const ack = await this.#deps.client.send(room.id, { text: outgoing.text, ...mentions(outgoing.text, room.members), meta: { nonce: outgoing.nonce } }, { id: outgoing.nonce });
       if (ack.offset !== undefined) outgoing.offset = ack.offset;
       if (room.timeline.at(outgoing.offset ?? 0)) room.outgoing.delete(outgoing.nonce);
     } catch (error) {
@@ -179,6 +180,13 @@ export class RoomView {
     if (this.#atBottom) this.#scroll.scrollTop = this.#scroll.scrollHeight;
     this.#read();
   }
+}
+
+/** The members whom a text means, with an @ before their names. */
+function mentions(text: string, members: string[]): { mentions?: string[] } {
+  const names = new Set([...text.matchAll(/@([a-z0-9_.-]+)/g)].map(([, name]) => name?.replace(/[.-]+$/, "") ?? ""));
+  const meant = members.filter((user) => names.has(user)).slice(0, MAX_MENTIONS);
+  return meant.length > 0 ? { mentions: meant } : {};
 }
 
 function typers({ users, others }: TypingUpdate): string {

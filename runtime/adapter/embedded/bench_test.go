@@ -138,7 +138,7 @@ func writeBare(db *pebble.DB, r *event.Record) error {
 	k := sequence.KeyOf(r)
 	_ = b.Set(appendRecordKey(nil, r.Tenant, r.Room, r.Offset), appendRecord(nil, r), nil)
 	_ = b.Set(appendKeyRow(nil, 1, &k), appendStored(nil, sequence.StoredOf(r)), nil)
-	_ = b.Set(appendKey(nil, tableSent, r.Tenant, r.From.User, r.Room), binary.AppendUvarint(nil, r.Offset), nil)
+	_ = b.Set(appendKey(nil, tableSent, r.Tenant, r.Room, r.From.User), binary.AppendUvarint(nil, r.Offset), nil)
 	if err := b.Commit(pebble.Sync); err != nil {
 		return err
 	}

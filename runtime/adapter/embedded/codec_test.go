@@ -130,9 +130,9 @@ func FuzzField(f *testing.F) {
 	f.Add(appendField(nil, "a\x00b"))
 	f.Add([]byte{0, 0, 1})
 	f.Fuzz(func(t *testing.T, key []byte) {
-		s, rest, ok := field(key)
-		if ok && !bytes.Equal(append(appendField(nil, s), rest...), key) {
-			t.Errorf("%q was read as %q and %q", key, s, rest)
+		s, tail, ok := field(key)
+		if ok && !bytes.Equal(append(appendField(nil, s), tail...), key) {
+			t.Errorf("%q was read as %q and %q", key, s, tail)
 		}
 	})
 }

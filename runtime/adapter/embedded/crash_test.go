@@ -319,8 +319,8 @@ func readNaively(s *Store, name string) (out []event.Record, err error) {
 	return out, nil
 }
 
-// retryAll sends everything once more: what was acked is a repeat with the same
-// place, and afterwards everything is stored exactly once.
+// retryAll sends everything once more: what was acked is a repeat at the same
+// position, and afterwards everything is stored exactly once.
 func (w *world) retryAll(t *testing.T, fs *vfs.MemFS) error {
 	l := w.begin(t, fs, 0)
 	for user, n := range w.ledger.sent {

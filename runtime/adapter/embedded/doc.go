@@ -29,8 +29,8 @@
 //	0x04   tenant, room                                   room.Info
 //	0x05   tenant, room, user                             role and time of joining
 //	0x06   tenant, user, room                             (empty: the members by user)
-//	0x07   tenant, user, room                             marker of what the user has sent
-//	0x08   tenant, user, room                             marker of what the user has read
+//	0x07   tenant, room, user                             marker of what the user has sent
+//	0x08   tenant, room, user                             marker of what the user has read
 //	0x09   tenant, session                                session.Record
 //	0x0a   tenant, room, offset (8 bytes), kind, key      note, as its owner encodes it
 //	0x0b   tenant, room, kind, key                        row, as its owner encodes it

@@ -37,8 +37,8 @@ func (s *Store) durableView(tenant, id string) (v *view, top uint64, err error) 
 	if v, err = s.view(tenant, id); err != nil {
 		return nil, 0, err
 	}
-	// After the iterator was made: see unsettled.
-	top, listed := s.unsettled.durable(name{tenant, id})
+	// After the iterator was made: see unsynced.
+	top, listed := s.unsynced.durable(name{tenant, id})
 	if !listed {
 		top = math.MaxUint64
 	}

@@ -165,8 +165,8 @@ func TestReadersSeeOnlyWhatIsDurable(t *testing.T) {
 	check(4)
 	r.wait(second)
 	check(5)
-	if n := len(r.unsettled.shards[r.unsettled.shard(name{crashTenant, "conv:1"})].rooms); n != 0 {
-		t.Errorf("%d rooms are left unsettled", n)
+	if n := len(r.unsynced.shards[r.unsynced.shard(name{crashTenant, "conv:1"})].rooms); n != 0 {
+		t.Errorf("%d rooms are left unsynced", n)
 	}
 }
 

@@ -54,7 +54,7 @@ func appendKey(key []byte, table byte, fields ...string) []byte {
 
 // field takes the text field at the beginning of a key. It is the inverse of
 // appendField; ok is false for anything else.
-func field(key []byte) (s string, rest []byte, ok bool) {
+func field(key []byte) (s string, tail []byte, ok bool) {
 	var b []byte
 	for i := 0; i+1 < len(key); i++ {
 		if key[i] != 0 {
@@ -75,13 +75,13 @@ func field(key []byte) (s string, rest []byte, ok bool) {
 
 // lastField is the last of n text fields behind the table byte.
 func lastField(key []byte, n int) (s string, ok bool) {
-	rest := key[min(1, len(key)):]
+	tail := key[min(1, len(key)):]
 	for range n {
-		if s, rest, ok = field(rest); !ok {
+		if s, tail, ok = field(tail); !ok {
 			return "", false
 		}
 	}
-	return s, len(rest) == 0
+	return s, len(tail) == 0
 }
 
 // appendEnd makes the upper bound of all keys that begin with prefix, whose last

@@ -22,13 +22,13 @@ import (
 type ledger struct {
 	sent     [crashUsers]int // messages of each user, numbered from 0
 	acked    map[sendID]sequence.Stored
-	seen     map[place]string // ULID of what a subscriber or reader saw there
+	seen     map[written]string // ULID of what a subscriber or reader saw there
 	sessions [crashUsers]int64
 	err      error // the first broken promise that showed without a crash
 }
 
 func newLedger() ledger {
-	return ledger{acked: map[sendID]sequence.Stored{}, seen: map[place]string{}}
+	return ledger{acked: map[sendID]sequence.Stored{}, seen: map[written]string{}}
 }
 
 func (l *ledger) clone() ledger {
@@ -65,7 +65,7 @@ func (l *ledger) ack(id sendID, o sequence.Outcome) {
 }
 
 func (l *ledger) see(r *event.Record) {
-	at := place{name: name{crashTenant, r.Room}, offset: r.Offset}
+	at := written{name: name{crashTenant, r.Room}, offset: r.Offset}
 	if was, ok := l.seen[at]; ok && was != r.ID {
 		l.fail("at %+v was %s, and now is %s", at, was, r.ID)
 	}

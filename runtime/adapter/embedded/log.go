@@ -98,7 +98,7 @@ func (p *partition) Append(_ context.Context, records []event.Record) (_ sequenc
 		return nil, err
 	}
 	b := p.s.db.NewBatch()
-	w := &pending{s: p.s, batch: b, rooms: make([]place, len(records)), done: make(chan struct{})}
+	w := &pending{s: p.s, batch: b, rooms: make([]written, len(records)), done: make(chan struct{})}
 	p.usage.begin()
 	p.tables.begin(b, w, p.usage)
 	defer p.tables.end()
@@ -107,12 +107,12 @@ func (p *partition) Append(_ context.Context, records []event.Record) (_ sequenc
 		if err := p.put(b, r); err != nil {
 			return nil, errors.Join(err, b.Close())
 		}
-		w.rooms[i] = place{name{r.Tenant, r.Room}, r.Offset, event.Head{Position: r.Position, Messages: r.Messages}}
+		w.rooms[i] = written{name{r.Tenant, r.Room}, r.Offset, event.Head{Position: r.Position, Messages: r.Messages}}
 	}
 	if p.tables.fail(p.usage.write(b)); p.tables.err != nil {
 		return nil, errors.Join(p.tables.err, b.Close())
 	}
-	p.s.unsettled.add(w)
+	p.s.unsynced.add(w)
 	defer p.s.contain(&err)
 	if err := p.s.db.ApplyNoSyncWait(b, pebble.Sync); err != nil {
 		p.s.die(err) // how much of it was stored is not known
@@ -158,13 +158,13 @@ func (p *partition) Close() error {
 type pending struct {
 	s     *Store
 	batch *pebble.Batch
-	rooms []place // of its records
-	users []name  // whose rows it changes
+	rooms []written // of its records
+	users []name    // whose rows it changes
 	done  chan struct{}
 }
 
-// place is where a record went.
-type place struct {
+// written is where a record went.
+type written struct {
 	name
 	offset uint64
 	head   event.Head // of the room, with it
@@ -179,7 +179,7 @@ func (w *pending) Wait(context.Context) error {
 	if err := w.s.alive(); err != nil {
 		return err
 	}
-	w.s.unsettled.settle(w)
-	w.s.recent.settle(w) // behind: a head that is known can be read up to
+	w.s.unsynced.remove(w)
+	w.s.recent.update(w) // behind: a head that is known can be read up to
 	return fault.Wrap("embedded.append", fault.Internal, w.batch.Close())
 }

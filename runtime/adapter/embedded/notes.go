@@ -105,7 +105,7 @@ func (s *Store) Notes(ctx context.Context, tenant, id string, from, to uint64, l
 	if err := it.Error(); err != nil {
 		return nil, fault.Wrap("embedded.read", fault.Unavailable, err)
 	}
-	return out, s.unsettled.awaitRoom(ctx, name{tenant, id})
+	return out, s.unsynced.awaitRoom(ctx, name{tenant, id})
 }
 
 // readNote decodes what the iterator stands at; the key begins with a prefix that
@@ -120,9 +120,9 @@ func readNote(it *pebble.Iterator, prefix int) (n room.Note, err error) {
 		return n, fault.Wrap("embedded.read", fault.Internal, errCorrupt)
 	}
 	n.Offset = binary.BigEndian.Uint64(key)
-	kind, rest, ok := field(key[8:])
-	last, rest, ok2 := field(rest)
-	if !ok || !ok2 || len(rest) > 0 {
+	kind, tail, ok := field(key[8:])
+	last, tail, ok2 := field(tail)
+	if !ok || !ok2 || len(tail) > 0 {
 		return n, fault.Wrap("embedded.read", fault.Internal, errCorrupt)
 	}
 	n.Kind, n.Key, n.Value = kind, last, append([]byte(nil), value...)
@@ -136,7 +136,7 @@ func (s *Store) Row(ctx context.Context, tenant, id, kind, key string) (value []
 		return nil
 	})
 	if err == nil {
-		err = s.unsettled.awaitRoom(ctx, name{tenant, id})
+		err = s.unsynced.awaitRoom(ctx, name{tenant, id})
 	}
 	return value, ok && err == nil, err
 }
@@ -154,7 +154,7 @@ func (s *Store) Rows(ctx context.Context, tenant, id, kind, after string, limit 
 		return true, nil
 	})
 	if err == nil {
-		err = s.unsettled.awaitRoom(ctx, name{tenant, id})
+		err = s.unsynced.awaitRoom(ctx, name{tenant, id})
 	}
 	return out, err
 }

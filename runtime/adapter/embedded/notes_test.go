@@ -141,7 +141,10 @@ func TestARoomThatEnds(t *testing.T) {
 			t.PutMember(crashTenant, id, room.Member{User: "bob"})
 			t.PutNote(crashTenant, id, room.Note{Offset: 2, Kind: "edit"})
 			t.PutRow(crashTenant, id, room.Row{Kind: "pin"})
+			t.PutSent(crashTenant, "ann", id, room.Marker{Position: event.Position{Epoch: "e1", Offset: 2}})
+			t.PutRead(crashTenant, "left", id, room.Marker{Position: event.Position{Epoch: "e1", Offset: 3}})
 		}
+		t.PutSent(crashTenant, "ann", "conv:1/participant/ann", room.Marker{Position: event.Position{Epoch: "e1", Offset: 1}})
 	})
 	r.deps.Projections["room:delete"] = func(t room.Tables, rec *event.Record) { t.EndRoom(rec.Tenant, rec.Room) }
 	last := numbered("conv:1", 4)
@@ -174,6 +177,17 @@ func TestARoomThatEnds(t *testing.T) {
 	}
 	if h := must(r.Head(t.Context(), crashTenant, "conv:1")); h.Offset != 0 {
 		t.Errorf("readers are told %+v", h)
+	}
+	for id, want := range map[string]int{"conv:1": 0, "conv:1/participant/ann": 0, "conv:10": 2} {
+		left := 0
+		for _, user := range []string{"ann", "left"} {
+			if must(r.Marker(t.Context(), crashTenant, user, id)).Offset > 0 {
+				left++
+			}
+		}
+		if left != want {
+			t.Errorf("%s keeps %d markers", id, left)
+		}
 	}
 	for id, want := range map[string]uint64{"conv:1/participant/ann": 0, "conv:10/typing": 2} {
 		if h := must(r.Head(t.Context(), crashTenant, id)); h.Offset != want {

@@ -14,7 +14,7 @@ func (s *Store) Room(ctx context.Context, tenant, id string) (room.Info, bool, e
 	info := room.Info{Tenant: tenant, ID: id}
 	ok, err := s.get(appendKey(nil, tableRoom, tenant, id), func(v []byte) error { return decodeInfo(v, &info) })
 	if err == nil {
-		err = s.unsettled.awaitRoom(ctx, name{tenant, id})
+		err = s.unsynced.awaitRoom(ctx, name{tenant, id})
 	}
 	if !ok || err != nil {
 		return room.Info{}, false, err
@@ -27,7 +27,7 @@ func (s *Store) Member(ctx context.Context, tenant, id, user string) (room.Membe
 	m := room.Member{User: user}
 	ok, err := s.get(appendKey(nil, tableMember, tenant, id, user), func(v []byte) error { return decodeMember(v, &m) })
 	if err == nil {
-		err = s.unsettled.awaitRoom(ctx, name{tenant, id})
+		err = s.unsynced.awaitRoom(ctx, name{tenant, id})
 	}
 	if !ok || err != nil {
 		return room.Member{}, false, err
@@ -51,7 +51,7 @@ func (s *Store) Members(ctx context.Context, tenant, id, after string, limit int
 		return true, nil
 	})
 	if err == nil {
-		err = s.unsettled.awaitRoom(ctx, name{tenant, id})
+		err = s.unsynced.awaitRoom(ctx, name{tenant, id})
 	}
 	return out, err
 }
@@ -67,7 +67,7 @@ func (s *Store) RoomsOf(ctx context.Context, tenant, user string, limit int) ([]
 			return len(out) < maxRooms, nil
 		})
 		if err == nil {
-			err = s.unsettled.awaitUser(ctx, name{tenant, user})
+			err = s.unsynced.awaitUser(ctx, name{tenant, user})
 		}
 		return out, err
 	})
@@ -144,7 +144,7 @@ func (s *Store) Marker(ctx context.Context, tenant, user, id string) (room.Marke
 	}
 	// What was read is told by a record of the user's own room.
 	for _, n := range [...]name{{tenant, id}, {tenant, room.OfUser(user)}} {
-		if err := s.unsettled.awaitRoom(ctx, n); err != nil {
+		if err := s.unsynced.awaitRoom(ctx, n); err != nil {
 			return room.Marker{}, err
 		}
 	}
@@ -152,7 +152,7 @@ func (s *Store) Marker(ctx context.Context, tenant, user, id string) (room.Marke
 }
 
 func (s *Store) marker(table byte, tenant, user, id string) (room.Marker, error) {
-	return s.markerAt(appendKey(nil, table, tenant, user, id))
+	return s.markerAt(appendKey(nil, table, tenant, id, user))
 }
 
 func (s *Store) markerAt(key []byte) (m room.Marker, err error) {

@@ -17,7 +17,7 @@ const recentRows = 1 << 16
 //
 // What a batch changes is taken over, or forgotten, when the batch is durable and
 // before anybody learns that it is. A reader that has gone to the database keeps
-// what it found only if no batch was settled in that shard meanwhile.
+// what it found only if nothing of that shard has changed meanwhile.
 type recent struct {
 	seed   maphash.Seed
 	shards [64]recentShard
@@ -25,7 +25,7 @@ type recent struct {
 
 type recentShard struct {
 	mu      sync.Mutex
-	settled uint64 // how many rooms and users of this shard were
+	changes uint64 // of its rooms and users, counted
 	heads   map[name]event.Head
 	lists   map[name][]string
 }
@@ -42,19 +42,19 @@ func (r *recent) shard(n name) *recentShard {
 	return &r.shards[maphash.Comparable(r.seed, n)%uint64(len(r.shards))]
 }
 
-// settle takes over what has become durable with p.
-func (r *recent) settle(p *pending) {
+// update takes over what has become durable with p.
+func (r *recent) update(p *pending) {
 	for i := range p.rooms {
 		s := r.shard(p.rooms[i].name)
 		s.mu.Lock()
-		s.settled++
+		s.changes++
 		put(s.heads, p.rooms[i].name, p.rooms[i].head)
 		s.mu.Unlock()
 	}
 	for _, n := range p.users {
 		s := r.shard(n)
 		s.mu.Lock()
-		s.settled++
+		s.changes++
 		delete(s.lists, n)
 		s.mu.Unlock()
 	}
@@ -65,7 +65,7 @@ func (r *recent) forget(rooms []name) {
 	for _, n := range rooms {
 		s := r.shard(n)
 		s.mu.Lock()
-		s.settled++
+		s.changes++
 		delete(s.heads, n)
 		s.mu.Unlock()
 	}
@@ -84,7 +84,7 @@ func (r *recent) list(n name, read func() ([]string, error)) ([]string, error) {
 func lookUp[T any](s *recentShard, rows func(*recentShard) map[name]T, n name, read func() (T, error)) (T, error) {
 	s.mu.Lock()
 	v, ok := rows(s)[n]
-	before := s.settled
+	before := s.changes
 	s.mu.Unlock()
 	if ok {
 		return v, nil
@@ -95,7 +95,7 @@ func lookUp[T any](s *recentShard, rows func(*recentShard) map[name]T, n name, r
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.settled == before {
+	if s.changes == before {
 		put(rows(s), n, v)
 	}
 	return v, nil

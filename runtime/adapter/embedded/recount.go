@@ -32,11 +32,11 @@ func (u *usage) restore(s *Store) error {
 
 // take reads the row that the iterator stands at.
 func (u *usage) take(it *pebble.Iterator) error {
-	tenant, rest, ok := field(it.Key()[1:])
+	tenant, tail, ok := field(it.Key()[1:])
 	writer := sweeper
-	if ok && len(rest) == 2 {
-		writer = int(binary.BigEndian.Uint16(rest))
-	} else if !ok || len(rest) > 0 {
+	if ok && len(tail) == 2 {
+		writer = int(binary.BigEndian.Uint16(tail))
+	} else if !ok || len(tail) > 0 {
 		return errCorrupt
 	}
 	value, err := it.ValueAndErr()
@@ -82,8 +82,8 @@ func (s *Store) recount() (map[string]amount, error) {
 	}
 	out := map[string]amount{}
 	for ok := it.First(); ok; {
-		tenant, rest, whole := field(it.Key()[1:])
-		id, _, whole2 := field(rest)
+		tenant, tail, whole := field(it.Key()[1:])
+		id, _, whole2 := field(tail)
 		if !whole || !whole2 {
 			return nil, errors.Join(errCorrupt, it.Close())
 		}

@@ -18,17 +18,17 @@ import (
 
 // Store is the database of a node. All methods may be called by many goroutines.
 type Store struct {
-	cfg       Config
-	deps      Deps
-	fs        vfs.FS
-	log       *slog.Logger
-	lock      *pebble.Lock
-	db        *pebble.DB
-	unsettled *unsettled
-	recent    *recent
-	window    window
-	usage     usage
-	counters  counters
+	cfg      Config
+	deps     Deps
+	fs       vfs.FS
+	log      *slog.Logger
+	lock     *pebble.Lock
+	db       *pebble.DB
+	unsynced *unsynced
+	recent   *recent
+	window   window
+	usage    usage
+	counters counters
 
 	mu   sync.Mutex
 	open map[int]*partition // by number, the newest term
@@ -56,7 +56,7 @@ func Open(cfg Config, deps Deps) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, deps: deps, fs: deps.FS, log: deps.Logger,
-		unsettled: newUnsettled(), recent: newRecent(), open: map[int]*partition{},
+		unsynced: newUnsynced(), recent: newRecent(), open: map[int]*partition{},
 	}
 	if s.fs == nil {
 		s.fs = vfs.Default

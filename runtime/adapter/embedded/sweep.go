@@ -16,7 +16,7 @@ import (
 type sweep struct {
 	room     []byte // where to go on; nil: at the beginning
 	session  []byte
-	rest     time.Time    // the next pass begins then
+	next     time.Time    // when the next pass begins
 	trims    bool         // the pass is not through with the rooms
 	expires  bool         // nor with the sessions
 	sessions sync.RWMutex // held to read while a session is written, to write while expired ones are deleted
@@ -30,7 +30,7 @@ func (s *Store) sweepOnce() error {
 	}
 	w := &s.sweep
 	if !w.trims && !w.expires {
-		if s.deps.Clock().Before(w.rest) {
+		if s.deps.Clock().Before(w.next) {
 			return nil
 		}
 		w.trims, w.expires = s.deps.Retention != nil, true
@@ -47,7 +47,7 @@ func (s *Store) sweepOnce() error {
 		}
 		w.expires = w.session != nil
 	}
-	w.rest = s.deps.Clock().Add(s.cfg.SweepRest)
+	w.next = s.deps.Clock().Add(s.cfg.SweepRest)
 	return nil
 }
 
@@ -80,8 +80,8 @@ func (s *Store) trimSome() error {
 
 // trim cuts the stream that it stands at the first record of.
 func (s *Store) trim(it *pebble.Iterator, prefix, end []byte) error {
-	tenant, rest, ok := field(prefix[1:])
-	id, _, ok2 := field(rest)
+	tenant, tail, ok := field(prefix[1:])
+	id, _, ok2 := field(tail)
 	if !ok || !ok2 {
 		return errCorrupt
 	}
@@ -90,7 +90,7 @@ func (s *Store) trim(it *pebble.Iterator, prefix, end []byte) error {
 		return it.Error()
 	}
 	last := recordOffset(it.Key())
-	if top, listed := s.unsettled.durable(name{tenant, id}); listed {
+	if top, listed := s.unsynced.durable(name{tenant, id}); listed {
 		last = min(last, top) // the newest durable record is somebody's head
 	}
 	if gone, err := s.bury(tenant, id, last); gone || err != nil {
@@ -174,12 +174,28 @@ func (s *Store) bury(tenant, id string, last uint64) (gone bool, err error) {
 	}
 	s.counters.trimmed.Add(1)
 	for _, gone := range append(s.subRooms(tenant, id), id) {
+		// The stream goes last: while it is there, the next pass tries again.
+		if err := s.dropMarkers(tenant, gone); err != nil {
+			return true, err
+		}
 		if err := s.cut(tenant, gone, math.MaxUint64); err != nil {
 			return true, err
 		}
 		s.recent.forget([]name{{tenant, gone}})
 	}
 	return true, nil
+}
+
+// dropMarkers removes what users have sent and read in a room.
+func (s *Store) dropMarkers(tenant, id string) error {
+	b := s.db.NewBatch()
+	for _, table := range [...]byte{tableSent, tableRead} {
+		from := appendKey(nil, table, tenant, id)
+		if err := b.DeleteRange(from, appendEnd(nil, from), nil); err != nil {
+			return errors.Join(err, b.Close())
+		}
+	}
+	return s.apply(b, pebble.NoSync)
 }
 
 // subRooms lists the sub-rooms of a room that have a stream.
@@ -191,8 +207,8 @@ func (s *Store) subRooms(tenant, id string) (out []string) {
 	}
 	defer it.Close()
 	for ok := it.First(); ok; {
-		_, rest, _ := field(it.Key()[1:])
-		sub, _, _ := field(rest)
+		_, tail, _ := field(it.Key()[1:])
+		sub, _, _ := field(tail)
 		out = append(out, sub)
 		ok = it.SeekGE(appendEnd(nil, appendKey(nil, tableRecord, tenant, sub)))
 	}
@@ -275,8 +291,8 @@ func (s *Store) deleteExpired(keys [][]byte, now int64) error {
 		}
 		if ok && r.Expires <= now {
 			s.counters.expired.Add(1)
-			tenant, rest, _ := field(key[1:])
-			id, _, _ := field(rest)
+			tenant, tail, _ := field(key[1:])
+			id, _, _ := field(tail)
 			_ = b.Delete(key, nil)
 			_ = b.Delete(appendKey(nil, tableSessionOf, tenant, r.User, id), nil)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -299,5 +300,41 @@ func TestRunSweepsUntilItsEnd(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What remembers keys is bounded by time alone: also more of them than a part of the
+// filter holds, each in a room of its own, are known for the whole window.
+func TestKeysAreKeptHoweverManyCome(t *testing.T) {
+	r := newRig(t, func(c *Config, _ *Deps) { c.MemTable = 1 << 20 })
+	const many, batch = 2*firstPart + 4096, 4096
+	record := func(n uint64) event.Record {
+		rec := numbered("conv:"+strconv.FormatUint(n, 10), 1)
+		rec.Key = strconv.FormatUint(n, 10)
+		return rec
+	}
+	check := func(n uint64) {
+		t.Helper()
+		rec := record(n)
+		got, ok, err := r.part.Lookup(t.Context(), sequence.KeyOf(&rec))
+		if err != nil || !ok || got != sequence.StoredOf(&rec) {
+			t.Fatalf("key %d of %d: %+v, %v, %v", n, many, got, ok, err)
+		}
+	}
+	r.clock.pass(r.cfg.Window) // a new bucket begins in the middle
+	for n := uint64(0); n < many; n += batch {
+		var all []event.Record
+		for i := range uint64(batch) {
+			all = append(all, record(n+i))
+		}
+		r.wait(r.put(all...))
+		r.clock.pass(r.cfg.Window / (many/batch + 1))
+		if err := r.window.turn(r.Store); err != nil {
+			t.Fatal(err)
+		}
+		check(0)
+	}
+	for n := uint64(0); n < many; n += 37 {
+		check(n)
 	}
 }

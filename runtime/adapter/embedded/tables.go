@@ -53,7 +53,7 @@ func (t *tables) PutRoom(i room.Info) {
 	t.set(tableRoom, i.Tenant, i.ID)
 }
 
-// EndRoom leaves the stream to the sweep. Of a member who joins in the same batch,
+// EndRoom leaves the stream and the markers to the sweep. Of a member who joins in the same batch,
 // a row in tableMemberOf stays behind; what it names is not found.
 func (t *tables) EndRoom(tenant, room string) {
 	t.fail(t.w.s.eachKey(appendKey(nil, tableMember, tenant, room), func(key []byte) {
@@ -84,11 +84,11 @@ func (t *tables) DeleteMember(tenant, room, user string) {
 
 func (t *tables) PutSent(tenant, user, room string, m room.Marker) {
 	t.value = appendMarker(t.value[:0], m)
-	t.set(tableSent, tenant, user, room)
+	t.set(tableSent, tenant, room, user)
 }
 
 func (t *tables) PutRead(tenant, user, room string, m room.Marker) {
-	t.key = appendKey(t.key[:0], tableRead, tenant, user, room)
+	t.key = appendKey(t.key[:0], tableRead, tenant, room, user)
 	at, err := t.read()
 	if err != nil {
 		t.fail(err)

@@ -69,7 +69,9 @@ function opening(conn, data, record) {
   };
 }
 
-function enter(conn, rooms = []) {
+function enter(conn, rooms = [], namespaces = ["/"]) {
+  if (namespaces.includes("/notification")) conn.rooms.add(`user:${conn.user}/notification`);
+  if (!namespaces.includes("/")) return;
   conn.rooms.add(`user:${conn.user}`);
   for (const room of rooms) conn.rooms.add(room);
   for (const [name, room] of conn.server.store.rooms) if (room.members.has(conn.user)) conn.rooms.add(name);
@@ -82,13 +84,13 @@ function within(conn, e) {
 
 const handlers = {
   "session:open"(conn, e, data) {
-    enter(conn, data.rooms);
+    enter(conn, data.rooms, data.namespaces);
     return { reply: opening(conn, data) };
   },
   "session:resume"(conn, e, data) {
     const record = conn.server.records.get(data.session);
     if (!record || record.token !== data.resume_token || record.user !== conn.user) {
-      enter(conn);
+      enter(conn, [], data.namespaces);
       return { reply: { ...opening(conn, data), recovered: false, reason: record ? "session_mismatch" : "session_unknown" } };
     }
     enter(conn, record.rooms);

@@ -9,10 +9,10 @@ import (
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// unsettled knows what Pebble shows already but the disk does not hold yet. A
+// unsynced knows what Pebble shows already but the disk does not hold yet. A
 // reader looks into the database first and asks here second: what was applied
 // before the look and is not listed now, is durable.
-type unsettled struct {
+type unsynced struct {
 	seed   maphash.Seed
 	shards [64]struct {
 		mu    sync.Mutex
@@ -29,11 +29,11 @@ type name struct{ tenant, id string }
 type progress struct {
 	durable uint64   // offset of the newest durable record
 	newest  uint64   // offset of the newest record
-	last    *pending // the batch that holds it; a room's batches settle in order
+	last    *pending // the batch that holds it; a room's batches become durable in order
 }
 
-func newUnsettled() *unsettled {
-	u := &unsettled{seed: maphash.MakeSeed()}
+func newUnsynced() *unsynced {
+	u := &unsynced{seed: maphash.MakeSeed()}
 	for i := range u.shards {
 		u.shards[i].rooms = map[name]progress{}
 		u.shards[i].users = map[name][]*pending{}
@@ -41,12 +41,12 @@ func newUnsettled() *unsettled {
 	return u
 }
 
-func (u *unsettled) shard(n name) int {
+func (u *unsynced) shard(n name) int {
 	return int(maphash.Comparable(u.seed, n) % uint64(len(u.shards)))
 }
 
 // add lists what p is about to apply.
-func (u *unsettled) add(p *pending) {
+func (u *unsynced) add(p *pending) {
 	for i := range p.rooms {
 		r := &p.rooms[i]
 		s := &u.shards[u.shard(r.name)]
@@ -67,8 +67,8 @@ func (u *unsettled) add(p *pending) {
 	}
 }
 
-// settle takes what has become durable with p off the list.
-func (u *unsettled) settle(p *pending) {
+// remove takes what has become durable with p off the list.
+func (u *unsynced) remove(p *pending) {
 	for i := range p.rooms {
 		r := &p.rooms[i]
 		s := &u.shards[u.shard(r.name)]
@@ -97,7 +97,7 @@ func (u *unsettled) settle(p *pending) {
 
 // durable is the offset of a room's newest durable record if something newer is
 // listed.
-func (u *unsettled) durable(n name) (offset uint64, listed bool) {
+func (u *unsynced) durable(n name) (offset uint64, listed bool) {
 	s := &u.shards[u.shard(n)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +107,7 @@ func (u *unsettled) durable(n name) (offset uint64, listed bool) {
 
 // awaitRoom returns when all that a reader may have seen of the room's rows is
 // durable. It fails when ctx ends first.
-func (u *unsettled) awaitRoom(ctx context.Context, n name) error {
+func (u *unsynced) awaitRoom(ctx context.Context, n name) error {
 	s := &u.shards[u.shard(n)]
 	s.mu.Lock()
 	at, ok := s.rooms[n]
@@ -119,7 +119,7 @@ func (u *unsettled) awaitRoom(ctx context.Context, n name) error {
 }
 
 // awaitUser is awaitRoom for the rows of a user.
-func (u *unsettled) awaitUser(ctx context.Context, n name) error {
+func (u *unsynced) awaitUser(ctx context.Context, n name) error {
 	s := &u.shards[u.shard(n)]
 	s.mu.Lock()
 	all := slices.Clone(s.users[n])
