@@ -12,8 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/heddle-rt/heddle/builtin"
 	"github.com/heddle-rt/heddle/builtin/notification"
 	"github.com/heddle-rt/heddle/builtin/presence"
@@ -87,15 +85,6 @@ type App struct {
 	fatal       chan error
 	ready       readiness
 }
-
-// stopTimeout is how long a node may take to stop once its clients are gone: a disk
-// that hangs must not hang the process. What was acknowledged is safe.
-const stopTimeout = 30 * time.Second
-
-var errStuck = errors.New("the node did not stop in time")
-
-// errDisk is what a node dies of when its disk fails.
-var errDisk = errors.New("the disk failed; what was acknowledged is safe, the node must be restarted")
 
 // New builds a node and opens its store; Listen and Run start it.
 func New(cfg Config, deps Deps) (*App, error) {
@@ -308,87 +297,3 @@ func (a *App) Reload() { a.reload.ask() }
 // Addr is where clients connect; AdminAddr where operators look.
 func (a *App) Addr() net.Addr      { return a.server.Addr() }
 func (a *App) AdminAddr() net.Addr { return a.admin.Addr() }
-
-// Run serves until ctx ends, then drains: it stops accepting, sends the clients
-// away over the configured time, finishes what is under way, and closes the
-// store. A disk that fails ends it at once, with an error and without closing.
-func (a *App) Run(ctx context.Context) error {
-	// Each layer outlives those above it: sockets stop first, the store last.
-	base, stopBase := context.WithCancelCause(context.Background())
-	defer stopBase(nil)
-	top, stopTop := context.WithCancel(base)
-	defer stopTop()
-
-	var lower, upper errgroup.Group
-	run := func(g *errgroup.Group, ctx context.Context, name string, f func(context.Context) error) {
-		g.Go(func() error {
-			err := f(ctx)
-			if err != nil {
-				err = fmt.Errorf("%s: %w", name, err)
-				stopBase(err)
-			}
-			return err
-		})
-	}
-	run(&lower, base, "storage", a.store.Run)
-	run(&lower, base, "admin", a.admin.Run)
-	run(&lower, base, "heap", (&heap{cfg: a.cfg.Heap}).run)
-	core, stopCore := context.WithCancel(base)
-	defer stopCore()
-	var middle errgroup.Group
-	run(&middle, core, "sequence", a.committer.Run)
-	run(&middle, core, "deliver", a.hub.Run)
-	run(&middle, core, "workers", a.workers.Run)
-	run(&middle, core, "authenticate", a.verifier.Run)
-	run(&middle, core, "revocations", a.revocations.Run)
-	run(&middle, core, "presence", a.presence.Run)
-	run(&middle, core, "typing", a.typing.Run)
-	run(&middle, core, "notification", a.notify.Run)
-	run(&middle, core, "rooms", a.expirer.Run)
-	run(&middle, core, "session", a.sessions.Run)
-	run(&middle, core, "reload", a.reload.run)
-	run(&upper, top, "socket", a.server.Run)
-	run(&upper, top, "deadletter", a.dead.Run) // ends before the committer
-	a.ready.set("")
-	a.log.Info("serving", "address", a.Addr().String(), "admin", a.AdminAddr().String())
-
-	select {
-	case <-ctx.Done():
-		a.drain(base)
-	case <-base.Done():
-	case err := <-a.fatal:
-		return err // no goroutine that writes may ever return
-	}
-	stopTop()
-	stop := func() error {
-		err := upper.Wait()
-		stopCore()
-		err = errors.Join(err, middle.Wait())
-		cause := context.Cause(base)
-		stopBase(nil)
-		if err = errors.Join(err, lower.Wait(), a.store.Close()); err == nil {
-			err = cause
-		}
-		return err
-	}
-	done := make(chan error, 1)
-	go func() { done <- stop() }() // ends with done, or with the process
-	select {
-	case err := <-done:
-		return err
-	case err := <-a.fatal:
-		return err
-	case <-time.After(stopTimeout):
-		return errStuck
-	}
-}
-
-// drain sends clients away.
-func (a *App) drain(ctx context.Context) {
-	a.ready.set("draining")
-	a.log.Info("draining", "over", a.cfg.Drain)
-	a.server.StopAccepting()
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain+5*time.Second)
-	defer cancel()
-	a.sessions.Drain(ctx, a.cfg.Drain)
-}

@@ -1,0 +1,134 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// stopTimeout is how long a node may take to stop once its clients are gone: a disk
+// that hangs must not hang the process. What was acknowledged is safe.
+const stopTimeout = 30 * time.Second
+
+var errStuck = errors.New("the node did not stop in time")
+
+// errDisk is what a node dies of when its disk fails.
+var errDisk = errors.New("the disk failed; what was acknowledged is safe, the node must be restarted")
+
+// part is one of what runs while the node does, until its context ends.
+type part struct {
+	name string
+	run  func(context.Context) error
+}
+
+// layers are the parts from below. Each layer outlives those above it: sockets stop
+// first, the store last.
+func (a *App) layers() [][]part {
+	return [][]part{
+		{
+			{"storage", a.store.Run},
+			{"admin", a.admin.Run},
+			{"heap", (&heap{cfg: a.cfg.Heap}).run},
+		},
+		{
+			{"sequence", a.committer.Run},
+			{"deliver", a.hub.Run},
+			{"workers", a.workers.Run},
+			{"authenticate", a.verifier.Run},
+			{"revocations", a.revocations.Run},
+			{"presence", a.presence.Run},
+			{"typing", a.typing.Run},
+			{"notification", a.notify.Run},
+			{"rooms", a.expirer.Run},
+			{"session", a.sessions.Run},
+			{"reload", a.reload.run},
+		},
+		{
+			{"socket", a.server.Run},
+			{"deadletter", a.dead.Run}, // ends before the committer
+		},
+	}
+}
+
+// running are layers that were started.
+type running []*layer
+
+type layer struct {
+	group errgroup.Group
+	stop  context.CancelFunc
+}
+
+// start runs all parts. One that fails has failed called with why.
+func start(ctx context.Context, layers [][]part, failed context.CancelCauseFunc) (r running) {
+	for _, parts := range layers {
+		l := &layer{}
+		var inner context.Context
+		inner, l.stop = context.WithCancel(ctx)
+		for _, p := range parts {
+			l.group.Go(func() error { // ends with inner
+				if err := p.run(inner); err != nil {
+					err = fmt.Errorf("%s: %w", p.name, err)
+					failed(err)
+					return err
+				}
+				return nil
+			})
+		}
+		r = append(r, l)
+	}
+	return r
+}
+
+// stop ends the layers, the uppermost first.
+func (r running) stop() (err error) {
+	for i := len(r) - 1; i >= 0; i-- {
+		r[i].stop()
+		err = errors.Join(err, r[i].group.Wait())
+	}
+	return err
+}
+
+// Run serves until ctx ends, then drains: it stops accepting, sends the clients
+// away over the configured time, finishes what is under way, and closes the
+// store. A disk that fails ends it at once, with an error and without closing.
+func (a *App) Run(ctx context.Context) error {
+	base, fail := context.WithCancelCause(context.Background())
+	defer fail(nil)
+	parts := start(base, a.layers(), fail)
+	a.ready.set("")
+	a.log.Info("serving", "address", a.Addr().String(), "admin", a.AdminAddr().String())
+
+	select {
+	case <-ctx.Done():
+		a.drain(base)
+	case <-base.Done(): // a part failed, and has all others end
+	case err := <-a.fatal:
+		return err // no goroutine that writes may ever return
+	}
+	done := make(chan error, 1)
+	go func() { done <- errors.Join(parts.stop(), a.store.Close()) }() // ends with done, or with the process
+	select {
+	case err := <-done:
+		if err == nil {
+			err = context.Cause(base)
+		}
+		return err
+	case err := <-a.fatal:
+		return err
+	case <-time.After(stopTimeout):
+		return errStuck
+	}
+}
+
+// drain sends clients away.
+func (a *App) drain(ctx context.Context) {
+	a.ready.set("draining")
+	a.log.Info("draining", "over", a.cfg.Drain)
+	a.server.StopAccepting()
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain+5*time.Second)
+	defer cancel()
+	a.sessions.Drain(ctx, a.cfg.Drain)
+}
