@@ -57,7 +57,7 @@ bench-quick: ## the same, briefly, to see that it works
 	cd bench && $(GO) run ./cmd/matrix -all -quick
 
 bench-presence: ## presence and typing against their goals: latency, reconnects of a room of 5,000, typers (three minutes)
-	cd bench && $(GO) run ./cmd/matrix -build -servers heddle -scenarios presence,reconnect,typing -reps 1 -tries 1 -out results-presence.jsonl
+	cd bench && $(GO) run ./cmd/matrix -build -servers heddle -scenarios presence,reconnect,typing -reps 1 -tries 1 -quiet-wait 15s -out results-presence.jsonl
 	cd bench && $(GO) run ./cmd/matrix -report -md -out results-presence.jsonl
 
 e2e: build ## the demo page in a real Chromium (needs Node and chromium)

@@ -252,6 +252,7 @@ func TestBounds(t *testing.T) {
 			for i, name := range []string{"desk:a", "desk:b", "desk:c", "desk:d"} {
 				w.say("ann", name, "hello")
 				time.Sleep(5 * time.Second)
+				synctest.Wait()
 				if i == 0 {
 					<-w.begun // the first is under way
 				}
