@@ -41,6 +41,10 @@ func (c chat) read(ctx context.Context, ev *event.Event) error {
 	if err != nil {
 		return err
 	}
+	own, err := c.History.Head(ctx, ev.Tenant, room.OfUser(ev.From.User)) // before the marker
+	if err != nil {
+		return fault.Wrap("chat.read", fault.Unavailable, err)
+	}
 	offset := uint64(ev.Int("offset"))
 	mark, err := c.Reader.Marker(ctx, ev.Tenant, ev.From.User, ev.Room)
 	if err != nil {
@@ -60,7 +64,9 @@ func (c chat) read(ctx context.Context, ev *event.Event) error {
 	toRoom, _ := json.Marshal(readData{Epoch: d.Epoch, Offset: d.Offset, Unread: d.Unread})
 	d.Room, d.Messages = ev.Room, at.Messages
 	toUser, _ := json.Marshal(d)
-	ev.Emit(event.Effect{Durable: true, Envelope: event.Envelope{
+	// Of two devices that read at once, one is refused and sends again: then it finds
+	// how far the other is.
+	ev.Emit(event.Effect{Durable: true, Subject: "read:" + ev.Room, Seen: own.Offset, Envelope: event.Envelope{
 		Type: event.TypeMessage, Tenant: ev.Tenant, Room: room.OfUser(ev.From.User), From: ev.From, Action: actionRead, Data: toUser,
 	}})
 	ev.Emit(event.Effect{Merge: "read:" + ev.Room + ":" + ev.From.User, Envelope: event.Envelope{

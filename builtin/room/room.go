@@ -25,8 +25,8 @@ type Encoder interface {
 const (
 	actionCreate  = "room:create"
 	actionJoin    = "room:join"
-	actionLeave   = "room:leave"
-	actionUpdate  = "room:update"
+	actionLeave   = room.ActionLeave
+	actionUpdate  = room.ActionUpdate
 	actionDelete  = "room:delete"
 	actionMembers = "room:members"
 	actionHistory = "room:history"

@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds everything that a test waits for.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // nodeYAML is the node of all tests; what one of them needs otherwise comes as
 // path=value.
@@ -39,6 +39,7 @@ socket:
   origins: [https://app.example.com]
   close_timeout: 300ms
 sequence: {partitions: 4}
+limit: {user: {rate: 0}} # tests send as fast as they can
 storage: {min_free: 0, cache_size: 4MiB, mem_table: 4MiB}
 rooms:
   team: {members: true, join: open}

@@ -37,6 +37,12 @@ func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, e
 	return pipeline.Pass, nil
 }
 
+// follower is an Origin that joins rooms by itself when its user is added to them.
+type follower interface {
+	// Following reports whether it is about to.
+	Following() bool
+}
+
 // permitted holds the event to its action's declaration.
 func permitted(ev *event.Event) error {
 	opened, perm := ev.Origin.Opened(), ev.Spec.Permission
@@ -54,6 +60,9 @@ func permitted(ev *event.Event) error {
 	m, joined := ev.Origin.Member(ev.Room)
 	switch {
 	case !joined && !(perm == event.Publisher && m.Publish):
+		if f, ok := ev.Origin.(follower); ok && f.Following() {
+			return fault.New(fault.Changed, "room", "the session is joining rooms")
+		}
 		return fault.New(fault.Forbidden, "room", "the session has not joined this room")
 	case perm == event.Publisher && !m.Publish:
 		return fault.New(fault.Forbidden, "room", "this room is read-only for this user")

@@ -135,12 +135,13 @@ func (f *feed) count(deliveries int, refused uint64) {
 	}
 }
 
-// publish takes records of one epoch with contiguous offsets.
-func (f *feed) publish(records []event.Record) {
+// publish takes records of one epoch with contiguous offsets, and returns those
+// that are no repeats.
+func (f *feed) publish(records []event.Record) (fresh []event.Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	before := f.top
-	f.accept(records)
+	fresh = f.accept(records)
 	for len(f.held) > 0 {
 		r, ok := f.held[f.top+1]
 		if !ok {
@@ -152,16 +153,18 @@ func (f *feed) publish(records []event.Record) {
 	if f.top != before {
 		f.release()
 	}
+	return fresh
 }
 
 // accept delivers what follows the feed's position, drops what it has, and holds
-// what is ahead while a goroutine reads what is missing.
-func (f *feed) accept(records []event.Record) {
+// what is ahead while a goroutine reads what is missing. It returns what it did not
+// drop.
+func (f *feed) accept(records []event.Record) []event.Record {
 	first := records[0].Offset
 	if f.known && records[0].Epoch != f.epoch {
 		if first != 1 {
 			f.hub.Repeats.Add(uint64(len(records)))
-			return // of a life that is over
+			return nil // of a life that is over
 		}
 		f.top, f.held, f.ahead = 0, nil, 0
 		for i := range f.targets {
@@ -176,14 +179,14 @@ func (f *feed) accept(records []event.Record) {
 	if skip := f.top + 1 - min(first, f.top+1); skip > 0 {
 		f.hub.Repeats.Add(min(skip, uint64(len(records))))
 		if skip >= uint64(len(records)) {
-			return
+			return nil
 		}
 		records = records[skip:]
 		first = records[0].Offset
 	}
 	if first > f.top+1 {
 		f.hold(records)
-		return
+		return records
 	}
 	batch := encoded{now: f.hub.now()}
 	delivered, refused := 0, uint64(0)
@@ -206,6 +209,7 @@ func (f *feed) accept(records []event.Record) {
 	if records[len(records)-1].Ends {
 		f.end()
 	}
+	return records
 }
 
 // end tells the subscribers that have all of a room that was deleted. With f.mu

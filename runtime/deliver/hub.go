@@ -64,8 +64,9 @@ type Sink interface {
 type Deps struct {
 	History History
 	Log     *slog.Logger
-	// Observe sees every durable record that is delivered in a user's own room; nil
-	// for none.
+	// Observe sees every durable record of a user's own room, and those that end
+	// memberships of a room with subscribers; each when it has been delivered. nil for
+	// none.
 	Observe func(r *event.Record)
 	Now     func() time.Time // nil means time.Now
 }
@@ -194,12 +195,23 @@ func (h *Hub) Publish(records []event.Record) {
 	h.Published.Add(uint64(len(records)))
 	for len(records) > 0 {
 		n := 1
-		for n < len(records) && records[n].Room == records[0].Room && records[n].Tenant == records[0].Tenant && records[n].Epoch == records[0].Epoch && records[n].Offset == records[n-1].Offset+1 {
+		for n < len(records) && follows(&records[n], &records[n-1]) {
 			n++
 		}
 		h.publish(records[:n])
 		records = records[n:]
 	}
+}
+
+// follows reports whether a record can go with the one before it. What is behind the
+// end of a membership can not: those who are members no more are to leave first.
+func follows(r, before *event.Record) bool {
+	return r.Room == before.Room && r.Tenant == before.Tenant && r.Epoch == before.Epoch && r.Offset == before.Offset+1 && !parting(before)
+}
+
+// parting reports whether a record may end memberships.
+func parting(r *event.Record) bool {
+	return r.Action == room.ActionLeave || r.Action == room.ActionUpdate
 }
 
 // publish takes records of one room. If they can not be delivered, the sessions
@@ -214,12 +226,18 @@ func (h *Hub) publish(records []event.Record) {
 
 func (h *Hub) bring(k roomKey, f *feed, records []event.Record) (err error) {
 	defer h.contain("publish", k, &err)
+	own := room.TypeOf(k.room) == room.UserType
 	if f != nil {
-		f.publish(records)
+		if fresh := f.publish(records); !own {
+			records = fresh
+		}
 	}
-	if h.deps.Observe != nil && room.TypeOf(k.room) == room.UserType {
-		for i := range records {
-			h.deps.Observe(&records[i])
+	if h.deps.Observe == nil || f == nil && !own {
+		return nil
+	}
+	for i := range records {
+		if r := &records[i]; own || parting(r) {
+			h.deps.Observe(r)
 		}
 	}
 	return nil

@@ -152,6 +152,20 @@ func (r *Rooms) Admit(ctx context.Context, id *event.Identity, room string) (Adm
 	return r.inherit(ctx, id, &n, t, adm)
 }
 
+// Deleted reports whether a room that has to be created is not there, or the room
+// of a sub-room.
+func (r *Rooms) Deleted(ctx context.Context, tenant, room string) (bool, error) {
+	n, t, err := r.Resolve(room)
+	if err != nil || !t.Members {
+		return false, err
+	}
+	_, found, err := r.reader.Room(ctx, tenant, n.Base)
+	if err != nil {
+		return false, fault.Wrap("room.Deleted", fault.Unavailable, err)
+	}
+	return !found, nil
+}
+
 // base decides by the room that the name belongs to.
 func (r *Rooms) base(ctx context.Context, id *event.Identity, n *Name, t TypeConfig, granted bool) (Admission, error) {
 	adm := Admission{Lasting: t.Members, Member: event.Membership{Publish: t.Publish == ByParticipants, Durable: t.Stream}}

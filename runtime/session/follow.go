@@ -3,10 +3,12 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"sync"
 
 	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/frame"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
@@ -17,12 +19,18 @@ type roomChange struct {
 	kind         string // the action that tells of it
 }
 
-// Observe sees the durable events of users' own rooms, on the committer's
-// goroutine. If more users are added to rooms than the node can follow, their
-// sessions are closed, and find their rooms when they resume.
+// Observe sees the durable events of users' own rooms, and those that end
+// memberships, on the committer's goroutine. If more users are added to rooms than
+// the node can follow, their sessions are closed, and find their rooms when they
+// resume.
 func (m *Manager) Observe(r *event.Record) {
 	switch r.Action {
 	case room.ActionAdded, room.ActionRemoved, room.ActionChanged:
+	case room.ActionLeave, room.ActionUpdate:
+		for _, user := range room.Gone(r) {
+			m.part(r.Tenant, user, r.Room)
+		}
+		return
 	default:
 		return
 	}
@@ -34,11 +42,24 @@ func (m *Manager) Observe(r *event.Record) {
 	m.follow(c)
 }
 
+// part has a user's sessions leave a room, before what comes behind the end of the
+// membership is delivered. Those that are being opened are told of it once more, in
+// the user's own room.
+func (m *Manager) part(tenant, user, name string) {
+	for _, s := range m.ofUser(tenant, user) {
+		if s.State() >= Active {
+			s.LeaveRoom(m.ctx, name)
+		}
+	}
+}
+
 // follow hands a change to the goroutine that carries it out.
 func (m *Manager) follow(c roomChange) {
+	m.pending.begin(c)
 	select {
 	case m.changes <- c:
 	default:
+		m.pending.end(c)
 		for _, s := range m.ofUser(c.tenant, c.user) {
 			s.conn.CloseWith(fault.Overloaded, "resume")
 		}
@@ -55,8 +76,44 @@ func (m *Manager) followAll(ctx context.Context) {
 			for _, s := range m.ofUser(c.tenant, c.user) {
 				s.change(ctx, c)
 			}
+			m.pending.end(c)
 		}
 	}
+}
+
+// pending counts the rooms that users were added to and that their sessions have
+// not joined yet. It has at most as many entries as there are changes on their way.
+type pending struct {
+	mu    sync.Mutex
+	users map[userKey]int
+}
+
+func (p *pending) begin(c roomChange) { p.add(c, 1) }
+func (p *pending) end(c roomChange)   { p.add(c, -1) }
+
+func (p *pending) add(c roomChange, n int) {
+	if c.kind != room.ActionAdded {
+		return
+	}
+	k := userKey{c.tenant, c.user}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.users[k] += n; p.users[k] == 0 {
+		delete(p.users, k)
+	}
+}
+
+func (p *pending) of(k userKey) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.users[k] > 0
+}
+
+// Following reports whether the session is about to join a room that its user was
+// added to.
+func (s *Session) Following() bool {
+	id := s.Identity()
+	return s.follows() && s.m.pending.of(userKey{id.Tenant, id.User})
 }
 
 // change carries one out.
@@ -71,7 +128,29 @@ func (s *Session) change(ctx context.Context, c roomChange) {
 }
 
 // Ended has the session leave a room that was deleted.
-func (s *Session) Ended(sub *deliver.Sub) { s.LeaveRoom(s.m.ctx, sub.Room()) }
+func (s *Session) Ended(sub *deliver.Sub) {
+	s.mu.Lock()
+	s.ended = sub.Room()
+	s.mu.Unlock()
+	s.LeaveRoom(s.m.ctx, sub.Room())
+}
+
+// tellEnd sends a room's last event to a session that was told of the room, and
+// could not join it before it was deleted.
+func (s *Session) tellEnd(ctx context.Context, name string) {
+	s.mu.Lock()
+	knows := s.ended == name || s.find(name) != nil // that one is about to be told
+	s.mu.Unlock()
+	if knows {
+		return
+	}
+	last, err := s.m.deps.History.Before(ctx, s.Identity().Tenant, name, 0, 1, 1)
+	if err != nil || len(last) == 0 || !last[0].Ends {
+		s.conn.CloseWith(fault.Unavailable, "resume")
+		return
+	}
+	s.conn.Push(s.dialect.Encode(last[0].Delivered(s.m.deps.Now().UnixMilli()), frame.Control, ""))
+}
 
 // readmit asks anew what the session may do in a room, and in its sub-rooms, if
 // anything: the user's role has changed.
@@ -85,10 +164,11 @@ func (s *Session) readmit(ctx context.Context, base string) {
 	}
 	s.mu.Unlock()
 	for _, name := range names {
-		adm, err := s.m.deps.Rooms.Admit(ctx, s.Identity(), name)
+		adm, deleted, err := s.admit(ctx, name)
 		switch {
 		case err != nil && fault.Of(err).Kind.Retryable():
 			s.conn.CloseWith(fault.Unavailable, "resume")
+		case deleted: // Ended comes behind the room's last event
 		case err != nil || adm.Enroll:
 			s.LeaveRoom(ctx, name)
 		default:
@@ -99,6 +179,21 @@ func (s *Session) readmit(ctx context.Context, base string) {
 			s.mu.Unlock()
 		}
 	}
+}
+
+// admit asks what the session may do in a room. It may not receive one that was
+// deleted; deleted tells that from one where its user is no member any more.
+func (s *Session) admit(ctx context.Context, name string) (adm room.Admission, deleted bool, err error) {
+	id := s.Identity()
+	adm, err = s.m.deps.Rooms.Admit(ctx, id, name)
+	if err == nil || fault.Of(err).Kind.Retryable() {
+		return adm, false, err
+	}
+	deleted, asked := s.m.deps.Rooms.Deleted(ctx, id.Tenant, name)
+	if asked != nil {
+		err = asked
+	}
+	return adm, deleted, err
 }
 
 // postpone keeps a change for a session that is being opened: whether its list of
@@ -124,7 +219,10 @@ func (s *Session) attach(ctx context.Context, name string, since event.Position)
 	if !s.follows() {
 		return
 	}
-	adm, err := s.m.deps.Rooms.Admit(ctx, s.Identity(), name)
+	adm, deleted, err := s.admit(ctx, name)
+	if deleted {
+		s.tellEnd(ctx, name)
+	}
 	if err != nil && fault.Of(err).Kind.Retryable() {
 		s.conn.CloseWith(fault.Unavailable, "resume")
 	}

@@ -396,6 +396,8 @@ func (w *world) Direct(name string) (string, bool) {
 	return "channel:lobby", strings.HasPrefix(name, "channel:lobby/participant/")
 }
 
+func (w *world) Deleted(context.Context, string, string) (bool, error) { return false, nil }
+
 func (w *world) Admit(_ context.Context, _ *event.Identity, name string) (room.Admission, error) {
 	err := w.enter("Admit")
 	defer w.mu.Unlock()

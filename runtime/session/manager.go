@@ -34,6 +34,8 @@ type Workers interface {
 // Admitter decides who may receive a room.
 type Admitter interface {
 	Admit(ctx context.Context, id *event.Identity, room string) (room.Admission, error)
+	// Deleted reports whether a room that has to be created is not there.
+	Deleted(ctx context.Context, tenant, room string) (bool, error)
 	// Direct reports whether who has joined base may publish in a room without having
 	// joined that.
 	Direct(room string) (base string, ok bool)
@@ -90,6 +92,7 @@ type Manager struct {
 	seed    maphash.Seed // of joined.hash
 	states  gauge
 	changes chan roomChange
+	pending pending
 	saver   *saver
 	register
 
@@ -113,7 +116,8 @@ type Counters struct {
 // NewManager makes a manager; Run must be running before sessions come.
 func NewManager(cfg Config, deps Deps) *Manager {
 	m := &Manager{
-		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), changes: make(chan roomChange, 4096), saver: newSaver(), register: newRegister(),
+		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), changes: make(chan roomChange, 4096), pending: pending{users: map[userKey]int{}},
+		saver: newSaver(), register: newRegister(),
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	return m

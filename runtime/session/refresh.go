@@ -26,7 +26,7 @@ func refresh(ctx context.Context, ev *event.Event) error {
 		return err
 	}
 	s.m.Refreshed.Add(1)
-	s.m.unwatch(s)
+	s.m.rewatch(s)
 	b := strconv.AppendInt(append([]byte(nil), `{"expires_at":`...), next.Expires, 10)
 	for i, name := range left {
 		if i == 0 {
@@ -113,13 +113,16 @@ func (m *Manager) lead() time.Duration {
 	return turn + min(turn, m.cfg.ExpiryNotice)
 }
 
-// unwatch has a session with a fresh token looked at in its turn again.
-func (m *Manager) unwatch(s *Session) {
+// rewatch has a session with a fresh token looked at when that needs it: in its
+// turn again, or every second if it ends soon.
+func (m *Manager) rewatch(s *Session) {
+	if s.acks || s.expired(m.deps.Now().Add(m.lead())) {
+		m.watch(s)
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !s.acks && !s.expired(m.deps.Now().Add(m.lead())) {
-		delete(m.watched, s)
-	}
+	delete(m.watched, s)
 }
 
 func (m *Manager) revoked(id *event.Identity) bool {

@@ -192,6 +192,24 @@ func TestNoticeAgain(t *testing.T) {
 	})
 }
 
+// A refreshed session ends on time, in whatever slice it is.
+func TestShorterToken(t *testing.T) {
+	for i := range sliced {
+		inTime(t, func(t *testing.T, n *node) {
+			n.cfg.ExpiryNotice = 0
+			for range i {
+				n.connect("ben")
+			}
+			a := n.openAs(until(time.Hour), nil)
+			time.Sleep(3 * sliced * time.Second)
+			a.must("auth:refresh", map[string]any{"token": n.world.token("fresh", until(2*time.Second))})
+			if time.Sleep(4 * time.Second); a.conn.end() != "token_expired" {
+				t.Errorf("ended with %q", a.conn.end())
+			}
+		})
+	}
+}
+
 // TestRefreshAgainstExpiry has a token refreshed at the moment when its end closes
 // the connection: either is refused, or does not happen.
 func TestRefreshAgainstExpiry(t *testing.T) {

@@ -70,6 +70,7 @@ type Session struct {
 	id      string
 	attrs   string // JSON, as the client gave them
 	rooms   []joined
+	ended   string // the room that it left last because that was deleted
 	record
 }
 
