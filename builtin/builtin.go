@@ -57,10 +57,16 @@ func NewStage() *Stage { return &Stage{} }
 // Name is the stage's name in metrics.
 func (*Stage) Name() string { return "builtin" }
 
-// Process runs the handler of the event's action.
+// Process runs the handler of the event's action, and puts what plugins want behind
+// what that does.
 func (*Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict, error) {
-	if err := ev.Spec.Handle(ctx, ev); err != nil {
-		return pipeline.Reject, err
+	if !ev.Settled {
+		if err := ev.Spec.Handle(ctx, ev); err != nil {
+			return pipeline.Reject, err
+		}
+	}
+	for i := range ev.Later {
+		ev.Emit(ev.Later[i])
 	}
 	return pipeline.Pass, nil
 }

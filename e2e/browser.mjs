@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000; // bounds every wait
 
 /** CHROMIUM is the browser's path, by default Debian's. */
 export const launch = () => chromium.launch({
@@ -19,10 +19,11 @@ export class Person {
     Object.assign(this, { page, name });
   }
 
-  /** Opens a window of its own and signs in by the form. */
-  static async signIn(browser, url, name, options = {}) {
-    const context = await browser.newContext(options);
+  /** Opens a window of its own and signs in by the form. `before` runs in the page before its own script. */
+  static async signIn(browser, url, name, before) {
+    const context = await browser.newContext();
     const page = await context.newPage();
+    if (before) await page.addInitScript(before);
     page.setDefaultTimeout(WAIT_MS);
     const person = new Person(page, name);
     person.complaints = [];
@@ -45,6 +46,18 @@ export class Person {
     await this.page.getByLabel("Room name").fill(room);
     await this.page.getByLabel("Invite, separated by commas").fill(members.join(", "));
     await this.page.getByRole("button", { name: "Create", exact: true }).click();
+    await this.page.getByRole("heading", { name: room, exact: true }).waitFor();
+  }
+
+  /** Whether the server knows presence, as the page has learned. */
+  async knowsPresence() {
+    await this.page.waitForSelector("body[data-presence]");
+    return this.page.evaluate(() => document.body.dataset.presence === "true");
+  }
+
+  async join(room) {
+    await this.page.getByLabel("Room name").fill(room);
+    await this.page.getByRole("button", { name: "Join", exact: true }).click();
     await this.page.getByRole("heading", { name: room, exact: true }).waitFor();
   }
 

@@ -19,8 +19,11 @@ after(async () => {
 });
 
 /** Signs people in, each in a window of their own; a name that comes twice is one person with two devices. */
-export async function signIn(t, ...names) {
-  const people = await Promise.all(names.map((name) => Person.signIn(browser, server.url, name)));
+export const signIn = (t, ...names) => signInWith(t, undefined, ...names);
+
+/** The same, with something that runs in their pages before all else. */
+export async function signInWith(t, before, ...names) {
+  const people = await Promise.all(names.map((name) => Person.signIn(browser, server.url, name, before)));
   t.after(async () => {
     await Promise.all(people.map((p) => p.page.context().close()));
     assert.deepEqual(people.flatMap((p) => p.complaints), []);

@@ -9,6 +9,22 @@ import { join } from "node:path";
 const { E2E_BIN, E2E_COMMAND, E2E_URL } = process.env;
 
 /**
+ * A port that nobody listens on, outside the range from which the system gives ports to
+ * those who dial: one of them could take it while the server is away.
+ */
+async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const probe = createServer();
+    const free = await new Promise((done) => probe.once("error", () => done(false)).listen(port, "127.0.0.1", () => done(true)));
+    if (!free) continue;
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
+}
+
+/**
  * E2E_BIN is a heddle binary, started on a free port with data of its own.
  * E2E_COMMAND is a shell command that starts a server at E2E_URL instead, keeping
  * its data between two starts. With neither, a server runs at E2E_URL already.
@@ -28,7 +44,7 @@ export class Server {
       // A process group of its own, so that kill -9 reaches whatever the command starts.
       this.#child = spawn(this.#command, { shell: true, detached: true, stdio: ["ignore", "inherit", "inherit"] });
     }
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + 60_000;
     for (;;) {
       try {
         const answer = await fetch(this.url);
@@ -43,11 +59,7 @@ export class Server {
   }
 
   async #prepare() {
-    const probe = createServer().listen(0, "127.0.0.1");
-    await once(probe, "listening");
-    const { port } = probe.address();
-    probe.close();
-    await once(probe, "close");
+    const port = await freePort();
     this.#data = await mkdtemp(join(tmpdir(), "heddle-e2e-"));
     this.url = `http://127.0.0.1:${port}/`;
     this.#command = `exec "${E2E_BIN}" dev --listen 127.0.0.1:${port} --data "${this.#data}" --set admin.listen=127.0.0.1:0`;

@@ -116,9 +116,9 @@ func TestSend(t *testing.T) {
 		ttl        int64
 	}{
 		{name: "text", data: `{"text":"hi"}`, from: writer},
-		{name: "text of nothing", data: `{"text":""}`, from: writer},
+		{name: "text of nothing with a body", data: `{"text":"","body":0}`, from: writer},
 		{name: "body", data: `{"body":{"x":[1,null]}}`, from: writer},
-		{name: "body that is null", data: `{"body":null}`, from: writer},
+		{name: "body that is null with a text", data: `{"text":"hi","body":null}`, from: writer},
 		{name: "as much as there may be", data: full, from: writer},
 		{name: "all fields, as they were written", data: `{"meta": {"a" : "<\u00e9>"}, "mentions":["ben","ann"],"body":1e2, "text":"a\"b"}`, from: writer,
 			passed: `{"text":"a\"b","body":1e2,"mentions":["ben","ann"],"meta":{"a" : "<\u00e9>"}}`},
@@ -178,6 +178,9 @@ func TestSendRefused(t *testing.T) {
 	}{
 		{"nothing", "conv:1", `{}`, writer, "invalid in data.text: text or body is needed"},
 		{"only what goes with a message", "conv:1", `{"mentions":["ben"],"meta":{},"ttl_ms":1}`, writer, "invalid in data.text: text or body is needed"},
+		{"text of nothing", "conv:1", `{"text":""}`, writer, "invalid in data.text: an empty text needs a body"},
+		{"body that is null", "conv:1", `{"body":null,"meta":{"a":1}}`, writer, "invalid in data.body: a message without a text needs a body other than null"},
+		{"both", "conv:1", `{"text":"","body":null}`, writer, "invalid in data.text: an empty text needs a body"},
 		{"text that is null", "conv:1", `{"text":null}`, writer, "invalid in data.text: must be a string"},
 		{"mention of a pattern", "conv:1", `{"text":"x","mentions":["*"]}`, writer, "invalid in data.mentions[0]: must be 1 to 128 characters of " + event.NamePattern},
 		{"no room", "", `{"text":"x"}`, writer, "invalid in room: is missing"},
@@ -187,6 +190,63 @@ func TestSendRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ev, err := run(t, &stream{}, c.from, actionSend, c.room, c.data)
 			refused(t, ev, err, c.want)
+		})
+	}
+}
+
+// roll is the members of team:1; other rooms keep none.
+type roll struct {
+	room.Reader
+	fails string // the call that does
+	asked int
+}
+
+func (r *roll) Member(_ context.Context, tenant, name, user string) (room.Member, bool, error) {
+	if r.asked++; r.fails == "Member" || tenant != "acme" {
+		return room.Member{}, false, errDisk
+	}
+	return room.Member{User: user}, name == "team:1" && (user == "ann" || user == "ben"), nil
+}
+
+func (r *roll) Room(_ context.Context, tenant, name string) (room.Info, bool, error) {
+	if r.asked++; r.fails == "Room" || tenant != "acme" {
+		return room.Info{}, false, errDisk
+	}
+	return room.Info{ID: name}, name == "team:1", nil
+}
+
+// TestSendToAParticipant: to one that is there, where that is known.
+func TestSendToAParticipant(t *testing.T) {
+	const away = "unavailable in : a part that this needs is away"
+	aside := session{member: event.Membership{Publish: true, Durable: true}, out: true}
+	for _, c := range []struct {
+		name, room string
+		from       session
+		fails      string
+		asked      int
+		want       string
+	}{
+		{"a member", "team:1/participant/ben", aside, "", 1, ""},
+		{"oneself", "team:1/participant/ann", writer, "", 1, ""},
+		{"nobody", "team:1/participant/zed", aside, "", 2, "not_found in room: this user is not a member of the room"},
+		{"where nobody is a member", "open:1/participant/zed", aside, "", 2, ""},
+		{"the room itself", "team:1", writer, "", 0, ""},
+		{"a feature", "team:1/polls", writer, "", 0, ""},
+		{"who may not", "team:1/participant/zed", session{out: true}, "", 0, "forbidden in room: the session has not joined this room"},
+		{"no members", "team:1/participant/ben", aside, "Member", 1, away},
+		{"no rooms", "team:1/participant/zed", aside, "Room", 2, away},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := &roll{fails: c.fails}
+			ev, err := handle(t, Deps{Reader: r}, c.from, "i", actionSend, c.room, `{"text":"x"}`)
+			if r.asked != c.asked {
+				t.Errorf("%d look-ups, want %d", r.asked, c.asked)
+			}
+			if c.want != "" {
+				refused(t, ev, err, c.want)
+			} else if err != nil || len(ev.Effects) != 1 {
+				t.Errorf("%v, %+v", err, ev.Effects)
+			}
 		})
 	}
 }

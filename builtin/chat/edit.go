@@ -101,6 +101,9 @@ func (c chat) edit(ctx context.Context, ev *event.Event) error {
 	if !named {
 		return fault.New(fault.Invalid, "data.text", "text, body, mentions or meta is needed")
 	}
+	if err := room.SaysNothing(d.Text, d.Body); err != nil {
+		return err
+	}
 	e := event.Effect{Durable: true, Subject: subject(m.Offset), Seen: m.seen, Envelope: event.Envelope{
 		Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionEdit, Data: d.data(), Expires: m.Expires,
 	}}

@@ -65,6 +65,8 @@ func TestEditRefused(t *testing.T) {
 		{"no version", `{"offset":2,"text":"x"}`, writer, "invalid in data.version: is missing"},
 		{"no such version", `{"offset":2,"version":-1,"text":"x"}`, writer, "invalid in data.version: must be between 0 and 9007199254740991"},
 		{"nothing", `{"offset":2,"version":0}`, writer, "invalid in data.text: text, body, mentions or meta is needed"},
+		{"to say nothing", `{"offset":2,"version":0,"text":""}`, writer, "invalid in data.text: an empty text needs a body"},
+		{"to say nothing, by a second edit", `{"offset":8,"version":1,"text":"","body":null}`, writer, "invalid in data.text: an empty text needs a body"},
 		{"text that is null", `{"offset":2,"version":0,"text":null}`, writer, "invalid in data.text: must be a string"},
 		{"too long", `{"offset":2,"version":0,"text":"` + strings.Repeat("x", maxText+1) + `"}`, writer, "too_large in data.text: must be at most 8192 bytes"},
 		{"mention of a pattern", `{"offset":2,"version":0,"mentions":["ben","*"]}`, writer, "invalid in data.mentions[1]: must be 1 to 128 characters of " + event.NamePattern},

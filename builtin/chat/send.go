@@ -11,7 +11,7 @@ import (
 
 func (c chat) sending() event.Action {
 	return event.Action{
-		Name: actionSend, Doc: "Sends a message to a room. At least one of text and body is needed.",
+		Name: actionSend, Doc: "Sends a message to a room. It says something: a text that is not empty, or a body that is not null. To a participant, `not_found` where members are kept and this is none.",
 		Payload: append(fields(),
 			event.Field{Name: "ttl_ms", Kind: event.Int, Min: 1, Max: week, Doc: "not delivered when this time is over"},
 			event.Field{Name: "ephemeral", Kind: event.Bool, Doc: "only for those who are there now: not stored, no position"},
@@ -25,18 +25,21 @@ func (c chat) sending() event.Action {
 
 // send publishes a message. Only declared fields are passed on: what this version
 // does not know it has not checked.
-func (c chat) send(_ context.Context, ev *event.Event) error {
-	if ev.Arg("text") == nil && ev.Arg("body") == nil {
-		return fault.New(fault.Invalid, "data.text", "text or body is needed")
+func (c chat) send(ctx context.Context, ev *event.Event) error {
+	if err := room.SaysNothing(ev.Arg("text"), ev.Arg("body")); err != nil {
+		return err
 	}
 	m, joined := ev.Origin.Member(ev.Room)
 	if !joined && !m.Publish { // it was until now: another session of the user has left the room
 		return fault.New(fault.Forbidden, "room", "the session has not joined this room")
 	}
+	if err := c.reaches(ctx, ev); err != nil {
+		return err
+	}
 	e := event.Effect{
 		Envelope: event.Envelope{
 			Type: event.TypeEvent, Tenant: ev.Tenant, Room: ev.Room, From: ev.From,
-			Action: actionSend, Data: ev.Object("text", "body", "mentions", "meta"),
+			Action: actionSend, Data: ev.ObjectAnd(ev.Extra, "text", "body", "mentions", "meta"),
 		},
 		Durable: m.Durable && !ev.Bool("ephemeral"), Unread: true,
 	}
@@ -51,6 +54,25 @@ func (c chat) send(_ context.Context, ev *event.Event) error {
 	}
 	ev.Emit(e)
 	return nil
+}
+
+// reaches holds a message to one participant to there being such a one, where the type
+// keeps members: elsewhere nobody knows who will come. It is the only message whose
+// handler reads the store.
+func (c chat) reaches(ctx context.Context, ev *event.Event) error {
+	n, ok := room.Parse(ev.Room)
+	if !ok || n.Part != room.Participant {
+		return nil
+	}
+	_, found, err := c.Reader.Member(ctx, ev.Tenant, n.Base, n.User)
+	if err != nil || found {
+		return fault.Wrap("chat.send", fault.Unavailable, err)
+	}
+	_, kept, err := c.Reader.Room(ctx, ev.Tenant, n.Base)
+	if err != nil || !kept {
+		return fault.Wrap("chat.send", fault.Unavailable, err)
+	}
+	return fault.New(fault.NotFound, "room", "this user is not a member of the room")
 }
 
 // projectSend moves the sender's marker: one has read what one has written.

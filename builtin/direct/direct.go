@@ -58,9 +58,10 @@ func Actions(d Deps) []event.Action {
 }
 
 func (h direct) send(_ context.Context, ev *event.Event) error {
+	if err := room.SaysNothing(ev.Arg("text"), ev.Arg("body")); err != nil {
+		return err
+	}
 	switch {
-	case ev.Arg("text") == nil && ev.Arg("body") == nil:
-		return fault.New(fault.Invalid, "data.text", "text or body is needed")
 	case ev.Room != "": // its answers would speak of that room
 		return fault.New(fault.Invalid, "room", "a direct message goes to a user, not to a room")
 	}
@@ -99,7 +100,9 @@ func stored(ev *event.Event, owner string, expires int64, unread bool, fields ..
 	}}
 }
 
-// toDevice delivers the message at once.
+// toDevice delivers the message at once, and not as an effect: the answer needs the
+// number of sessions that took it, and is a refusal if none did, but an effect comes
+// too late for either (event.Perform: behind the reply, and it cannot fail).
 func (h direct) toDevice(ev *event.Event, expires int64) error {
 	user := ev.Str("to")
 	n := h.Devices.Direct(&event.Envelope{

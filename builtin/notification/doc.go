@@ -26,7 +26,9 @@
 // (notifications that wait for more, below 2 KiB each) and, for each tenant and notifier
 // that does not keep up, Outbox. Who is a member is kept of the rooms used last, up to
 // 200,000 names. Where something is full the oldest goes: it is dropped from the backlog
-// and the outbox, and handed over early from what waits. All of it is counted.
+// and the outbox, and handed over early from what waits. All of it is counted. Of what
+// tenants share, the backlog and what waits, it is the oldest of the tenant that has most,
+// and tenants are served in turn: one that floods the node takes nothing from another.
 //
 // # Figures
 //

@@ -1,6 +1,7 @@
 package notification
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"time"
@@ -13,8 +14,8 @@ import (
 // front. Only Run's goroutine uses them.
 type held struct {
 	of    map[heldKey]*waiting
-	first *waiting
-	last  *waiting
+	all   *list.List            // of *waiting
+	lines map[string]*list.List // the same by tenant; those with something
 }
 
 type heldKey struct{ tenant, user, room string }
@@ -27,36 +28,65 @@ type waiting struct {
 	reason Reason
 	count  int
 	due    time.Time
-	next   *waiting
+	place  *list.Element // in held.all
 }
 
-func newHeld() held { return held{of: map[heldKey]*waiting{}} }
+func newHeld() held {
+	return held{of: map[heldKey]*waiting{}, all: list.New(), lines: map[string]*list.List{}}
+}
 
 // put appends one; all wait for the same time.
 func (h *held) put(w *waiting) {
 	h.of[w.key] = w
-	if w.next = nil; h.first == nil {
-		h.first = w
-	} else {
-		h.last.next = w
+	w.place = h.all.PushBack(w)
+	l := h.lines[w.key.tenant]
+	if l == nil {
+		l = list.New()
+		h.lines[w.key.tenant] = l
 	}
-	h.last = w
+	l.PushBack(w)
 }
 
-// take removes the first one, and returns it.
-func (h *held) take() *waiting {
-	w := h.first
-	h.first = w.next
+// first is the one that waits longest, nil if none does.
+func (h *held) first() *waiting { return front(h.all) }
+
+func front(l *list.List) *waiting {
+	if e := l.Front(); e != nil {
+		return e.Value.(*waiting)
+	}
+	return nil
+}
+
+// longest is the first one of the tenant that has most; of several, of the one whose
+// first one waits longest.
+func (h *held) longest() (w *waiting) {
+	most := 0
+	for _, l := range h.lines {
+		if o := front(l); l.Len() > most || l.Len() == most && o.due.Before(w.due) {
+			w, most = o, l.Len()
+		}
+	}
+	return w
+}
+
+// take removes one that is its tenant's first, and returns it.
+func (h *held) take(w *waiting) *waiting {
 	delete(h.of, w.key)
+	h.all.Remove(w.place)
+	l := h.lines[w.key.tenant]
+	if l.Remove(l.Front()); l.Len() == 0 {
+		delete(h.lines, w.key.tenant)
+	}
 	return w
 }
 
 // until is how long nothing is due.
 func (h *held) until(now time.Time) time.Duration {
-	if h.first == nil {
+	w := h.first()
+	if w == nil {
 		return never
 	}
-	return h.first.due.Sub(now)
+	return w.due.Sub(now)
 }
 
 // hold keeps a notification until the time for others of its room is over.
@@ -67,23 +97,23 @@ func (n *Notifications) hold(ctx context.Context, m *message, to addressee) {
 	k := heldKey{m.Tenant, to.user, m.Room}
 	w := n.held.of[k]
 	if w == nil {
-		if len(n.held.of) >= n.cfg.Waiting {
-			n.early.Add(1)
-			n.decide(ctx, n.held.take(), true)
-		}
 		w = &waiting{key: k, due: n.deps.Now().Add(n.cfg.Collapse)}
 		n.held.put(w)
 	}
 	w.record, w.text, w.reason = *m.Record, m.text, to.reason.atLeast(w.reason)
 	w.record.Data = nil
 	w.count++
+	if len(n.held.of) > n.cfg.Waiting { // a tenant's flood hurries its own alone
+		n.early.Add(1)
+		n.decide(ctx, n.held.take(n.held.longest()), true)
+	}
 	n.waiting.Store(int64(len(n.held.of)))
 }
 
 // flush decides about those that are due, or about all.
 func (n *Notifications) flush(ctx context.Context, now time.Time, all bool) {
-	for n.held.first != nil && (all || !n.held.first.due.After(now)) {
-		n.decide(ctx, n.held.take(), all)
+	for w := n.held.first(); w != nil && (all || !w.due.After(now)); w = n.held.first() {
+		n.decide(ctx, n.held.take(w), all)
 	}
 	n.waiting.Store(int64(len(n.held.of)))
 }

@@ -15,7 +15,7 @@ type hall struct {
 	timing
 	key      roomKey
 	shard    *halls
-	counted  bool // who is present is never told
+	counted  bool // who is present is not told, as its type has it: see Presence.mode
 	watchers int
 	seats    map[*person]*seat
 	present  numbers
@@ -88,6 +88,18 @@ func (h *hall) seen() {
 	for _, s := range h.changes {
 		s.told = &view{devices: -1}
 	}
+}
+
+// count has names told no longer, or again: a reload has changed the room's type.
+func (h *hall) count(counted bool) {
+	switch was := h.counted; {
+	case h.watchers == 0:
+		h.named = !counted
+	case counted && !was:
+		h.forget()
+		h.named, h.told = false, numbers{-1}
+	}
+	h.counted = counted
 }
 
 // adjust decides whether the watchers are told who is there, or how many are.

@@ -20,12 +20,19 @@ type halls struct {
 func (p *Presence) hall(s *halls, k roomKey) *hall {
 	h := s.rooms[k]
 	if h == nil {
-		counted := p.deps.Mode(k.room) == room.PresenceCounts
-		h = &hall{key: k, shard: s, counted: counted, named: !counted, seats: map[*person]*seat{}, toldAt: running}
+		h = &hall{key: k, shard: s, seats: map[*person]*seat{}, toldAt: running}
 		s.rooms[k] = h
 		s.add(h)
 	}
 	return h
+}
+
+// mode is how the room's type has presence told now; a reload may have changed it
+// since the hall was made. With the lock held.
+func (p *Presence) mode(h *hall) string {
+	mode := p.deps.Mode(h.key.room)
+	h.count(mode != room.PresenceMembers)
+	return mode
 }
 
 // left closes a room that nobody needs any more. With the lock held.
@@ -51,7 +58,7 @@ func (p *Presence) JoinedRoom(tenant, user, name string, used *atomic.Int64) {
 		p.watch(tenant, base, 1)
 		return
 	}
-	if !p.seated(name) {
+	if !seats(name) || p.deps.Mode(name) == room.PresenceOff {
 		return
 	}
 	p.with(tenant, user, func(_ *people, w *person) {
@@ -61,13 +68,14 @@ func (p *Presence) JoinedRoom(tenant, user, name string, used *atomic.Int64) {
 	})
 }
 
-// LeftRoom tells that a session has left a room or sub-room.
+// LeftRoom tells that a session has left a room or sub-room, whatever its type has
+// become meanwhile.
 func (p *Presence) LeftRoom(tenant, user, name string, used *atomic.Int64) {
 	if base, ok := watchedBy(name); ok {
 		p.watch(tenant, base, -1)
 		return
 	}
-	if !p.seated(name) {
+	if !seats(name) {
 		return
 	}
 	p.with(tenant, user, func(_ *people, w *person) {
@@ -84,9 +92,9 @@ func (p *Presence) LeftRoom(tenant, user, name string, used *atomic.Int64) {
 	})
 }
 
-// seated reports whether users are present in a room who have joined it.
-func (p *Presence) seated(name string) bool {
-	return room.Base(name) == name && room.TypeOf(name) != room.UserType && p.deps.Mode(name) != room.PresenceOff
+// seats reports whether users may be present in a room who have joined it.
+func seats(name string) bool {
+	return room.Base(name) == name && room.TypeOf(name) != room.UserType
 }
 
 // sit gives a user a seat, or counts one more session on it.
@@ -158,12 +166,12 @@ func (p *Presence) watch(tenant, name string, more int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := p.hall(s, k)
+	p.mode(h)
 	if h.watchers += more; h.watchers > 0 {
 		h.told = numbers{-1}
 		return
 	}
 	h.forget()
-	h.named = !h.counted
 	s.left(h)
 }
 
@@ -177,7 +185,13 @@ func (p *Presence) nextRoom(s *halls) (env *event.Envelope, merge string, wait t
 		return nil, "", wait
 	}
 	h := x.(*hall)
-	if env, merge = h.tell(&p.cfg, p.wall()); env != nil {
+	switch p.mode(h) {
+	case room.PresenceOff:
+		h.told = numbers{-1} // of who still watches: until it is switched on again
+	default:
+		env, merge = h.tell(&p.cfg, p.wall())
+	}
+	if env != nil {
 		h.toldAt = now
 		if env.Action == actionCounts {
 			p.counts.Add(1)

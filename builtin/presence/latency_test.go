@@ -124,7 +124,7 @@ func TestWatchersInTime(t *testing.T) {
 		before, begun := n.frames.Load(), time.Now()
 		n.change(i)
 		for n.frames.Load() < before+1000 {
-			if time.Since(begun) > 5*time.Second {
+			if time.Since(begun) > 20*time.Second {
 				t.Fatalf("%d frames of %d: %+v", n.frames.Load(), before+1000, n.Stats())
 			}
 			<-time.After(time.Millisecond)
@@ -165,7 +165,7 @@ func TestLastWordIsTrue(t *testing.T) {
 		})
 	}
 	users.Wait()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for st := n.Stats(); st.Users != 1 || st.Rooms != 8; st = n.Stats() { // ann, and the rooms that are watched
 		if time.Now().After(deadline) {
 			t.Fatalf("users or rooms stay: %+v", st)

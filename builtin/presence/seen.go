@@ -46,12 +46,12 @@ func (p *Presence) SeenIn(tenant, name, after string, limit int) RoomSeen {
 	}
 	var list []one
 	var now numbers
-	counted, more := p.deps.Mode(name) == room.PresenceCounts, false
+	mode, more := p.deps.Mode(name), false
 	k := roomKey{tenant, name}
 	s := p.halls(k)
 	s.mu.Lock()
-	if h := s.rooms[k]; h != nil {
-		if now, counted = h.present, h.counted; !counted {
+	if h := s.rooms[k]; h != nil && mode != room.PresenceOff {
+		if now = h.present; mode == room.PresenceMembers {
 			var seats []*seat
 			seats, more = h.behind(after, limit)
 			for _, t := range seats {
@@ -61,7 +61,7 @@ func (p *Presence) SeenIn(tenant, name, after string, limit int) RoomSeen {
 	}
 	s.mu.Unlock()
 	out := RoomSeen{Online: now[online], Away: now[away], DND: now[dnd]}
-	if counted {
+	if mode == room.PresenceCounts {
 		return out
 	}
 	out.Users = make([]Seen, len(list))

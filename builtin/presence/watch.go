@@ -203,7 +203,7 @@ func (p *Presence) page(tenant, name, after string, limit int) []byte {
 	}
 	h.seen()
 	b := []byte{'{'}
-	if !h.counted {
+	if p.mode(h) == room.PresenceMembers {
 		list, more := h.behind(after, limit)
 		b = append(b, `"users":[`...)
 		last := ""

@@ -28,7 +28,7 @@ func changeOf(ev *event.Event) (*change, error) {
 	}
 	switch {
 	case c.name == nil && c.meta == nil && len(c.add)+len(c.remove)+len(c.roles) == 0:
-		return nil, fault.New(fault.Invalid, "data", "one of name, meta, add, remove and roles is needed")
+		return nil, fault.New(fault.Invalid, "payload.data", "one of name, meta, add, remove and roles is needed")
 	case c.meta != nil && c.meta[0] != '{' && c.meta[0] != 'n':
 		return nil, fault.New(fault.Invalid, "data.meta", "must be an object or null")
 	}
@@ -41,7 +41,7 @@ func changeOf(ev *event.Event) (*change, error) {
 		}
 	}
 	if n := len(c.users()); n > maxNamed {
-		return nil, fault.New(fault.TooLarge, "data", fmt.Sprintf("at most %d users in one event, not %d", maxNamed, n))
+		return nil, fault.New(fault.TooLarge, "payload.data", fmt.Sprintf("at most %d users in one event, not %d", maxNamed, n))
 	}
 	return c, nil
 }

@@ -77,9 +77,10 @@ func (r rooms) join(ctx context.Context, ev *event.Event) error {
 	return nil
 }
 
-// enroll makes the sender a member. Those who join at the same time do not disturb
-// each other, unless the room has a bound, or is empty and may be about to be
-// deleted for that.
+// enroll makes the sender a member, unless the room or its members were changed
+// meanwhile: the sender may have a role by now. Those who join at the same time do
+// not disturb each other, unless the room has a bound, or is empty and may be about
+// to be deleted for that.
 func (r rooms) enroll(ctx context.Context, ev *event.Event, head event.Head) (e event.Effect, err error) {
 	if ev.ID == "" {
 		return e, needsID()
@@ -107,9 +108,7 @@ func (r rooms) enroll(ctx context.Context, ev *event.Event, head event.Head) (e 
 	}
 	data, _ := json.Marshal(c)
 	e = about(ev, data)
-	if alone {
-		e.Subject, e.Seen = subjectRoom, head.Offset
-	}
+	e.Subject, e.Seen, e.Heeds = subjectRoom, head.Offset, !alone
 	if t.OnJoin == room.Silent {
 		silent(&e)
 	}

@@ -21,7 +21,7 @@ func TestJoin(t *testing.T) {
 	}
 	trimmed := stream(10)
 	trimmed.kept = 4
-	const enrolled = `room:join %s {}`
+	const enrolled = `room:join %s {}, heeds room at 3`
 	for _, c := range []struct {
 		name, line string
 		store      *store
@@ -52,9 +52,9 @@ func TestJoin(t *testing.T) {
 			"join trio:1 from e1/3 durable publish"}, at("trio:1", "e1", 3, 1, 0, "true")},
 		{"enroll in what may be about to end", `i room:join club:1 {}`, stream(3), []string{"room:join club:1 {}, of room at 3", fmt.Sprintf(added, "ann", "club:1", "e1", 3),
 			"join club:1 from e1/3 durable publish"}, at("club:1", "e1", 3, 1, 0, "true")},
-		{"enroll in what may not", `i room:join club:1 {}`, stream(3).with("ben", "owner"), []string{"room:join club:1 {}", fmt.Sprintf(added, "ann", "club:1", "e1", 3),
+		{"enroll in what may not", `i room:join club:1 {}`, stream(3).with("ben", "owner"), []string{fmt.Sprintf(enrolled, "club:1"), fmt.Sprintf(added, "ann", "club:1", "e1", 3),
 			"join club:1 from e1/3 durable publish"}, at("club:1", "e1", 3, 1, 0, "true")},
-		{"not announced", `i room:join quiet:1 {}`, stream(3), []string{"room:join quiet:1 {}, silent", fmt.Sprintf(added, "ann", "quiet:1", "e1", 3),
+		{"not announced", `i room:join quiet:1 {}`, stream(3), []string{fmt.Sprintf(enrolled, "quiet:1") + ", silent", fmt.Sprintf(added, "ann", "quiet:1", "e1", 3),
 			"join quiet:1 from e1/3 durable publish"}, at("quiet:1", "e1", 3, 1, 0, "true")},
 		{"another's presence", `- room:join user:ben/presence {}`, stream(0), []string{"join user:ben/presence from /0"}, at("user:ben/presence", "", 0, 0, 0, "false")},
 		{"own part", `- room:join conv:1/participant/ann {}`, stream(0).in(room.RoleMember), []string{"join conv:1/participant/ann from /0 durable publish"}, at("conv:1/participant/ann", "", 0, 0, 0, "true")},

@@ -83,25 +83,35 @@ func (c *caller) Member(string) (event.Membership, bool) {
 // try sends one event, "ID ACTION ROOM DATA", and waits until it is stored or
 // refused.
 func (n *node) try(user, line string) error {
+	store, err := n.decide(user, line)
+	if err != nil {
+		return err
+	}
+	return store()
+}
+
+// decide is the first half of try; store is the second.
+func (n *node) decide(user, line string) (store func() error, err error) {
 	word := strings.SplitN(line, " ", 4)
 	from := &caller{user, make(chan error, 1)}
 	ev := &event.Event{Origin: from, Envelope: event.Envelope{
 		Type: event.TypeEvent, ID: word[0], Tenant: "acme", Room: word[2], From: event.Sender{User: user}, Action: word[1], Data: []byte(word[3]),
 	}}
 	ev.Spec = &n.actions[slices.IndexFunc(n.actions, func(a event.Action) bool { return a.Name == word[1] })]
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
+	ctx := n.t.Context()
 	if _, err := validate.New().Process(ctx, ev); err != nil {
-		return err
+		return nil, err
 	}
 	if err := ev.Spec.Handle(ctx, ev); err != nil {
+		return nil, err
+	}
+	return func() error {
+		verdict, err := n.stage.Process(ctx, ev)
+		if verdict == pipeline.Handled {
+			err = <-from.done
+		}
 		return err
-	}
-	verdict, err := n.stage.Process(ctx, ev)
-	if verdict == pipeline.Handled {
-		err = <-from.done
-	}
-	return err
+	}, nil
 }
 
 // do tries again, as clients do, until the answer is final.

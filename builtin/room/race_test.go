@@ -160,6 +160,51 @@ func TestRaceRoleAndLeave(t *testing.T) {
 	})
 }
 
+// TestRaceRoleAndJoin: who is made an owner while joining is one.
+func TestRaceRoleAndJoin(t *testing.T) {
+	each(t, "team", func(n *node, name string) {
+		n.must("ann", "c room:create "+name+" {}")
+		errs := n.race(
+			func() error { return n.do("ann", "u room:update "+name+` {"add":["ben"],"roles":{"ben":"owner"}}`) },
+			func() error { return n.do("ben", "j room:join "+name+" {}") },
+		)
+		if m := n.members(name); errs[0] != nil || errs[1] != nil || !slices.Equal(m, []string{"ann=owner", "ben=owner"}) {
+			t.Errorf("%q; %v", m, errs)
+		}
+	})
+}
+
+// TestAJoinTakesNoRoleBack that was given between its decision and its commit. What
+// others do who join at the same time does not matter to it.
+func TestAJoinTakesNoRoleBack(t *testing.T) {
+	n := newNode(t)
+	const name = "team:1"
+	n.must("ann", "c room:create "+name+" {}")
+	decide := func(user string) func() error {
+		join, err := n.decide(user, "j room:join "+name+" {}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return join
+	}
+	ben, cid, dan := decide("ben"), decide("cid"), decide("dan")
+	if err := cid(); err != nil {
+		t.Fatal(err)
+	}
+	if err := dan(); err != nil {
+		t.Errorf("behind another who has joined: %v", err)
+	}
+	n.must("ann", "u room:update "+name+` {"add":["ben"],"roles":{"ben":"owner"}}`)
+	if err := ben(); !fault.Is(err, fault.Changed) {
+		t.Errorf("behind the role: %v", err)
+	}
+	n.must("ben", "j room:join "+name+" {}")
+	n.must("ann", "l room:leave "+name+" {}")
+	if m := n.members(name); !slices.Equal(m, []string{"ben=owner", "cid=member", "dan=member"}) {
+		t.Errorf("%q", m)
+	}
+}
+
 func TestRaceForThePlaces(t *testing.T) {
 	n := newNode(t)
 	for i := range 10 {

@@ -269,7 +269,7 @@ func effects(ev *event.Event) []string {
 				line = "create: " + line
 			}
 			if e.Subject != "" {
-				line += fmt.Sprintf(", of %s at %d", e.Subject, e.Seen)
+				line += fmt.Sprintf(map[bool]string{false: ", of %s at %d", true: ", heeds %s at %d"}[e.Heeds], e.Subject, e.Seen)
 			}
 			if e.Ends {
 				line += ", ends"

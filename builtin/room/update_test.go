@@ -123,7 +123,7 @@ func TestUpdateRefused(t *testing.T) {
 		return stream(7).with("ann", role, "ben", room.RoleModerator, "cid", room.RoleMember, "eve", room.RoleOwner)
 	}
 	const (
-		contents = "invalid in data: one of name, meta, add, remove and roles is needed"
+		contents = "invalid in payload.data: one of name, meta, add, remove and roles is needed"
 		last     = "conflict in data.%s: a room keeps its last owner"
 	)
 	for _, c := range []struct {
@@ -142,7 +142,7 @@ func TestUpdateRefused(t *testing.T) {
 		{name: "no role", line: `i room:update conv:1 {"roles":{"ben":"king"}}`, want: `invalid in data.roles.ben: must be one of owner, moderator, member`},
 		{name: "in and out", line: `i room:update conv:1 {"add":["dan"],"remove":["ben","dan"]}`, want: "invalid in data.remove[1]: is in add as well"},
 		{name: "out, as", line: `i room:update conv:1 {"remove":["ben"],"roles":{"ben":"owner"}}`, want: "invalid in data.remove[0]: is in roles as well"},
-		{name: "too many together", line: `i room:update conv:1 ` + two, want: "too_large in data: at most 100 users in one event, not 120"},
+		{name: "too many together", line: `i room:update conv:1 ` + two, want: "too_large in payload.data: at most 100 users in one event, not 120"},
 		{name: "a role of nobody's", line: `i room:update conv:1 {"roles":{"dan":"owner"}}`, want: "not_found in data.roles.dan: is not a member of this room"},
 		{name: "the last owner", line: `i room:update conv:1 {"remove":["ben","ann"]}`, want: fmt.Sprintf(last, "remove[1]")},
 		{name: "the last owner's role", line: `i room:update conv:1 {"roles":{"ann":"moderator","ben":"moderator"}}`, want: fmt.Sprintf(last, "roles.ann")},

@@ -148,13 +148,19 @@ func TestLastWordIsTrue(t *testing.T) {
 			}
 		})
 	}
-	users.Wait()
-	for deadline := time.Now().Add(5 * time.Second); ty.Stats().Rooms > 0; {
-		if time.Now().After(deadline) {
-			t.Fatalf("rooms stay: %+v", ty.Stats())
+	until := func(what string, is func(Stats) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(5 * time.Second); !is(ty.Stats()); <-time.After(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("it never happened that %s: %+v", what, ty.Stats())
+			}
 		}
-		<-time.After(5 * time.Millisecond)
 	}
+	ty.start("acme", "conv:0", "last") // all others may have stopped before anything was told
+	until("somebody was told", func(st Stats) bool { return st.Updates > 0 })
+	users.Wait()
+	ty.Stop("acme", "conv:0", "last")
+	until("rooms are gone", func(st Stats) bool { return st.Rooms == 0 })
 	cancel()
 	run.Wait()
 	r.room.Range(func(room, data any) bool {

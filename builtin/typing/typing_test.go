@@ -208,9 +208,9 @@ func TestRefused(t *testing.T) {
 	}{
 		{"start without a room", "typing:start", "", `{}`, writer, "invalid in room: is missing"},
 		{"stop without a room", "typing:stop", "", `{}`, writer, "invalid in room: is missing"},
-		{"no room's name", "typing:start", "conv", `{}`, writer, "invalid in room: must be type:id, type:id/feature or type:id/participant/user"},
-		{"no object", "typing:start", "conv:1", `[]`, writer, "invalid in data: must be an object"},
-		{"no JSON", "typing:stop", "conv:1", `{"a"}`, writer, "malformed in data: not JSON"},
+		{"no room's name", "typing:start", "conv", `{}`, writer, "invalid in room: must be type:id, type:id/feature or type:id/participant/user; type and feature: a lower-case letter and up to 31 of [a-z0-9_-]; id and user: 1 to 128 characters of [A-Za-z0-9._~@|+=-]"},
+		{"no object", "typing:start", "conv:1", `[]`, writer, "invalid in payload.data: must be an object"},
+		{"no JSON", "typing:stop", "conv:1", `{"a"}`, writer, "malformed in payload.data: not JSON"},
 		{"stranger starts", "typing:start", "conv:1", `{}`, session{user: "ann", out: true}, "forbidden in room: the session has not joined this room"},
 		{"stranger stops", "typing:stop", "conv:1", `{}`, session{user: "ann", out: true}, "forbidden in room: the session has not joined this room"},
 		{"reader", "typing:start", "conv:1", `{}`, reader, "forbidden in room: this room is read-only for this user"},

@@ -12,7 +12,7 @@ func TestActionsInBothDialects(t *testing.T) {
 		t.Run(d.String(), func(t *testing.T) {
 			s := node(t, heddletest.Options{})
 			opt := fast(s.URL(), "ann")
-			opt.Dialect = d
+			opt.Dialect, opt.RetryAfter = d, patience
 			ann := start(t, opt)
 			ctx := within(t)
 			a, err := ann.Send(ctx, "conv:1", Message{Text: "hé\"llo", Mentions: []string{"bob"}, Meta: []byte(`{"n":12345678901,"f":1.5}`)})

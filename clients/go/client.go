@@ -21,6 +21,7 @@ type Client struct {
 	slots  chan struct{} // one for each request without an answer
 	wake   chan struct{} // tells the writer that there is something to write
 	events chan Event    // what waits for OnEvent
+	herald *herald       // calls OnSession
 
 	mu      sync.Mutex
 	state   State
@@ -41,7 +42,7 @@ func New(opt Options) (*Client, error) {
 	}
 	c := &Client{
 		opt: opt, prefix: rand.Text()[:16] + "-", pending: map[string]*request{}, streams: map[string]*stream{},
-		slots: make(chan struct{}, opt.MaxPending), wake: make(chan struct{}, 1), events: make(chan Event, opt.Queue),
+		slots: make(chan struct{}, opt.MaxPending), wake: make(chan struct{}, 1), events: make(chan Event, opt.Queue), herald: newHerald(),
 	}
 	for _, room := range opt.Rooms {
 		c.streams[room] = &stream{}
@@ -63,19 +64,21 @@ func (c *Client) Run(ctx context.Context) error {
 	defer c.cancel()
 	c.mu.Unlock()
 
-	handled := make(chan struct{})
-	go func() { // ends when events is closed below
-		defer close(handled)
+	var told sync.WaitGroup
+	told.Go(func() { // ends when events is closed below
 		for ev := range c.events {
+			c.herald.wait()
 			c.opt.OnEvent(ev)
 			c.markHandled(&ev)
 		}
-	}()
+	})
+	told.Go(func() { c.herald.run(c.opt.OnSession) }) // ends when the herald is stopped below
 	err := c.connections(ctx)
 	c.setState(Closed, err)
 	c.failAll()
 	close(c.events)
-	<-handled
+	c.herald.stop()
+	told.Wait()
 	return err
 }
 

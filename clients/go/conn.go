@@ -33,6 +33,8 @@ type conn struct {
 	refreshing atomic.Bool     // the token is being replaced
 	refreshes  sync.WaitGroup  // by this
 
+	outlived []*request // taken from the queue: their outcome is not known; of Run's goroutine
+
 	// Guarded by the client's lock:
 	openID    string // of session:open or session:resume
 	resumes   bool   // it is the latter
@@ -136,6 +138,15 @@ func (k *conn) send(frame []byte) error {
 // nextFrame collects what is to be written now, or says when to look again. An
 // error ends the connection.
 func (k *conn) nextFrame(now time.Time) (frame []byte, at time.Time, err error) {
+	frame, at, err = k.collect(now)
+	for _, r := range k.outlived {
+		k.c.finish(r.id, r, Ack{}, ErrOutcomeUnknown)
+	}
+	k.outlived = k.outlived[:0]
+	return frame, at, err
+}
+
+func (k *conn) collect(now time.Time) (frame []byte, at time.Time, err error) {
 	c := k.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,12 +208,12 @@ func (k *conn) acks(now time.Time, batch [][]byte) [][]byte {
 	}
 	k.ackAt = now.Add(k.c.opt.AckEvery)
 	for room, s := range k.c.streams {
-		if s.handled == s.acked || len(batch) == wire.MaxBatch {
+		if s.handled == s.acked && !s.again || len(batch) == wire.MaxBatch {
 			continue
 		}
 		env := wire.Envelope{Type: wire.TypeAck, Room: room, Epoch: s.Epoch, Offset: s.handled}
 		if b, err := k.c.opt.Dialect.Append(nil, &env); err == nil {
-			s.acked = s.handled
+			s.acked, s.again = s.handled, false
 			batch = append(batch, b)
 		}
 	}
@@ -225,6 +236,10 @@ func (k *conn) fill(now time.Time, batch [][]byte) [][]byte {
 			left++
 			continue
 		}
+		if r.outlived(now) {
+			k.outlived = append(k.outlived, r)
+			continue
+		}
 		size += len(r.envelope) + 1
 		if len(batch) == wire.MaxBatch || (size > k.maxFrame && len(batch) > 0) {
 			left += copy(c.queue[left:], c.queue[i:])
@@ -232,6 +247,8 @@ func (k *conn) fill(now time.Time, batch [][]byte) [][]byte {
 		}
 		if r.sent++; r.sent > 1 {
 			c.stats.Retries++
+		} else {
+			r.first = now
 		}
 		r.queued, r.at = false, now.Add(c.opt.RetryAfter)
 		batch = append(batch, r.envelope)

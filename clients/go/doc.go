@@ -4,12 +4,13 @@
 // repeats what was sent under the same id until it is answered.
 //
 // New starts nothing. Run owns all goroutines: its own, which connects, writes
-// and keeps time; one that reads the socket, as long as there is one; and one
-// that calls OnEvent. All end before Run returns.
+// and keeps time; one that reads the socket, as long as there is one; one that
+// calls OnEvent; and one that calls OnSession. All end before Run returns.
 //
 // Everything is bounded. Requests that wait for an answer: MaxPending, more of
 // them wait (Request) or are refused (SendAsync). Events that wait for OnEvent:
 // Queue, then durable events make the reader wait, and ephemeral ones are
-// dropped. Events that wait behind a gap: MaxHeld for a room, then the client
+// dropped. Sessions that wait for OnSession: one, into which newer ones are merged.
+// Events that wait behind a gap: MaxHeld for a room, then the client
 // resumes from before the gap.
 package heddle

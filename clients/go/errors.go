@@ -14,6 +14,12 @@ var (
 	ErrBusy     = errors.New("heddle: too many requests wait for an answer")
 	ErrTooLarge = errors.New("heddle: the envelope is larger than a frame may be")
 	ErrRunning  = errors.New("heddle: Run was called before")
+	// ErrOutcomeUnknown ends a request that was written, and not answered while the
+	// server was sure to know its id: whether it happened is unknown, and written
+	// again it could happen twice. History tells.
+	ErrOutcomeUnknown = errors.New("heddle: sent long ago and never answered: it may have happened")
+	// ErrOtherEvent is the answer of Event's methods that read data of another action.
+	ErrOtherEvent = errors.New("heddle: the event is of another kind")
 
 	errDrained = errors.New("heddle: the node is going away")
 	errGap     = errors.New("heddle: a gap was not filled")

@@ -32,11 +32,42 @@ type Event struct {
 // Durable tells whether the event has a place in its room's stream.
 func (e *Event) Durable() bool { return e.Offset > 0 }
 
-// Message reads the data of a message:send.
+// Message reads a message, live or from history. Of other events, those that stand
+// in the place of a message that is gone among them, it is ErrOtherEvent.
 func (e *Event) Message() (Message, error) {
 	var m Message
+	if e.Action != "message:send" {
+		return m, ErrOtherEvent
+	}
 	err := json.Unmarshal(e.Data, &m)
 	return m, err
+}
+
+// ReadMark is how far a user has read a room. Of two the further one holds.
+type ReadMark struct {
+	User string
+	Room string
+	Position
+}
+
+// ReadMark tells what the event says of somebody's reading: a message:read, and a
+// message too, whose sender has read the room up to it. ok is false for all else.
+func (e *Event) ReadMark() (m ReadMark, ok bool) {
+	m = ReadMark{User: e.User, Room: e.Room, Position: e.Position}
+	if e.Action == "message:read" {
+		var d struct {
+			Room string `json:"room"` // in the user's own room
+			Position
+		}
+		_ = e.Decode(&d)
+		m.Position = d.Position
+		if d.Room != "" {
+			m.Room = d.Room
+		}
+	} else if e.Action != "message:send" {
+		return ReadMark{}, false
+	}
+	return m, m.User != "" && m.Offset > 0
 }
 
 func eventOf(e *wire.Envelope) Event {

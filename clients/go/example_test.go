@@ -3,9 +3,11 @@ package heddle_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	heddle "github.com/heddle-rt/heddle/clients/go"
 	"github.com/heddle-rt/heddle/clients/go/heddletest"
+	"github.com/heddle-rt/heddle/clients/go/wire"
 )
 
 // A client that joins a room, sends, and prints what comes.
@@ -67,4 +69,43 @@ func ExampleClient_SendAsync() {
 	cancel()
 	<-ended
 	// Output: 1 2 3
+}
+
+// Watching ends with a session, so each one begins with it.
+func ExampleClient_WatchUsers() {
+	node := heddletest.New(heddletest.Options{Answer: func(_ string, e *wire.Envelope) any { // a real node answers for itself
+		if e.Action != "presence:subscribe" {
+			return nil
+		}
+		return map[string]any{"users": []heddle.Presence{{User: "bob", Status: "away"}}}
+	}})
+	defer node.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var c *heddle.Client
+	watched := make(chan bool, 1)
+	c, err := heddle.New(heddle.Options{
+		URL: node.URL(), Token: "ann", OnSession: func(heddle.Session) {
+			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+			defer cancel()
+			users, refused, err := c.WatchUsers(ctx, "bob", "cid")
+			for _, u := range users {
+				fmt.Println(u.User, u.Status)
+			}
+			fmt.Println(len(refused), err)
+			watched <- true
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ended := make(chan error)
+	go func() { ended <- c.Run(ctx) }() // ends with ctx
+	<-watched
+	cancel()
+	<-ended
+	// Output:
+	// bob away
+	// 0 <nil>
 }

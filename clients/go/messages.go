@@ -2,6 +2,7 @@ package heddle
 
 import (
 	"context"
+	"errors"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -30,6 +31,10 @@ type Edit struct {
 	Body     jsontext.Value `json:"body,omitzero"`
 	Mentions []string       `json:"mentions,omitempty"`
 	Meta     jsontext.Value `json:"meta,omitzero"`
+
+	// Clear names parts of the content that the request empties: text, body, mentions,
+	// meta. An event's Body is then null.
+	Clear []string `json:"-"`
 
 	ID string `json:"-"` // as that of Message
 }
@@ -72,14 +77,10 @@ func at(p Position) target { return target{p.Offset, p.Epoch} }
 // Edit changes a message of the user's own and returns its new version. If it has
 // another version than Edit.Version by now, that is a conflict at data.version.
 func (c *Client) Edit(ctx context.Context, room string, e Edit) (version uint64, err error) {
-	d := struct {
-		target
-		Version  uint64         `json:"version"`
-		Text     string         `json:"text,omitzero"`
-		Body     jsontext.Value `json:"body,omitzero"`
-		Mentions []string       `json:"mentions,omitempty"`
-		Meta     jsontext.Value `json:"meta,omitzero"`
-	}{at(e.Position), e.Version, e.Text, e.Body, e.Mentions, e.Meta}
+	d, err := e.data()
+	if err != nil {
+		return 0, err
+	}
 	a, err := c.request(ctx, &request{action: "message:edit", room: room, id: e.ID}, d)
 	if err != nil || a.Data == nil {
 		return 0, err
@@ -89,6 +90,41 @@ func (c *Client) Edit(ctx context.Context, room string, e Edit) (version uint64,
 	}
 	err = json.Unmarshal(a.Data, &answer)
 	return answer.Version, err
+}
+
+// editData is the data of message:edit as it is sent; what is nil stays.
+type editData struct {
+	target
+	Version  uint64         `json:"version"`
+	Text     *string        `json:"text,omitzero"`
+	Body     jsontext.Value `json:"body,omitzero"`
+	Mentions []string       `json:"mentions,omitzero"`
+	Meta     jsontext.Value `json:"meta,omitzero"`
+}
+
+func (e *Edit) data() (editData, error) {
+	d := editData{target: at(e.Position), Version: e.Version, Body: e.Body, Meta: e.Meta}
+	if e.Text != "" {
+		d.Text = &e.Text
+	}
+	if len(e.Mentions) > 0 {
+		d.Mentions = e.Mentions
+	}
+	for _, part := range e.Clear {
+		switch part {
+		case "text":
+			d.Text = new("")
+		case "body":
+			d.Body = jsontext.Value("null")
+		case "mentions":
+			d.Mentions = []string{}
+		case "meta":
+			d.Meta = jsontext.Value("{}")
+		default:
+			return d, errors.New("heddle: an edit cannot clear " + part)
+		}
+	}
+	return d, nil
 }
 
 // Delete deletes a message for all: its author or a moderator may.

@@ -112,6 +112,39 @@ func TestAnEditWhoseAnswerIsLostHappensOnce(t *testing.T) {
 	}
 }
 
+func TestAnEditClearsWhatItNames(t *testing.T) {
+	asked := make(chan string, 1)
+	_, ann, _ := two(t, heddletest.Options{Answer: func(_ string, e *wire.Envelope) any {
+		if e.Action != "message:edit" {
+			return nil
+		}
+		asked <- string(e.Data)
+		return map[string]int{"version": 3}
+	}})
+	for name, c := range map[string]struct {
+		edit Edit
+		want string
+	}{
+		"nothing":    {Edit{Text: "a"}, `{"offset":7,"version":2,"text":"a"}`},
+		"text":       {Edit{Body: []byte("1"), Clear: []string{"text"}}, `{"offset":7,"version":2,"text":"","body":1}`},
+		"body":       {Edit{Text: "a", Clear: []string{"body"}}, `{"offset":7,"version":2,"text":"a","body":null}`},
+		"all others": {Edit{Clear: []string{"mentions", "meta"}}, `{"offset":7,"version":2,"mentions":[],"meta":{}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.edit.Offset, c.edit.Version = 7, 2
+			if v, err := ann.Edit(within(t), "conv:1", c.edit); err != nil || v != 3 {
+				t.Errorf("%d %v", v, err)
+			}
+			if got := next1(t, asked); got != c.want {
+				t.Errorf("asked %s, want %s", got, c.want)
+			}
+		})
+	}
+	if _, err := ann.Edit(within(t), "conv:1", Edit{Clear: []string{"reactions"}}); err == nil {
+		t.Error("reactions are cleared")
+	}
+}
+
 func TestHistoryTellsOfEditsAndReactions(t *testing.T) {
 	s, ann, _ := two(t, heddletest.Options{})
 	want := Message{Text: "hello", Edited: &Edited{2, 1700000000000}, Reactions: map[string]Reaction{"+1": {12, []string{"ann", "bob"}, true}}}
@@ -166,21 +199,22 @@ func TestTyping(t *testing.T) {
 
 func TestPresence(t *testing.T) {
 	asked := make(chan string, 16)
-	s, ann, _ := two(t, heddletest.Options{Answer: func(_ string, e *wire.Envelope) any {
+	_, ann, _ := two(t, heddletest.Options{Answer: func(_ string, e *wire.Envelope) any {
 		switch e.Action {
 		case "presence:update", "presence:unsubscribe":
 			asked <- e.Action + " " + e.Room + string(e.Data)
 			return struct{}{}
 		case "presence:subscribe":
 			asked <- e.Action + " " + e.Room + string(e.Data)
-			return json.RawMessage(`{"users":[{"user":"bob","status":"dnd","text":"busy","since":7,"devices":2}],"next":"bob","online":3,"away":1,"dnd":1}`)
+			return json.RawMessage(`{"users":[{"user":"bob","status":"dnd","text":"busy","since":7,"devices":2}],"next":"bob","online":3,"away":1,"dnd":1,"refused":[{"user":"cid","error":{"code":"forbidden"}}]}`)
 		}
 		return nil
 	}})
 	ctx := within(t)
 	want := []Presence{{User: "bob", Status: "dnd", Text: "busy", Since: 7, Devices: 2}}
-	if got, err := ann.WatchUsers(ctx, "bob"); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v %v", got, err)
+	got, refused, err := ann.WatchUsers(ctx, "bob", "cid")
+	if err != nil || !reflect.DeepEqual(got, want) || len(refused) != 1 || refused[0].User != "cid" || refused[0].Err.Code != "forbidden" {
+		t.Errorf("%+v %+v %v", got, refused, err)
 	}
 	got, n, next, err := ann.WatchRoom(ctx, "conv:1", "", 10)
 	if err != nil || !reflect.DeepEqual(got, want) || n != (PresenceCounts{3, 1, 1}) || next != "bob" {
@@ -190,18 +224,11 @@ func TestPresence(t *testing.T) {
 		t.Error(err)
 	}
 	for _, want := range []string{
-		`presence:subscribe {"users":["bob"]}`, `presence:subscribe conv:1{"limit":10}`,
+		`presence:subscribe {"users":["bob","cid"]}`, `presence:subscribe conv:1{"limit":10}`,
 		`presence:update {"status":"away","text":"lunch","expires_in_ms":60000}`, `presence:unsubscribe {"users":["bob"]}`, `presence:unsubscribe conv:1{}`,
 	} {
 		if got := next1(t, asked); got != want {
 			t.Errorf("asked %s, want %s", got, want)
-		}
-	}
-	for _, data := range []string{`{"user":"bob","status":"away"}`, `{"users":[{"user":"bob","status":"away"}]}`} {
-		s.Tell("ann", "user:bob/presence", "presence:update", json.RawMessage(data))
-		e := ann.awaits("presence:update")
-		if list, err := e.Presences(); err != nil || len(list) != 1 || list[0].User != "bob" || list[0].Status != "away" {
-			t.Errorf("%s: %+v %v", data, list, err)
 		}
 	}
 }

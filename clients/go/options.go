@@ -54,7 +54,12 @@ type Options struct {
 	// OnState is called after each change of state, with what ended the connection
 	// if anything did. It must not block.
 	OnState func(s State, why error)
-	// OnSession is called when a session was opened or resumed. It must not block.
+	// OnSession is called when a session was opened or resumed, one at a time and in
+	// order, on a goroutine of its own: requests in it are answered; give them a context
+	// with a deadline. Events wait until it has returned, unless more than Queue would:
+	// then they go on, so that its answers, which stand behind them, can be read. Of
+	// sessions that follow while it is busy the newest is told, once: with Recovered only
+	// if that holds for all of them, and with the Lost of each.
 	OnSession func(Session)
 	// OnGap is called when durable events could not be had any more. It must not
 	// block.

@@ -10,6 +10,9 @@ import (
 	"github.com/heddle-rt/heddle/clients/go/heddletest"
 )
 
+// patience bounds every wait for what has to come.
+const patience = time.Minute
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // probe is a running client and what it was told.
@@ -23,7 +26,8 @@ type probe struct {
 	result   chan error
 }
 
-// fast are options for tests: short times, everything recorded.
+// fast are options for tests: short times, everything recorded. On a slow machine a
+// request may be sent twice with them, and an event that is late be taken for lost.
 func fast(url, user string) Options {
 	return Options{
 		URL: url, Token: user, Device: "phone", Rooms: []string{"conv:1"}, BackoffMin: time.Millisecond, BackoffMax: 5 * time.Millisecond,
@@ -76,7 +80,7 @@ func node(t *testing.T, opt heddletest.Options) *heddletest.Server {
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -86,7 +90,7 @@ func next1[T any](t *testing.T, ch <-chan T) T {
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nothing came")
 		panic("unreachable")
 	}
@@ -96,7 +100,7 @@ func waitFor(t *testing.T, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for end := time.After(5 * time.Second); !cond(); {
+	for end := time.After(patience); !cond(); {
 		select {
 		case <-tick.C:
 		case <-end:

@@ -153,6 +153,7 @@ func (k *conn) event(ev Event) {
 	switch was {
 	case repeat:
 		c.stats.Repeats++
+		s.again = s.again || s.handled > 0 && (ev.Epoch != s.Epoch || ev.Offset <= s.handled)
 	case hold:
 		c.stats.Held++
 	}
@@ -193,6 +194,7 @@ func (k *conn) deliver(ev Event) bool {
 	select {
 	case k.c.events <- ev:
 	default:
+		k.c.herald.press()
 		if !ev.Durable() {
 			k.c.mu.Lock()
 			k.c.stats.Dropped++

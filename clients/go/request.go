@@ -16,7 +16,21 @@ const (
 	maxEnvelope = 64<<10 - 64 // with a batch's brackets it fits a frame of 64 KiB
 	retryMin    = 100 * time.Millisecond
 	retryMax    = 10 * time.Second
+
+	// idKnown is how long a request may be written under its id: the server knows ids
+	// for five minutes at least, and some of that is for the way.
+	idKnown = 285 * time.Second
 )
+
+// repeatable tells whether an action changes nothing when it is done again, however late.
+func repeatable(action string) bool {
+	switch action {
+	case "session:ping", "session:devices", "session:close", "auth:refresh", "message:read", "presence:subscribe", "presence:unsubscribe",
+		"room:join", "room:leave", "room:members", "room:history":
+		return true
+	}
+	return false
+}
 
 // request is something sent that wants an answer.
 type request struct {
@@ -30,6 +44,7 @@ type request struct {
 	rejoins          bool             // the client's own room:join, for which others wait
 
 	sent   int
+	first  time.Time // when it was written first
 	queued bool      // it is in the client's queue
 	at     time.Time // when it is written again, unless it is queued
 }
@@ -37,7 +52,8 @@ type request struct {
 // Request performs an action and waits for its answer. room may be empty where
 // the action needs none; data is marshalled to a JSON object, nil is an empty
 // one. Without an answer, after a reconnection, and after a retryable error it
-// is sent again under the same id, until ctx ends; other errors are an *Error.
+// is sent again under the same id, until ctx ends, or, with ErrOutcomeUnknown, until
+// the server may have forgotten the id; other errors are an *Error.
 func (c *Client) Request(ctx context.Context, action, room string, data any) (Ack, error) {
 	return c.request(ctx, &request{action: action, room: room}, data)
 }
@@ -188,6 +204,12 @@ func (c *Client) failAll() {
 	for _, id := range ids {
 		c.finish(id, nil, Ack{}, ErrClosed)
 	}
+}
+
+// outlived tells whether the server may have forgotten the request's id, so that
+// another try could do it twice.
+func (r *request) outlived(now time.Time) bool {
+	return r.sent > 0 && now.Sub(r.first) > idKnown && !repeatable(r.action)
 }
 
 // refused handles an error that answers a request.

@@ -88,7 +88,7 @@ func (k *conn) opened(e *wire.Envelope) error {
 	c.mu.Unlock()
 
 	c.setState(Active, nil)
-	c.opt.OnSession(s)
+	c.herald.tell(s)
 	for _, gap := range gaps {
 		c.opt.OnGap(gap)
 	}

@@ -19,6 +19,7 @@ type stream struct {
 	tries    int              // how often the gap made the client resume
 	handled  uint64           // OnEvent has returned up to here
 	acked    uint64           // and the server was told so
+	again    bool             // and has not heard it: it has sent what was handled again
 }
 
 // verdict is what happens to a durable event.

@@ -24,7 +24,7 @@ type deadlettersCmd struct {
 
 // adminServer is a node's.
 type adminServer struct {
-	Admin string `default:"http://127.0.0.1:9090" placeholder:"URL" help:"The node's admin server."`
+	Admin string `default:"http://127.0.0.1:9090" placeholder:"URL" help:"The node's admin server; ${default} if left out."`
 }
 
 const adminTimeout = 30 * time.Second

@@ -25,14 +25,14 @@ var devYAML string
 
 type devCmd struct {
 	sources
-	Data   string `default:"data" help:"Folder of the data, kept between runs."`
+	Data   string `default:"dev-data" help:"Folder of the data and of the secret, kept between runs; not that of a node that serves."`
 	Listen string `default:"127.0.0.1:8080" help:"Address to serve on. Whoever reaches it can sign in as anybody."`
 }
 
 func (c *devCmd) Help() string {
 	return `Starts a node on the embedded store with a tenant called dev, whose tokens anybody who reaches the
 page can get: never expose it. Example:
-  heddle dev --listen 127.0.0.1:9000 --data /tmp/heddle`
+  heddle dev --listen 127.0.0.1:9000 --data other-data`
 }
 
 func (c *devCmd) Run() error {

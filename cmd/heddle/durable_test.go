@@ -52,7 +52,7 @@ func TestEveryDurableActionSurvivesAKill(t *testing.T) {
 	for _, user := range []string{"ann", "ben", "eve"} {
 		seen[user] = newWitness(t, url, user)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	if _, err := seen["eve"].client.Request(ctx, "room:create", "team:1", jsontext.Value(`{}`)); err != nil {
 		t.Fatal(err)

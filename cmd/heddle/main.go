@@ -24,8 +24,8 @@ Examples:
   heddle dev                                     a node and a chat page on http://127.0.0.1:8080
   heddle serve --config heddle.yaml              a node as configured
   heddle config check --config heddle.yaml       every fault with file, line and path
-  heddle token --secret "$SECRET" --tenant acme --user ann
-  heddle loadtest chat --url ws://127.0.0.1:8080/v1/ws --secret "$SECRET" --conns 500 --rooms 50 --rate 1000`
+  HEDDLE_SECRET="$SECRET" heddle token --tenant acme --user ann
+  HEDDLE_SECRET="$SECRET" heddle loadtest chat --tenant acme --conns 500 --rooms 50 --rate 1000`
 
 func main() {
 	var c cli

@@ -28,14 +28,17 @@ type member struct {
 	mu       sync.Mutex
 	rng      *rand.Rand
 	conn     *socket // nil while away
+	life     int64   // of lives, when conn was dialled
 	quiet    bool    // sends nothing new
 	numbers  int
 	unacked  []message
 	done     []message // some that are acked
 	session  string
 	secret   string
-	since    time.Time           // when the session began
-	saved    bool                // it lived for long enough, before its connection ended, to be on disk
+	lives    func() int64        // how often the node was killed
+	began    int64               // lives when the session began, at most
+	saved    bool                // it was recovered in a later life, so that it is on disk
+	survived int                 // kills, of all its sessions
 	active   bool                // the opening of this connection is answered
 	asked    map[string]position // with the resume under way
 	have     map[string]position
@@ -55,17 +58,16 @@ type message struct {
 	tries     int
 }
 
-func newMember(t testing.TB, name, url string, d wire.Dialect, seed uint64) *member {
+func newMember(t testing.TB, name, url string, d wire.Dialect, seed uint64, lives func() int64) *member {
 	return &member{
-		name: name, url: url, token: tokenOf(t, name), dialect: d, window: 8, rng: rand.New(rand.NewPCG(seed, seed)),
+		lives: lives, name: name, url: url, token: tokenOf(t, name), dialect: d, window: 8, rng: rand.New(rand.NewPCG(seed, seed)),
 		have: map[string]position{}, rec: receiver{name: name},
 	}
 }
 
 const (
-	away       = 10 * time.Millisecond  // longest pause before a reconnection
-	resendIn   = 3 * time.Second        // without an answer
-	saveWithin = 500 * time.Millisecond // records of sessions are written behind
+	away     = 10 * time.Millisecond // longest pause before a reconnection
+	resendIn = 3 * time.Second       // without an answer
 )
 
 // run keeps the member connected until ctx ends.
@@ -84,12 +86,13 @@ func (m *member) run(ctx context.Context) {
 
 // connection is the life of one connection.
 func (m *member) connection(ctx context.Context) {
+	life := m.lives() // at least, of the node that answers
 	s, err := connect(m.url, m.token, m.dialect, m.receive)
 	if err != nil {
 		return
 	}
 	m.mu.Lock()
-	m.conn, m.active = s, false
+	m.conn, m.life, m.active = s, life, false
 	action, data := m.opening()
 	m.mu.Unlock()
 	over, cancel := context.WithCancel(ctx)
@@ -104,7 +107,7 @@ func (m *member) connection(ctx context.Context) {
 	cancel()
 	wg.Wait()
 	m.mu.Lock()
-	m.conn, m.saved = nil, m.session != "" && time.Since(m.since) > saveWithin
+	m.conn = nil
 	m.mu.Unlock()
 }
 
@@ -183,7 +186,10 @@ func (m *member) welcome(e *wire.Envelope) {
 	}
 	m.rec.entries = append(m.rec.entries, entry{opened: o})
 	if m.session != a.Session {
-		m.since = time.Now()
+		m.began, m.saved = m.lives(), false
+	} else if m.life > m.began { // records are written behind: this one was
+		m.began, m.saved = m.life, true
+		m.survived++
 	}
 	m.session, m.secret, m.active = a.Session, a.ResumeToken, true
 	for i := range m.unacked {

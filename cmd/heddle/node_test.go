@@ -24,7 +24,7 @@ const (
 	secret = "0123456789abcdef0123456789abcdef"
 	tenant = "acme"
 
-	patience = 20 * time.Second // bounds every wait
+	patience = time.Minute // bounds every wait
 )
 
 // baseConfig is what every node of these tests starts with. Nothing limits a
@@ -66,8 +66,12 @@ func writeConfig(t testing.TB) string {
 }
 
 // begin starts a process.
-func begin(bin string, args ...string) (*node, error) {
+func begin(bin string, args ...string) (*node, error) { return beginIn("", bin, args...) }
+
+// beginIn starts it in a folder; "" is that of the test.
+func beginIn(dir, bin string, args ...string) (*node, error) {
 	n := &node{cmd: exec.Command(bin, args...), serves: make(chan struct{}), read: make(chan struct{})}
+	n.cmd.Dir = dir
 	out, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -86,7 +90,12 @@ func begin(bin string, args ...string) (*node, error) {
 // launch begins a process that is killed at the end of the test if it still runs.
 func launch(t testing.TB, args ...string) *node {
 	t.Helper()
-	n, err := begin(binary(t), args...)
+	return launchIn(t, "", args...)
+}
+
+func launchIn(t testing.TB, dir string, args ...string) *node {
+	t.Helper()
+	n, err := beginIn(dir, binary(t), args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -185,9 +185,7 @@ func TestHangupReloads(t *testing.T) {
 		fmt.Sprintf("heddle_config_reloads_total{result=\"done\"} %d\n", r.done), fmt.Sprintf("heddle_config_reloads_total{result=\"refused\"} %d\n", r.not),
 		"heddle_config_read_timestamp_seconds 1",
 	} {
-		if !strings.Contains(r.metrics(t), line) {
-			t.Errorf("the metrics have no %s", line)
-		}
+		eventually(t, "the metrics have "+line, func() bool { return strings.Contains(r.metrics(t), line) })
 	}
 }
 

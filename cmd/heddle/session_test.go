@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 	"unique"
 
 	"github.com/lxzan/gws"
@@ -54,7 +53,7 @@ type socket struct {
 func connect(url, token string, d wire.Dialect, handle func(e *wire.Envelope)) (*socket, error) {
 	s := &socket{dialect: d, handle: handle}
 	ws, resp, err := gws.NewClient(s, &gws.ClientOption{
-		Addr: url, HandshakeTimeout: 5 * time.Second,
+		Addr: url, HandshakeTimeout: patience,
 		RequestHeader: http.Header{"Authorization": {"Bearer " + token}, "Sec-Websocket-Protocol": {d.Subprotocol()}},
 	})
 	if err != nil {

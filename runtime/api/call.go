@@ -179,6 +179,14 @@ type Result struct {
 	Data      json.RawMessage `json:"data"`
 }
 
+// repeated reports whether it was stored before, under the same id.
+func (r *Result) repeated() bool {
+	var said struct {
+		Repeat bool `json:"repeat"`
+	}
+	return json.Unmarshal(r.Data, &said) == nil && said.Repeat
+}
+
 func resultOf(env *event.Envelope) Result {
 	r := Result{
 		Action: env.Action, Ref: env.Ref, ID: env.ID, Room: env.Room, Epoch: env.Epoch, Offset: env.Offset,

@@ -69,14 +69,16 @@ func within(err error, data string) error {
 		return err
 	}
 	f := *fault.Of(err)
-	switch rest, inData := strings.CutPrefix(f.Field, "data"); {
+	switch rest, inData := strings.CutPrefix(f.Field, "data."); {
 	case f.Field == "payload.action":
 		f.Field = "action"
-	case !inData || rest != "" && rest[0] != '.' && rest[0] != '[':
+	case f.Field == "payload.data" || f.Field == "data":
+		f.Field = data
+	case !inData:
 	case data == "":
-		f.Field = strings.TrimPrefix(rest, ".")
+		f.Field = rest
 	default:
-		f.Field = data + rest
+		f.Field = data + "." + rest
 	}
 	return &f
 }

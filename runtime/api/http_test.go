@@ -173,7 +173,7 @@ func TestListsArePaidFor(t *testing.T) {
 	p := &many{}
 	a := served(t, answers, func(d *Deps) {
 		d.Sessions = p
-		keys, err := NewKeyring(map[string][]Key{"acme": {{ID: "k", Secret: secret, Scopes: allScopes(), Rate: 1, Burst: 60}}})
+		keys, err := NewKeyring(map[string][]Key{"acme": {{ID: "k", Secret: secret, Scopes: allScopes(), Rate: 0.01, Burst: 60}}})
 		if err != nil {
 			t.Fatal(err)
 		}

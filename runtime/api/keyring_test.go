@@ -138,8 +138,8 @@ func TestStatusOfFailures(t *testing.T) {
 		t.Error(got)
 	}
 	for _, c := range []struct{ field, data, want string }{
-		{"data.text", "data", "data.text"}, {"data.text", "", "text"}, {"data", "", ""}, {"data", "data", "data"},
-		{"room", "", "room"}, {"payload.action", "data", "action"}, {"database", "", "database"}, {"data[0]", "data", "data[0]"},
+		{"data.text", "data", "data.text"}, {"data.text", "", "text"}, {"payload.data", "", ""}, {"payload.data", "data", "data"},
+		{"room", "", "room"}, {"payload.action", "data", "action"}, {"database", "", "database"}, {"data.a[0].b", "data", "data.a[0].b"},
 	} {
 		if got := fault.Of(within(fault.New(fault.Invalid, c.field, ""), c.data)).Field; got != c.want {
 			t.Errorf("%s with %q: %s", c.field, c.data, got)

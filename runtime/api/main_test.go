@@ -94,7 +94,7 @@ func served(t *testing.T, p path, change func(*Deps)) *API {
 	rooms := room.New(map[string]room.TypeConfig{"channel": {Stream: true, Join: room.JoinOpen, Presence: room.PresenceCounts, Features: []string{"presence"}}, "plain": {Join: room.JoinOpen}, "conv": {Stream: true, Members: true}}, store{})
 	d := Deps{
 		Keys: keys, Run: NewRunner(RunnerDeps{Route: p, Rooms: rooms, Reader: store{}, Decode: decode}), Rooms: rooms, Reader: store{}, History: store{},
-		Timeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Timeout: time.Minute, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 	if change != nil {
 		change(&d)

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"strings"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -71,13 +72,15 @@ func header(kind, doc string) object {
 func jsonContent(schema object) object { return object{jsonType: object{"schema": schema}} }
 
 func operation(r *route) object {
-	op := object{
-		"operationId": r.name(), "summary": r.doc,
-		"responses": object{
-			statusText(r.status): object{"description": "Done.", "content": jsonContent(ref(r.name() + ".reply"))},
-			"default":            object{"$ref": "#/components/responses/error"},
-		},
+	reply := jsonContent(ref(r.name() + ".reply"))
+	responses := object{
+		statusText(r.status): object{"description": "Done.", "content": reply},
+		"default":            object{"$ref": "#/components/responses/error"},
 	}
+	if r.status == http.StatusCreated {
+		responses[statusText(http.StatusOK)] = object{"description": "Done before, under the same id.", "content": reply}
+	}
+	op := object{"operationId": r.name(), "summary": r.doc, "responses": responses}
 	if r.scope != "" {
 		op["description"] = "The key needs the scope `" + r.scope + "`."
 	}

@@ -64,6 +64,9 @@ func (a *API) serve(r *route, n *counter) http.Handler {
 			a.logged(w, req, r.path, g, err)
 			refuse(w, err)
 		} else {
+			if done, ok := reply.(Result); ok && status == http.StatusCreated && done.repeated() {
+				status = http.StatusOK // this time nothing was made
+			}
 			send(w, status, reply)
 		}
 		n.add(status, time.Since(begun))

@@ -80,7 +80,7 @@ func aboutSessions() []route {
 		},
 		{
 			method: http.MethodPost, path: Prefix + "revoke", scope: ScopeRevoke, status: http.StatusOK, handle: (*API).revoke,
-			doc:   "Makes one token, or all tokens of a user or device that were issued until now, worthless, and closes the sessions that they opened.",
+			doc:   "Makes one token, or all tokens of a user or device that were issued until now, worthless, and closes the sessions that they opened. Tokens without iat count as issued before, also new ones.",
 			body:  event.Payload{user, device, {Name: "token_id", Kind: event.String, Min: 1, Max: 128, Doc: "the token's claim jti"}},
 			reply: event.Payload{{Name: "revoked", Kind: event.Bool, Required: true}},
 		},

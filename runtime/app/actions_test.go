@@ -9,12 +9,30 @@ import (
 	"testing"
 
 	"github.com/heddle-rt/heddle/builtin"
+	"github.com/heddle-rt/heddle/runtime/authorize"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/session"
 )
 
 func allActions() []event.Action {
 	return append(session.Actions(), builtin.All(builtin.Deps{})...)
+}
+
+// TestReadingIsOfActionsThatAreThere: what a limited grant leaves is about rooms, and
+// nothing of it is a message to others.
+func TestReadingIsOfActionsThatAreThere(t *testing.T) {
+	n := 0
+	for _, a := range allActions() {
+		if authorize.Reading(a.Name) {
+			n++
+			if a.Rate == event.RateMessage || a.Permission == event.Publisher || a.Permission == event.Moderator {
+				t.Errorf("%s does more than read", a.Name)
+			}
+		}
+	}
+	if n != 7 {
+		t.Errorf("%d of 7 are there", n)
+	}
 }
 
 // told is what the others see of an action, where that has another name. "" is for

@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/heddle-rt/heddle/builtin/presence"
@@ -114,10 +112,9 @@ func (d apiDisconnect) Disconnect(ctx context.Context, tenant string, t api.Targ
 }
 
 // deadLetters keeps events that fail, and knows those that are in the store.
-func (a *App) deadLetters(cfg Config) (*deadletter.Letters, error) {
+func (a *App) deadLetters(Config) (*deadletter.Letters, error) {
 	l := deadletter.New(deadletter.Deps{
-		Committer: a.committer, Rows: a.store, History: a.store, Now: a.now, Log: a.log,
-		Tenants: func() []string { return slices.Sorted(maps.Keys(cfg.Tenants)) },
+		Committer: a.committer, Rows: a.store, History: a.store, Now: a.now, Log: a.log, Tenants: a.tenants,
 	})
 	return l, l.Load(context.Background())
 }

@@ -237,8 +237,10 @@ func TestAPIFloods(t *testing.T) {
 	if r, _ := send(b, ""); r.status != http.StatusOK {
 		t.Errorf("another key: %d %s", r.status, r.body)
 	}
-	if metrics := n.admin("/metrics").body; !strings.Contains(metrics, `heddle_api_requests_total{route="POST /v1/api/publish",status="429"} 22`) ||
-		!strings.Contains(metrics, `heddle_api_request_seconds_count{route="POST /v1/api/publish"}`) {
+	eventually(t, "all refusals are counted", func() bool { // a moment after they were answered
+		return strings.Contains(n.admin("/metrics").body, `heddle_api_requests_total{route="POST /v1/api/publish",status="429"} 22`)
+	})
+	if metrics := n.admin("/metrics").body; !strings.Contains(metrics, `heddle_api_request_seconds_count{route="POST /v1/api/publish"}`) {
 		t.Errorf("%s", metrics)
 	}
 }

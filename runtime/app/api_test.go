@@ -31,7 +31,7 @@ func TestAPIRoutes(t *testing.T) {
 	if e := ann.must(); e.Payload.Action != "room:added" || e.From.User != "" {
 		t.Errorf("ann is told %s", e.js)
 	}
-	if s := b.must("POST", "rooms/conv:1", `{"members":["ann","ben"],"name":"One","meta":{"k":1},"id":"c1"}`); !s.Data.Repeat {
+	if s := b.must("POST", "rooms/conv:1", `{"members":["ann","ben"],"name":"One","meta":{"k":1},"id":"c1"}`); !s.Data.Repeat || s.status != http.StatusOK {
 		t.Errorf("create again: %s", s.js)
 	}
 	if s := b.must("GET", "rooms/conv:1", ""); s.Name != "One" || string(s.Meta) != `{"k":1}` || s.Offset != 1 || s.Creator != "" {
@@ -415,7 +415,9 @@ func TestAPISlowBody(t *testing.T) {
 			t.Errorf("%s: the connection stays open", name)
 		}
 	}
-	b.must("POST", "publish", `{"room":"channel:x","data":{"text":"x"}}`)
+	eventually(t, "somebody who is quicker is served", func() bool {
+		return b.ask("POST", "publish", `{"room":"channel:x","data":{"text":"x"},"id":"x"}`).status == http.StatusOK
+	})
 }
 
 // TestAPIOutlivesTheNode finds what it published before a restart.

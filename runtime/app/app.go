@@ -79,6 +79,7 @@ type App struct {
 	typing      *typing.Typing
 	notify      *notification.Notifications
 	webhook     *notification.Webhook
+	plugins     *plugins
 	expirer     *rooms.Expirer
 	server      *socket.Server
 	admin       *observe.Admin
@@ -109,10 +110,13 @@ func New(cfg Config, deps Deps) (*App, error) {
 	if err := a.edges(cfg, deps); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
+	if err := a.plugins.load(context.Background(), a.tenants()); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
 	a.reload = newReloader(loaded, cfg.Reload.Watch, reloadDeps{
 		Load: deps.Load, Files: deps.Files, Level: deps.Level, Verifier: a.verifier, Limits: a.limits, Rules: a.rules, Actions: a.actions,
 		Rooms: a.rooms, Socket: a.server, Sessions: a.sessions, Log: a.log, Now: a.now,
-		Others: []func(*Config) (func(), error){a.reloadKeys, a.reloadRevocations, a.reloadWebhooks},
+		Others: []func(*Config) (func(), error){a.reloadKeys, a.reloadRevocations, a.reloadWebhooks, a.reloadPlugins},
 	})
 	return a, nil
 }
@@ -187,12 +191,15 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 	if a.dead, err = a.deadLetters(cfg); err != nil {
 		return nil, err
 	}
+	if a.plugins, err = a.newPlugins(cfg, actions); err != nil {
+		return nil, err
+	}
 	route := a.route(actions)
 	a.pipeline = pipeline.New(pipeline.Deps{Log: a.log, Second: a.sequence.Second, Timeout: cfg.Timeout}, a.workers, route...)
 	a.run = a.runner(policy)
 	a.sessions = session.NewManager(cfg.Session, session.Deps{
 		Route: a.pipeline, Workers: a.workers, Hub: a.hub, Rooms: policy, Reader: a.store, History: a.store, Store: a.store,
-		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.typing.Stop,
+		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.left,
 		Tokens: a.verifier, Revoked: a.revocations.Revoked, Presence: a.presence,
 		Limits: session.Limits{Heartbeat: cfg.Socket.Heartbeat.Interval, MaxFrameBytes: int(cfg.Socket.MaxFrameBytes)},
 	})

@@ -104,12 +104,12 @@ func badEnvelopes() []bad {
 		{name: "room too long", js: typed(`"channel:x"`, quoted("channel:"+strings.Repeat("x", 129))), code: "invalid", field: "room"},
 		{name: "payload is a string", js: typed(`{"action":"message:send","data":{"text":"x"}}`, `"x"`), code: "invalid", field: "payload"},
 		{name: "no payload", js: typed(`"payload":{"action":"message:send","data":{"text":"x"}},`, ``), code: "invalid", field: "payload"},
-		{name: "no action", js: typed(`"action":"message:send",`, ``), code: "invalid", field: "action"},
-		{name: "action is null", js: typed(`"message:send"`, `null`), code: "invalid", field: "action"},
+		{name: "no action", js: typed(`"action":"message:send",`, ``), code: "invalid", field: "payload.action"},
+		{name: "action is null", js: typed(`"message:send"`, `null`), code: "invalid", field: "payload.action"},
 		{name: "unknown action", js: typed(`message:send`, `message:shout`), code: "unknown_action", field: "payload.action", says: "message:shout"},
 		{name: "action of the server", js: typed(`message:send`, `room:added`), code: "unknown_action", field: "payload.action"},
 		{name: "ack as an action", js: typed(`message:send`, `session:ack`), code: "unknown_action", field: "payload.action"},
-		{name: "data is an array", js: typed(`{"text":"x"}`, `[]`), code: "invalid", field: "data"},
+		{name: "data is an array", js: typed(`{"text":"x"}`, `[]`), code: "invalid", field: "payload.data"},
 		{name: "field twice", js: `{"type":"event","id":"b","id":"c","payload":{"action":"session:ping"}}`, code: "malformed", field: "id", jsonly: true},
 		{name: "room not joined", js: typed(`channel:x`, `channel:y`), code: "forbidden", field: "room"},
 		{name: "ack without a position", js: `{"type":"ack","id":"b","room":"channel:x"}`, code: "invalid", field: "epoch"},
@@ -321,16 +321,17 @@ func mintUnknown(t *testing.T) string {
 	return token
 }
 
-// TestSlowHandshake sends the head of a request one byte at a time.
+// TestSlowHandshake sends the head of a request one byte at a time. Whoever is as slow
+// only now and then tries again, and comes in.
 func TestSlowHandshake(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "socket.handshake.timeout=300ms", "session.open_timeout=300ms")
+	start := time.Now() // not after the node's
 	nc, err := net.Dial("tcp", n.app.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	start := time.Now()
 	cut := make(chan struct{})
 	go func() { // ends with the connection
 		defer close(cut)
@@ -356,17 +357,29 @@ func TestSlowHandshake(t *testing.T) {
 		t.Errorf("cut after %v already", d)
 	}
 	// Somebody who shakes hands and then says nothing.
-	c := n.connect(t, dial{user: "ann"})
+	var c *client
+	eventually(t, "hands are shaken", func() bool {
+		c, _, err = n.shake(t, dial{user: "ann"})
+		return err == nil
+	})
 	if e := c.ends(4007); e.reason != "handshake_timeout: no session was opened" {
 		t.Error(e)
 	}
-	n.open(t, dial{user: "ann"})
+	eventually(t, "a session is open", func() bool {
+		c, _, err := n.shake(t, dial{user: "ann"})
+		if err != nil {
+			return false
+		}
+		c.send(envelope("session:open", "", "o", "{}"))
+		js, err := c.next()
+		return err == nil && parse(t, js).Type == "ack"
+	})
 }
 
 // TestClientThatNeverReads asks for a lot and takes none of it.
 func TestClientThatNeverReads(t *testing.T) {
 	t.Parallel()
-	n := serve(t, "socket.queue.bytes=256KiB", "deliver.page_bytes=128KiB", "socket.queue.write_timeout=500ms", "limit.message_burst=100000", "limit.query_burst=100000")
+	n := serve(t, "socket.queue.bytes=256KiB", "deliver.page_bytes=128KiB", "socket.queue.write_timeout=500ms", "socket.close_timeout=300ms", "limit.message_burst=100000", "limit.query_burst=100000")
 	c := n.open(t, dial{user: "slow"})
 	c.do("room:join", "channel:x", "{}")
 	ben := n.open(t, dial{user: "ben"})

@@ -57,6 +57,16 @@ type refusal struct {
 // try makes the handshake.
 func (n *node) try(t testing.TB, d dial) (*client, *refusal) {
 	t.Helper()
+	c, no, err := n.shake(t, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, no
+}
+
+// shake makes a handshake in which the node may cut the connection.
+func (n *node) shake(t testing.TB, d dial) (*client, *refusal, error) {
+	t.Helper()
 	if d.tenant == "" {
 		d.tenant = "acme"
 	}
@@ -68,7 +78,7 @@ func (n *node) try(t testing.TB, d dial) (*client, *refusal) {
 	}
 	nc, err := net.Dial("tcp", n.app.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	c := &client{t: t, node: n, tenant: d.tenant, user: d.user, packed: d.dialect == packed, net: nc, in: bufio.NewReader(nc)}
 	t.Cleanup(c.drop)
@@ -86,24 +96,23 @@ func (n *node) try(t testing.TB, d dial) (*client, *refusal) {
 	} else if d.token != "" {
 		proto += ", heddle.token." + d.token
 	}
-	c.write([]byte(head + "Sec-WebSocket-Protocol: " + proto + "\r\n\r\n"))
-	c.deadline()
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	if _, err := nc.Write([]byte(head + "Sec-WebSocket-Protocol: " + proto + "\r\n\r\n")); err != nil {
+		return nil, nil, err
+	}
 	resp, err := http.ReadResponse(c.in, nil)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != strings.Split(proto, ",")[0] {
 			t.Errorf("subprotocol %q was selected of %q", got, proto)
 		}
-		return c, nil
+		return c, nil, nil
 	}
 	defer resp.Body.Close() // read only: nothing to lose
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nil, &refusal{resp.StatusCode, string(bytes.TrimSpace(body))}
+	return nil, &refusal{resp.StatusCode, string(bytes.TrimSpace(body))}, err
 }
 
 // connect makes a handshake that must succeed.

@@ -9,6 +9,7 @@ import (
 	"github.com/heddle-rt/heddle/builtin/notification"
 	"github.com/heddle-rt/heddle/builtin/presence"
 	"github.com/heddle-rt/heddle/builtin/typing"
+	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
 	"github.com/heddle-rt/heddle/runtime/api"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
@@ -39,6 +40,7 @@ type Config struct {
 	Storage  embedded.Config            `yaml:"storage" doc:"The embedded store: log, history, rooms, sessions."`
 	Rooms    map[string]room.TypeConfig `yaml:"rooms" default:"{conv: {members: true, join: members, max_events: 1000000, max_age: 8640h}, channel: {}, user: {join: self, publish: server, max_events: 10000}}" doc:"Types of rooms, by the part of a room's name before the colon. What is written of conv, channel and user goes over their defaults."`
 	Tenants  map[string]Tenant          `yaml:"tenants" doc:"Tenants by name. At least one."`
+	Plugins  PluginsConfig              `yaml:"plugins" doc:"Tenants' own WebAssembly in the route."`
 	Heap     HeapConfig                 `yaml:"heap" doc:"Pace of the garbage collector."`
 	Workers  int                        `yaml:"workers" default:"64" min:"1" max:"10000" doc:"Requests that read the store or check a token, at once."`
 	Timeout  time.Duration              `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"Deadline of a request that reads the store, after which it is refused as timeout."`
@@ -54,6 +56,8 @@ type Tenant struct {
 	Quota limit.Quota         `yaml:"quota" doc:"What the tenant may have, so that it cannot take from others."`
 
 	Notifications notification.TenantConfig `yaml:"notifications" doc:"How the tenant's users are notified who are not there."`
+
+	Plugins host.Policy `yaml:"plugins" doc:"What the tenant's plugins may do."`
 
 	APIKeys []api.Key `yaml:"api_keys" max:"1000" doc:"Keys with which the tenant's own backend uses the server API."`
 }

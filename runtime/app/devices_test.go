@@ -1,7 +1,6 @@
 package app
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -77,6 +76,9 @@ func TestRevocation(t *testing.T) {
 			c.do("session:ping", "", "{}")
 		}
 	}
+	for _, c := range there {
+		c.drop()
+	}
 	n.stop()
 	n.start()
 	for name, want := range map[string]bool{"phone": false, "tv": false, "ben": false, "globex": true} {
@@ -94,7 +96,7 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// TestGrantsForSomeActions: a token lets its user into rooms, to do some things.
+// TestGrantsForSomeActions: a token lets its user into rooms, to read and do some things.
 func TestGrantsForSomeActions(t *testing.T) {
 	t.Parallel()
 	n := serve(t)
@@ -106,13 +108,14 @@ func TestGrantsForSomeActions(t *testing.T) {
 		t.Error(js)
 	}
 	ann.send1("channel:y", "1", "granted")
-	ann.do("room:history", "channel:x", "{}")
-	for action, room := range map[string]string{"message:send": "channel:x", "room:history": "channel:y"} {
-		data, _ := json.Marshal(map[string]string{"text": "x"})
-		if action == "room:history" {
-			data = []byte("{}")
-		}
-		ann.send(envelope(action, room, "no", string(data)))
+	for _, room := range []string{"channel:x", "channel:y"} { // both can be read
+		ann.do("room:history", room, "{}")
+		ann.do("room:leave", room, "{}")
+		ann.do("room:join", room, `{}`)
+	}
+	ann.do("message:read", "channel:y", `{"offset":1}`)
+	for action, room := range map[string]string{"message:send": "channel:x", "message:react": "channel:y"} {
+		ann.send(envelope(action, room, "no", map[string]string{"message:send": `{"text":"x"}`, "message:react": `{"offset":1,"key":"+"}`}[action]))
 		if d := ann.answer("no").Payload.Data; d.Code != "forbidden" || d.Field != "payload.action" {
 			t.Errorf("%s in %s: %+v", action, room, d)
 		}

@@ -27,7 +27,7 @@ func TestIdleSessionIsCheap(t *testing.T) {
 		t.Skip("frames and shadows of other sizes")
 	}
 	const sessions = 2000
-	n := serve(t, "socket.handshake.rate_per_ip=0")
+	n := serve(t, "socket.handshake.rate_per_ip=0", "socket.heartbeat.interval=10m")
 	var fds []int
 	defer func() {
 		for _, fd := range fds {
@@ -42,8 +42,15 @@ func TestIdleSessionIsCheap(t *testing.T) {
 	more() // pools and tables grow with the first ones
 	heap0, objects0, stack0 := memory()
 	more()
-	heap1, objects1, stack1 := memory()
-	heap, stack := float64(heap1-heap0)/sessions, float64(stack1-stack0)/sessions
+	var heap1, objects1, stack1 int64
+	var heap, stack float64
+	for range 20 { // a loaded machine takes its time to end what they began
+		heap1, objects1, stack1 = memory()
+		heap, stack = float64(heap1-heap0)/sessions, float64(stack1-stack0)/sessions
+		if heap <= idleHeap && stack <= idleStack {
+			break
+		}
+	}
 	t.Logf("an idle session costs %.0f B of heap in %.1f objects, and %.0f B of stack", heap, float64(objects1-objects0)/sessions, stack)
 	if heap > idleHeap || stack > idleStack {
 		t.Errorf("more than %d B of heap and %d B of stack", idleHeap, idleStack)

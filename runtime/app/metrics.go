@@ -14,6 +14,7 @@ func (a *App) metrics(cfg observe.MetricsConfig) *observe.Registry {
 	a.notificationMetrics(r)
 	apiMetrics(r, a.served, a.dead)
 	a.storeMetrics(r)
+	a.pluginMetrics(r)
 	a.reloadMetrics(r)
 	return r
 }

@@ -25,20 +25,27 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds everything that a test waits for.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // nodeYAML is the node of all tests; what one of them needs otherwise comes as
-// path=value.
+// path=value. No time of its own ends before the patience of the tests does: on a slow
+// machine it would. A client that does not answer a close is waited for when the node
+// stops; those that are still there at the end of a test are dropped before.
 const nodeYAML = `
 node: test
 drain: 0s
 workers: 8
-admin: {listen: "127.0.0.1:0"}
+timeout: 1m
+admin: {listen: "127.0.0.1:0", check_timeout: 1m}
 socket:
   listen: 127.0.0.1:0
   origins: [https://app.example.com]
-  close_timeout: 300ms
-sequence: {partitions: 4}
+  close_timeout: 20s
+  handshake: {timeout: 1m}
+  queue: {write_timeout: 1m}
+session: {open_timeout: 1m}
+sequence: {partitions: 4, submit_timeout: 1m, timeout: 1m}
+deliver: {timeout: 1m}
 limit: {user: {rate: 0}} # tests send as fast as they can
 storage: {min_free: 0, cache_size: 4MiB, mem_table: 4MiB}
 rooms:

@@ -109,6 +109,7 @@ func TestNotifiedWhoIsNotThere(t *testing.T) {
 	bob.send(envelope("presence:update", "", "auto", `{"status":"auto"}`))
 	bob.answer("auto")
 	bob.drop()
+	eventually(t, "bob is gone again", func() bool { return len(n.app.presence.State("acme", "bob").Devices) == 0 })
 	mention("four")
 	for range 2 {
 		if got := h.next(t); got.User == "bob" && (got.Offset != 5 || got.Reason != notification.ForMention || got.Text != "four" || len(got.Devices) != 1 || got.Devices[0] != "phone") {
@@ -165,6 +166,7 @@ func TestWhatWaitsIsToldAtTheEnd(t *testing.T) {
 	ann := n.open(t, dial{user: "ann"})
 	ann.do("direct:send", "", `{"to":"bob","text":"late"}`)
 	eventually(t, "it waits", func() bool { return n.app.notify.Stats().Waiting == 1 })
+	ann.drop()
 	n.stop()
 	if got := h.next(t); got.Text != "late" {
 		t.Errorf("%+v", got)

@@ -13,12 +13,9 @@ import (
 	"github.com/heddle-rt/heddle/runtime/session"
 )
 
-// rounds are of races of two clients over real sockets, since who wins is chance:
-// many, but few on a slow machine. Each test says what must hold whoever does.
-func rounds(yield func(int) bool) {
-	for i, start := 0, time.Now(); i < 40 && (i < 5 || time.Since(start) < 2*time.Second) && yield(i); i++ {
-	}
-}
+// rounds are of races of two clients over real sockets, since who wins is chance. Each
+// test says what must hold whoever does.
+const rounds = 20
 
 // together sends at about the same time, each of them first in its turn.
 func together(round int, sends ...func()) {
@@ -57,11 +54,13 @@ func (c *client) settled(send func(), id string, before ...func(received)) recei
 	}
 }
 
-// refused sends a request and expects one of the errors.
+// refused sends a request and expects one of the errors. While the session is still
+// following what its user was added to, that is not known yet.
 func (c *client) refused(action, room, id, data string, codes ...string) {
 	c.t.Helper()
-	c.asks(action, room, id, data)()
-	if e := c.answer(id); e.Type != "error" || !slices.Contains(codes, e.Payload.Data.Code) {
+	ask := c.asks(action, room, id, data)
+	ask()
+	if e := c.settled(ask, id); e.Type != "error" || !slices.Contains(codes, e.Payload.Data.Code) {
 		c.t.Errorf("%s %s by %s is not refused: %s", action, room, c.user, e.js)
 	}
 }
@@ -116,8 +115,9 @@ func TestRaceJoinAgainstDelete(t *testing.T) {
 			t.Errorf("the join: %s", j.js)
 		}
 		for _, try := range []struct{ action, data string }{{"message:send", `{"text":"x"}`}, {"room:join", "{}"}} {
-			ben.asks(try.action, room, try.action+id, try.data)()
-			if e := ben.answer(try.action+id, note); e.Payload.Data.Code != "forbidden" && e.Payload.Data.Code != "not_found" {
+			ask := ben.asks(try.action, room, try.action+id, try.data)
+			ask()
+			if e := ben.settled(ask, try.action+id, note); e.Payload.Data.Code != "forbidden" && e.Payload.Data.Code != "not_found" {
 				t.Errorf("%s is not refused: %s", try.action, e.js)
 			}
 		}
@@ -291,34 +291,48 @@ func TestRaceTwoDevicesReading(t *testing.T) {
 // TestRaceRefreshAgainstExpiry: a session whose refresh is acknowledged goes on behind
 // the end of its first token; any other is closed with 4402. Nothing is in between.
 // Sessions are looked at every second: one whose token ends a second earlier tells
-// when that is.
+// when that is. All are opened with tokens that last, then given one that ends when
+// three times as long is over; those that have a lasting one again before are in time
+// however slow the machine is.
 func TestRaceRefreshAgainstExpiry(t *testing.T) {
 	t.Parallel()
-	n := serve(t, "session.expiry_notice=0s", "socket.close_timeout=5s", "limit.message_burst=10000")
-	end := time.Now().Add(1200 * time.Millisecond).Truncate(time.Second) // tokens count in seconds
-	until := func(user string, at time.Time) *client {
-		token := claims("acme", user)
-		token.Expires = at
-		c := n.connect(t, dial{user: user, token: mint(t, token)})
-		c.do("session:open", "", "{}")
-		return c
-	}
-	first := until("first", end)
-	clients, fresh := make([]*client, 150), make([]string, 150)
+	n := serve(t, "session.expiry_notice=0s", "socket.close_timeout="+patience.String(), "limit.message_burst=10000")
+	begin := time.Now()
+	first, clients, fresh := n.open(t, dial{user: "first"}), make([]*client, 150), make([]string, 150)
+	refresh := func(token string) string { return envelope("auth:refresh", "", "r", `{"token":`+quoted(token)+`}`) }
 	for i := range clients {
-		clients[i] = until(fmt.Sprint("user", i), end.Add(time.Second))
-		fresh[i] = envelope("auth:refresh", "", "r", `{"token":`+quoted(mintES256(t, clients[i].user))+`}`)
+		clients[i] = n.open(t, dial{user: fmt.Sprint("user", i)})
+		fresh[i] = refresh(mintES256(t, clients[i].user))
+	}
+	end := time.Now().Add(3*time.Since(begin) + 2*time.Second).Truncate(time.Second) // tokens count in seconds
+	shorten := func(c *client, at time.Time) {
+		token := claims("acme", c.user)
+		token.Expires = at
+		c.text(refresh(mint(t, token)))
+	}
+	shorten(first, end)
+	const early = 10
+	for i, c := range clients {
+		if shorten(c, end.Add(time.Second)); i < early {
+			c.text(fresh[i])
+		}
+	}
+	for i, c := range clients {
+		if c.answer("r"); i < early {
+			c.answer("r")
+		}
 	}
 	first.ends(4402)
-	for i, c := range clients {
-		if i == 10 { // those before have time enough
-			time.Sleep(985 * time.Millisecond) // what is waited for is time itself
-		}
-		c.text(fresh[i])
+	time.Sleep(985 * time.Millisecond) // what is waited for is time itself
+	for i, c := range clients[early:] {
+		c.text(fresh[early+i])
 		time.Sleep(50 * time.Microsecond)
 	}
-	refreshed := 0
-	for _, c := range clients {
+	for _, c := range clients[:early] {
+		c.do("room:join", "channel:x", "{}")
+	}
+	refreshed := early
+	for _, c := range clients[early:] {
 		js, err := c.next()
 		if err == nil && parse(t, js).Type == "error" && parse(t, js).Payload.Data.Code == "token_expired" {
 			js, err = c.next()
@@ -339,9 +353,6 @@ func TestRaceRefreshAgainstExpiry(t *testing.T) {
 		}
 	}
 	eventually(t, "all others are gone", func() bool { return len(n.app.sessions.Connections(session.Filter{Tenant: "acme"})) == refreshed })
-	if refreshed < 10 {
-		t.Error("not even those in time were refreshed")
-	}
 	t.Logf("refreshed %d of %d", refreshed, len(clients))
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/decode"
 	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/limit"
 	"github.com/heddle-rt/heddle/runtime/pipeline"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 	"github.com/heddle-rt/heddle/runtime/validate"
@@ -19,14 +20,17 @@ func (a *App) route(actions []event.Action) []pipeline.Stage {
 	a.answers = ack.NewStage(a.log, a.now, actions, noters{a.suspects, a.dead})
 	a.sequence = sequence.NewStage(sequence.StageDeps{Committer: a.committer, Continue: a.resume})
 	return []pipeline.Stage{
-		decode.New(actions),
+		decode.New(actions, a.plugins.service.Action),
 		authenticate.NewStage(a.verifier, a.now),
 		a.limits,
 		validate.New(),
 		authorize.New(a.rules),
+		a.plugins.service,
 		builtin.NewStage(),
+		limit.NewSpace(a.quotas),
 		a.sequence,
 		deliver.NewStage(a.hub),
+		a.plugins.after,
 		a.answers,
 	}
 }

@@ -43,6 +43,10 @@ func (a *App) layers() [][]part {
 			{"typing", a.typing.Run},
 			{"notification", a.notify.Run},
 			{"rooms", a.expirer.Run},
+			{"plugins", a.plugins.host.Run},
+			{"plugin hooks", a.plugins.after.Run},
+			{"plugin requests", a.plugins.fetcher.Run},
+			{"plugin timers", a.plugins.timers.Run},
 			{"session", a.sessions.Run},
 			{"reload", a.reload.run},
 		},
@@ -109,7 +113,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err // no goroutine that writes may ever return
 	}
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(parts.stop(), a.store.Close()) }() // ends with done, or with the process
+	go func() { done <- errors.Join(parts.stop(), a.plugins.engine.Close(), a.store.Close()) }() // ends with done, or with the process
 	select {
 	case err := <-done:
 		if err == nil {

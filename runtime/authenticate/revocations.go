@@ -246,12 +246,14 @@ func (r *Revocations) remove(ctx context.Context, tenant string, list []Revocati
 	return nil
 }
 
+// commit stores it, also if whoever asked for it goes away: otherwise it might be in
+// the store and not in force here.
 func (r *Revocations) commit(ctx context.Context, tenant, action string, data any) error {
 	js, err := json.Marshal(data)
 	if err != nil {
 		return fault.Wrap("authenticate.revoke", fault.Internal, err)
 	}
-	return r.deps.Committer.Commit(ctx, event.Effect{Durable: true, Envelope: event.Envelope{
+	return r.deps.Committer.Commit(context.WithoutCancel(ctx), event.Effect{Durable: true, Envelope: event.Envelope{
 		Type: event.TypeMessage, Tenant: tenant, Room: revocationsRoom, Action: action, Data: js,
 	}})
 }

@@ -124,9 +124,11 @@ func TestActionsThatTokensGrant(t *testing.T) {
 	}{
 		"granted":                           {event.Publisher, "message:send", "conv:1", writer, none},
 		"granted for other actions":         {event.Publisher, "typing:start", "conv:1", writer, "payload.action"},
-		"any user, granted":                 {event.AnyUser, "message:history", "conv:1", nil, none},
-		"any user, for other actions":       {event.AnyUser, "room:join", "conv:1", nil, "payload.action"},
-		"any user, another room":            {event.AnyUser, "message:history", "call:1", nil, "room"},
+		"any user, granted":                 {event.AnyUser, "message:other", "conv:1", nil, none},
+		"any user, for other actions":       {event.AnyUser, "room:create", "conv:1", nil, "payload.action"},
+		"any user, another room":            {event.AnyUser, "message:other", "call:1", nil, "room"},
+		"any user, reading another room":    {event.AnyUser, "room:join", "call:1", nil, "room"},
+		"changing the room":                 {event.Participant, "room:update", "conv:1", writer, "payload.action"},
 		"receiving alone":                   {event.Publisher, "message:send", "news:1", writer, "payload.action"},
 		"acknowledging what one receives":   {event.Participant, "session:ack", "news:1", writer, none},
 		"no room":                           {event.AnyUser, "direct:send", "", nil, none},
@@ -144,5 +146,23 @@ func TestActionsThatTokensGrant(t *testing.T) {
 				t.Errorf("%v, want one in %q", err, c.field)
 			}
 		})
+	}
+}
+
+// TestAGrantOfActionsLeavesReading: whoever is let into a room to do little there can
+// join, read, watch and leave it, if nothing else keeps them out.
+func TestAGrantOfActionsLeavesReading(t *testing.T) {
+	for _, action := range reading {
+		for _, actions := range [][]string{nil, {"message:react"}} {
+			for room, granted := range map[string]bool{"news:1": true, "news:1/polls": true, "conv:1": false} {
+				ev := &event.Event{
+					Origin: origin{opened: true, limited: []event.Grant{{Room: "news:*", Actions: actions}}}, Spec: &event.Action{Name: action},
+					Envelope: event.Envelope{Room: room},
+				}
+				if _, err := New().Process(t.Context(), ev); (err == nil) != granted {
+					t.Errorf("%s in %s with %q: %v", action, room, actions, err)
+				}
+			}
+		}
 	}
 }

@@ -30,7 +30,7 @@ func (d *decoder) check() {
 			for p := range strings.SplitSeq(path, " and ") {
 				at := c.path
 				if p != "" {
-					at = join(at, p)
+					at = d.spelt(join(at, p))
 				}
 				if consequence(at, known) {
 					return
@@ -40,6 +40,25 @@ func (d *decoder) check() {
 			d.faults = append(d.faults, Fault{Origin: d.first(paths), Path: strings.Join(paths, " and "), Problem: problem})
 		})
 	}
+}
+
+// spelt is a path with the keys of maps as paths have them, where a Check has put one
+// together from names as they are: rooms.bad type is rooms["bad type"].
+func (d *decoder) spelt(path string) string {
+	best, found := 0, path
+	for p := range d.marks {
+		if i := strings.Index(p, `["`); i < 0 || i > len(path) || p[:i] != path[:i] {
+			continue
+		}
+		keys, err := split(p)
+		if err != nil { // of a list
+			continue
+		}
+		if raw := strings.Join(keys, "."); len(raw) > best && within(path, raw) {
+			best, found = len(raw), p+path[len(raw):]
+		}
+	}
+	return found
 }
 
 // consequence reports whether a path is known to be faulty.

@@ -113,6 +113,11 @@ func (d *decoder) structure(s *shape, n *node, v reflect.Value, path string) {
 				d.fail(n, at, "required")
 			}
 			continue
+		case !said && f.def == nil && f.shape.least() > 0:
+			if !d.partial {
+				d.fail(n, at, "required, with at least "+f.shape.rules.min.text+" entries")
+			}
+			continue
 		case !said && f.def != nil:
 			d.silently(f.shape, f.def, v.FieldByIndex(f.index), at)
 			continue

@@ -56,7 +56,10 @@ func merge(under, over *node) *node {
 	case under.form != formMap || over.form != formMap:
 		return over
 	}
-	out := &node{form: formMap, origin: under.origin, entries: make([]entry, len(under.entries), len(under.entries)+len(over.entries))}
+	out := &node{form: formMap, origin: over.origin, entries: make([]entry, len(under.entries), len(under.entries)+len(over.entries))}
+	if under.origin.said() { // it began where it was first said
+		out.origin = under.origin
+	}
 	copy(out.entries, under.entries)
 	at := make(map[string]int, len(out.entries))
 	for i, e := range out.entries {

@@ -8,24 +8,25 @@ import (
 	"strings"
 )
 
-// Reference writes all options of T as Markdown: a table for each section, with
-// the environment variable of each option.
+// Reference writes all options of T as Markdown: a table for each section, with what
+// is in force if nobody says anything, and the environment variable of each option.
 func Reference[T any](w io.Writer) error {
 	s, err := describe(reflect.TypeFor[T]())
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
-	s.section(&b, "", "HEDDLE")
+	s.section(&b, "", "HEDDLE", s.inForce())
 	_, err = io.WriteString(w, b.String())
 	return err
 }
 
 // section writes the single options of a struct, then its sections. variable is
 // the environment variable of the struct; empty within maps and lists, whose
-// entries have none of their own.
-func (s *shape) section(b *strings.Builder, path, variable string) {
-	if rows := s.rows(path, variable); rows != "" {
+// entries have none of their own. v is what is in force; invalid where that is not the
+// section's own to say.
+func (s *shape) section(b *strings.Builder, path, variable string, v reflect.Value) {
+	if rows := s.rows(variable, v); rows != "" {
 		if path != "" {
 			fmt.Fprintf(b, "## `%s`\n\n", path)
 		}
@@ -37,10 +38,23 @@ func (s *shape) section(b *strings.Builder, path, variable string) {
 			at, name = join(at, inner.each()), ""
 			inner = inner.elem
 		}
-		if inner.kind == kindStruct {
-			inner.section(b, at, name)
+		switch {
+		case inner.kind != kindStruct:
+		case inner != f.shape:
+			inner.section(b, at, name, inner.inForce())
+		case inner.pointer || !v.IsValid():
+			inner.section(b, at, name, reflect.Value{})
+		default:
+			inner.section(b, at, name, v.FieldByIndex(f.index))
 		}
 	}
+}
+
+// inForce is a value of the shape of which nothing was said.
+func (s *shape) inForce() reflect.Value {
+	v := reflect.New(s.typ).Elem()
+	s.fallBack(v)
+	return v
 }
 
 func (f *field) variable(section string) string {
@@ -50,7 +64,7 @@ func (f *field) variable(section string) string {
 	return section + "_" + strings.ToUpper(f.name)
 }
 
-func (s *shape) rows(path, variable string) string {
+func (s *shape) rows(variable string, v reflect.Value) string {
 	var b strings.Builder
 	for _, f := range s.fields {
 		if f.shape.kind == kindStruct {
@@ -63,7 +77,7 @@ func (s *shape) rows(path, variable string) string {
 		if name := f.variable(variable); name != "" {
 			meaning += " `" + name + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.name, cell(f.shape.noun()), f.initially(), strings.TrimSpace(meaning))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.name, cell(f.shape.noun()), f.initially(v), strings.TrimSpace(meaning))
 	}
 	return b.String()
 }
@@ -91,11 +105,16 @@ func (s *shape) noun() string {
 	return "text"
 }
 
-func (f *field) initially() string {
-	if f.def == nil || f.shape.rules.secret {
+// initially is the option's value in a section that is v; empty if it has none.
+func (f *field) initially(v reflect.Value) string {
+	s := f.shape
+	if !v.IsValid() || s.rules.secret || s.rules.required {
 		return ""
 	}
-	text, err := json.Marshal(f.shape.native(f.initial()))
+	if v = v.FieldByIndex(f.index); f.def == nil && v.IsZero() && (s.pointer || s.kind == kindString || s.kind > kindStruct || s.broken(v) != "") {
+		return ""
+	}
+	text, err := json.Marshal(s.native(v))
 	if err != nil {
 		return ""
 	}

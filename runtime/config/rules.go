@@ -55,6 +55,14 @@ func (b *bound) compare(v reflect.Value) int {
 	return cmp.Compare(v.Float(), b.value.Float())
 }
 
+// least is how many elements a list or map has to have: then it cannot be left out.
+func (s *shape) least() int {
+	if (s.kind != kindList && s.kind != kindMap) || s.pointer || s.rules.min == nil {
+		return 0
+	}
+	return s.rules.min.count
+}
+
 // broken says which rule v breaks; empty if none.
 func (s *shape) broken(v reflect.Value) string {
 	unit := ""

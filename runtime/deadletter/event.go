@@ -17,8 +17,9 @@ const maxReason = 1 << 10
 // all of them. It keeps those that failed by no fault of their sender's, but for
 // what only asks, whose sender asks again, and for what may hold a token.
 func (l *Letters) Event(ev *event.Event, kind fault.Kind) {
-	switch kind {
-	case fault.Internal, fault.Timeout, fault.Unavailable:
+	switch {
+	case ev.Keep: // a plugin has failed on it, whose manifest says so
+	case kind == fault.Internal, kind == fault.Timeout, kind == fault.Unavailable:
 	default:
 		return
 	}
@@ -26,7 +27,7 @@ func (l *Letters) Event(ev *event.Event, kind fault.Kind) {
 	if id == nil || ev.Spec == nil || ev.Spec.Permission == event.BeforeSession || secret(ev.Spec.Name) {
 		return
 	}
-	if kind != fault.Internal && !ev.Spec.Durable {
+	if kind != fault.Internal && !ev.Spec.Durable && !ev.Keep {
 		return
 	}
 	if ev.Spec.Name != ev.Action || len(ev.Data) > 0 && !json.Valid(ev.Data) {
@@ -41,8 +42,21 @@ func (l *Letters) Event(ev *event.Event, kind fault.Kind) {
 	if n.EventID = strings.Clone(ev.ID); n.EventID == "" { // replays of it are one event all the same
 		n.EventID = n.ID
 	}
-	n.Envelope = envelope(ev, n.EventID)
+	n.Envelope, n.Effect = envelope(ev, n.EventID), firstEffect(ev)
 	l.put(n)
+}
+
+// firstEffect is what of the event is stored before anything else of it.
+func firstEffect(ev *event.Event) *Effect {
+	for i := range ev.Effects {
+		if e := &ev.Effects[i]; e.Durable {
+			if e.Key == "" { // it was not handed over, or its sender gave it no id
+				return nil
+			}
+			return &Effect{Room: strings.Clone(e.Room), User: strings.Clone(e.From.User), Key: strings.Clone(e.Key)}
+		}
+	}
+	return nil
 }
 
 func keyOf(user, room, id string) string { return user + "\x00" + room + "\x00" + id }

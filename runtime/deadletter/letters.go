@@ -30,17 +30,27 @@ type Letter struct {
 	Reason   string          `json:"reason"`   // for operators
 	First    int64           `json:"first"`    // Unix milliseconds
 	Last     int64           `json:"last"`
-	Attempts int             `json:"attempts"` // that failed
-	Envelope json.RawMessage `json:"envelope"` // as its sender sent it, and with an id
+	Attempts int             `json:"attempts"`         // that failed
+	Envelope json.RawMessage `json:"envelope"`         // as its sender sent it, and with an id
+	Effect   *Effect         `json:"effect,omitempty"` // nil: it came to none
 
-	saved int // attempts, in the store; 0: it is not there
+	saved int  // attempts, in the store; 0: it is not there, as far as is known
+	tried bool // it was handed to the store, which may have it whatever came back
+}
+
+// Effect is where the event's first durable effect is, if it was stored, and what the
+// log knows it by.
+type Effect struct {
+	Room string `json:"room"`
+	User string `json:"user,omitempty"`
+	Key  string `json:"key"`
 }
 
 // key is that of the event that it is about.
 func (l *Letter) key() string { return keyOf(l.User, l.Room, l.EventID) }
 
 // size is about what a letter takes, in bytes.
-func (l *Letter) size() int64 { return int64(512 + len(l.Reason) + 2*len(l.Envelope)) }
+func (l *Letter) size() int64 { return int64(768 + len(l.Reason) + 2*len(l.Envelope)) }
 
 // Rows reads what is kept.
 type Rows interface {
@@ -59,22 +69,23 @@ type Committer interface {
 type Deps struct {
 	Committer Committer
 	Rows      Rows
-	History   History // nil: replays trust the log to know ids
-	Tenants   func() []string
+	History   History         // nil: replays trust the log to know ids
+	Tenants   func() []string // that there are; they may change
 	Now       func() time.Time
 	Log       *slog.Logger
 	Count     int           // letters of one tenant; 0: a thousand
 	Bytes     int64         // of one tenant; 0: 8 MiB
-	Retry     time.Duration // after the store has failed; 0: five seconds
+	Retry     time.Duration // after the store has failed, and when tenants are looked for; 0: five seconds
 }
 
 // Letters are the events of all tenants that failed. Methods may be called at the
 // same time.
 type Letters struct {
-	deps  Deps
-	wake  chan struct{} // holds one: there is something to store
-	mu    sync.Mutex
-	boxes map[string]*box
+	deps   Deps
+	wake   chan struct{}   // holds one: there is something to store
+	loaded map[string]bool // tenants whose letters were read: Load alone knows, then Run
+	mu     sync.Mutex
+	boxes  map[string]*box
 
 	Kept    atomic.Uint64 // failures that were noted
 	Dropped atomic.Uint64 // letters that had to go for newer ones
@@ -86,7 +97,7 @@ type box struct {
 	list  []*Letter // the oldest first
 	byKey map[string]*Letter
 	bytes int64
-	gone  map[string]bool // ids that are in the store still: never more than it holds
+	gone  map[string]bool // ids that may be in the store still: never more than it holds
 }
 
 const (
@@ -98,7 +109,7 @@ const (
 // New makes letters; nothing is stored before Run.
 func New(d Deps) *Letters {
 	d.Count, d.Bytes, d.Retry = cmp.Or(d.Count, defaultCount), cmp.Or(d.Bytes, defaultBytes), cmp.Or(d.Retry, defaultRetry)
-	return &Letters{deps: d, wake: make(chan struct{}, 1), boxes: map[string]*box{}}
+	return &Letters{deps: d, wake: make(chan struct{}, 1), loaded: map[string]bool{}, boxes: map[string]*box{}}
 }
 
 // box finds a tenant's, with the lock held. Tenants are the operator's, and few.
@@ -122,6 +133,7 @@ func (l *Letters) put(n Letter) {
 		b.bytes -= old.size()
 		old.Code, old.Reason, old.Last = n.Code, n.Reason, n.Last
 		old.Attempts++
+		old.Effect = cmp.Or(n.Effect, old.Effect) // which an attempt that failed early does not come to
 		b.bytes += old.size()
 	} else {
 		b.add(&n)
@@ -152,7 +164,7 @@ func (b *box) remove(n *Letter) {
 	b.list = slices.Delete(b.list, i, i+1)
 	delete(b.byKey, n.key())
 	b.bytes -= n.size()
-	if n.saved > 0 {
+	if n.saved > 0 || n.tried {
 		b.gone[n.ID] = true
 	}
 }

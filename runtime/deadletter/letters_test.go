@@ -202,7 +202,7 @@ func TestAtTheSameTime(t *testing.T) {
 	wg.Wait()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(5 * time.Second); ; <-tick.C {
+	for end := time.Now().Add(30 * time.Second); ; <-tick.C {
 		ids := map[string]string{}
 		for _, n := range l.List("", "", 100) {
 			ids[n.ID] = ""
@@ -272,5 +272,133 @@ func TestReplay(t *testing.T) {
 				t.Errorf("%d are left", left)
 			}
 		})
+	}
+}
+
+// TestReplayOfWhatIsStoredElsewhere: the first effect of an event without a room is in
+// another one, where it has another key.
+func TestReplayOfWhatIsStoredElsewhere(t *testing.T) {
+	stored := event.Record{Key: "m1#1:", Envelope: event.Envelope{
+		Tenant: "acme", Room: "user:bob", From: event.Sender{User: "ann"}, Timestamp: time.Now().UnixMilli(), Position: event.Position{Offset: 1},
+	}}
+	direct := func(room, key string) *event.Event {
+		ev := failed("m1")
+		ev.Room, ev.Action, ev.Spec.Name, ev.Data = "", "direct:send", "direct:send", []byte(`{"to":"bob","text":"x"}`)
+		if room != "" {
+			ev.Emit(event.Effect{Envelope: event.Envelope{Room: "user:ann"}}) // is stored nowhere
+			ev.Emit(event.Effect{Envelope: event.Envelope{Room: room, From: event.Sender{User: "ann"}}, Durable: true, Key: key})
+			ev.Emit(event.Effect{Envelope: event.Envelope{Room: "user:ann", From: event.Sender{User: "ann"}}, Durable: true})
+		}
+		return ev
+	}
+	for name, c := range map[string]struct {
+		tries []*event.Event
+		ran   bool
+	}{
+		"its ack was late":                     {[]*event.Event{direct("user:bob", "m1#1:")}, false},
+		"and then it failed early":             {[]*event.Event{direct("user:bob", "m1#1:"), direct("", "")}, false},
+		"it failed early, then its ack was":    {[]*event.Event{direct("", ""), direct("user:bob", "m1#1:")}, false},
+		"it failed early":                      {[]*event.Event{direct("", "")}, true},
+		"it was not handed over":               {[]*event.Event{direct("user:bob", "")}, true},
+		"another is stored":                    {[]*event.Event{direct("user:bob", "m2#1:")}, true},
+		"the same key is another's":            {[]*event.Event{direct("user:bob", "m1#1:@")}, true},
+		"in another room there is none":        {[]*event.Event{direct("user:cat", "m1#1:")}, true},
+		"an id that is the key, in its room":   {[]*event.Event{failed("m1#1:")}, true},
+		"nothing is known of one that was not": {[]*event.Event{failed("m1")}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore()
+			s.records = []event.Record{stored}
+			l := letters(s, func(d *Deps) { d.History = s })
+			for _, ev := range c.tries {
+				l.Event(ev, fault.Timeout)
+			}
+			by := &again{}
+			list := l.List("", "", 9)
+			w := httptest.NewRecorder()
+			l.replay(w, withID(list[0].ID), by)
+			if (len(by.done) > 0) != c.ran || len(list) != 1 || w.Code != 200 {
+				t.Errorf("%d %s, ran %v, of %d letters", w.Code, w.Body, by.done, len(list))
+			}
+		})
+	}
+}
+
+func withID(id string) *http.Request {
+	r := httptest.NewRequest("POST", "/", nil)
+	r.SetPathValue("id", id)
+	return r
+}
+
+// TestTenantsThatComeLater: their letters are read when there are such tenants, also
+// if the store fails at first, and letters that were made meanwhile stay.
+func TestTenantsThatComeLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		before := letters(s, nil)
+		for _, id := range []string{"old1", "old2"} {
+			before.Event(failed(id), fault.Internal)
+			if err := before.settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		var mu sync.Mutex
+		var tenants []string
+		l := letters(s, func(d *Deps) {
+			d.Tenants = func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(tenants) }
+		})
+		if err := l.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- l.Run(ctx) }() // ended by cancel
+		time.Sleep(time.Second)
+		l.Event(failed("new"), fault.Internal)
+		synctest.Wait()
+		s.fail(true)
+		mu.Lock()
+		tenants = []string{"acme"}
+		mu.Unlock()
+		time.Sleep(time.Minute)
+		s.fail(false)
+		time.Sleep(2 * defaultRetry)
+		synctest.Wait()
+		var got []string
+		for _, n := range l.List("acme", "", 100) {
+			got = append(got, n.EventID)
+		}
+		if !slices.Equal(got, []string{"old1", "old2", "new"}) || s.len() != 3 || l.boxes["acme"].list[0].EventID != "old1" {
+			t.Errorf("%q, %d rows", got, s.len())
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// late is a store that stores, and fails to say so.
+type late struct{ *store }
+
+func (s late) Commit(ctx context.Context, e event.Effect) error {
+	if err := s.store.Commit(ctx, e); err != nil || e.Action != actionKept {
+		return err
+	}
+	return fault.Wrap("store", fault.Timeout, context.DeadlineExceeded)
+}
+
+// TestWhatMayBeStoredIsDropped: also if the store did not say that it has the letter.
+func TestWhatMayBeStoredIsDropped(t *testing.T) {
+	s := newStore()
+	l := letters(s, func(d *Deps) { d.Committer = late{s} })
+	l.Event(failed("m1"), fault.Internal)
+	if err := l.settle(t.Context()); err == nil || s.len() != 1 {
+		t.Fatalf("%v, %d rows", err, s.len())
+	}
+	l.Drop(l.List("", "", 1)[0].ID)
+	if err := l.settle(t.Context()); err != nil || s.len() != 0 {
+		t.Errorf("%v, %d rows", err, s.len())
 	}
 }

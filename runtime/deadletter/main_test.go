@@ -84,9 +84,9 @@ func (s *store) Rows(_ context.Context, tenant, name, kind, after string, limit 
 	return out, nil
 }
 
-func (s *store) Before(_ context.Context, _, _ string, offset uint64, limit, _ int) (page []event.Record, _ error) {
+func (s *store) Before(_ context.Context, _, name string, offset uint64, limit, _ int) (page []event.Record, _ error) {
 	for i := len(s.records) - 1; i >= 0 && len(page) < limit; i-- {
-		if r := s.records[i]; offset == 0 || r.Offset < offset {
+		if r := s.records[i]; r.Room == name && (offset == 0 || r.Offset < offset) {
 			page = append(page, r)
 		}
 	}

@@ -1,9 +1,11 @@
 package deadletter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -53,22 +55,27 @@ func Projections() map[string]room.Projection {
 	}
 }
 
-// Load reads what is in the store. It comes before the first event.
+// Load reads what is in the store of the tenants that there are. It comes before the
+// first event; Run loads what tenants come later.
 func (l *Letters) Load(ctx context.Context) error {
 	if l.deps.Rows == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
 	for _, tenant := range l.deps.Tenants() {
+		if l.loaded[tenant] {
+			continue
+		}
 		if err := l.load(ctx, tenant); err != nil {
 			return fmt.Errorf("deadletter: letters of %s: %w", tenant, err)
 		}
+		l.loaded[tenant] = true
 	}
 	return nil
 }
 
 func (l *Letters) load(ctx context.Context, tenant string) error {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
 	if _, err := l.deps.Rows.Head(ctx, tenant, deadRoom); err != nil {
 		return err
 	}
@@ -97,31 +104,40 @@ func (l *Letters) take(tenant string, page []room.Row) {
 			continue
 		}
 		n.Tenant, n.saved = tenant, max(n.Attempts, 1)
-		if b.byKey[n.key()] == nil {
+		switch known := b.byKey[n.key()]; {
+		case b.gone[n.ID]: // dropped since it was stored
+		case known == nil:
 			b.add(n)
-		} else {
+		case known.ID != n.ID:
 			b.gone[n.ID] = true
 		}
 	}
+	// What has failed before the tenant's letters were read is newer than these.
+	slices.SortStableFunc(b.list, func(a, b *Letter) int { return cmp.Compare(a.ID, b.ID) })
 	l.bound(b)
 	l.stir()
 }
 
-// Run stores what is new and drops what is gone, until ctx ends; then what is left,
-// if the store takes it. The committer outlives it.
+// Run stores what is new, drops what is gone and loads what tenants come, until ctx
+// ends; then it stores what is left, if the store takes it. The committer outlives it.
 func (l *Letters) Run(ctx context.Context) error {
 	if l.deps.Committer == nil {
 		<-ctx.Done()
 		return nil
 	}
-	failing := false
+	failing, tick := false, time.NewTicker(l.deps.Retry)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return l.last(ctx)
 		case <-l.wake:
+		case <-tick.C: // for tenants
 		}
-		err := l.settle(ctx)
+		err := l.Load(ctx)
+		if err == nil {
+			err = l.settle(ctx)
+		}
 		if err == nil {
 			failing = false
 			continue
@@ -131,7 +147,7 @@ func (l *Letters) Run(ctx context.Context) error {
 		}
 		l.Failed.Add(1)
 		if !failing {
-			l.deps.Log.Warn("dead letters are in memory alone: the store does not take them", "error", err)
+			l.deps.Log.Warn("dead letters are in memory alone: the store fails", "error", err)
 		}
 		failing = true
 		select {
@@ -189,6 +205,7 @@ func (l *Letters) next() (tenant string, n *Letter, ids []string) {
 		}
 		for _, n := range b.list {
 			if n.saved == 0 || n.Attempts >= 2*n.saved { // not each attempt of a client that goes on
+				n.tried = true
 				one := *n
 				return name, &one, nil
 			}
@@ -203,10 +220,8 @@ func (l *Letters) save(ctx context.Context, n *Letter) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now, _ := l.find(n.ID); now != nil {
+	if now, _ := l.find(n.ID); now != nil { // otherwise it was dropped meanwhile
 		now.saved = n.Attempts
-	} else { // dropped meanwhile
-		l.box(n.Tenant).gone[n.ID] = true
 	}
 	return nil
 }

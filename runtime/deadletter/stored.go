@@ -24,16 +24,26 @@ const (
 	slack = time.Minute
 )
 
-// stored reports whether the event is in its room: its sender may have sent it
-// again with success, and ids are remembered for a while only. A room in which too
-// much has happened since is Conflict: nobody knows.
+// where is where the event's first effect would be: what came of it knows, or else it
+// is in the event's own room.
+func (l *Letter) where() Effect {
+	if l.Effect != nil {
+		return *l.Effect
+	}
+	return Effect{Room: l.Room, User: l.User, Key: strings.ReplaceAll(l.EventID, "#", "##")} // as the log has it
+}
+
+// stored reports whether the event was stored: its sender may have sent it again with
+// success, or it was not told, and ids are remembered for a while only. A room in
+// which too much has happened since is Conflict: nobody knows.
 func (l *Letters) stored(ctx context.Context, n *Letter) (bool, error) {
-	if l.deps.History == nil || n.Room == "" {
+	at := n.where()
+	if l.deps.History == nil || at.Room == "" {
 		return false, nil
 	}
 	since, offset := n.First-slack.Milliseconds(), uint64(0)
 	for range historyPages {
-		page, err := l.deps.History.Before(ctx, n.Tenant, n.Room, offset, historyPage, historyBytes)
+		page, err := l.deps.History.Before(ctx, n.Tenant, at.Room, offset, historyPage, historyBytes)
 		if err != nil {
 			return false, fault.Wrap("deadletter.stored", fault.Unavailable, err)
 		}
@@ -42,7 +52,7 @@ func (l *Letters) stored(ctx context.Context, n *Letter) (bool, error) {
 			switch {
 			case r.Timestamp < since:
 				return false, nil
-			case keyOf(r.From.User, r.Room, r.Key) == keyOf(n.User, n.Room, strings.ReplaceAll(n.EventID, "#", "##")): // as the log has it
+			case r.From.User == at.User && r.Key == at.Key:
 				return true, nil
 			}
 			offset = r.Offset

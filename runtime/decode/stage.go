@@ -22,12 +22,18 @@ const AckAction = "session:ack"
 // Stage decodes.
 type Stage struct {
 	actions map[string]*event.Action
+	owned   Owned
 	unknown event.Action // stands for all others, so that they too are limited and authorized
 }
 
-// New makes the stage for these actions.
-func New(actions []event.Action) *Stage {
+// Owned finds the declaration of an action that a tenant has of its own; nil: it has
+// none of that name. id may be nil.
+type Owned func(id *event.Identity, action string) *event.Action
+
+// New makes the stage for these actions, and those that owned finds, which may be nil.
+func New(actions []event.Action, owned Owned) *Stage {
 	s := &Stage{
+		owned:   owned,
 		actions: make(map[string]*event.Action, len(actions)),
 		unknown: event.Action{Name: "unknown", Permission: event.AnyUser, Rate: event.RateControl, Handle: refuse},
 	}
@@ -53,7 +59,11 @@ func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, e
 	case event.TypeError:
 		return pipeline.Reject, fault.New(fault.Invalid, "type", "clients send event, message or ack")
 	}
-	if ev.Spec = s.actions[ev.Action]; ev.Spec == nil || ev.Action == AckAction && ev.Type != event.TypeAck {
+	ev.Spec = s.actions[ev.Action]
+	if ev.Spec == nil && s.owned != nil {
+		ev.Spec = s.owned(ev.Origin.Identity(), ev.Action)
+	}
+	if ev.Spec == nil || ev.Action == AckAction && ev.Type != event.TypeAck {
 		ev.Spec = &s.unknown
 	}
 	return pipeline.Pass, nil

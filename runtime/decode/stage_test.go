@@ -80,7 +80,7 @@ func TestEnvelopes(t *testing.T) {
 				from := client{dialect: d}
 				raw := from.wire(c.in)
 				ev := &event.Event{Origin: from, Raw: raw}
-				verdict, err := New(actions).Process(t.Context(), ev)
+				verdict, err := New(actions, nil).Process(t.Context(), ev)
 				if verdict != pipeline.Pass || err != nil || ev.Raw != nil {
 					t.Fatalf("%v, %v, raw %q", verdict, err, ev.Raw)
 				}
@@ -142,12 +142,12 @@ func TestUnreadable(t *testing.T) {
 		{"version below 0", json, []byte(`{"id":"i","v":-1}`), version, "i"},
 		{"its version counts more than its faults", json, []byte(`{"v":2,"type":"shout"}`), version, ""},
 		{"type of the server", json, []byte(`{"type":"error","id":"i","payload":{"action":"session:ping"}}`), "invalid in type: ", "i"},
-		{"no action", json, []byte(`{"type":"event","id":"i","payload":{}}`), "invalid in action: ", "i"},
+		{"no action", json, []byte(`{"type":"event","id":"i","payload":{}}`), "invalid in payload.action: ", "i"},
 		{"ack of no position", json, []byte(`{"type":"ack","id":"i","room":"channel:x"}`), "invalid in epoch: ", "i"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ev := &event.Event{Origin: c.from, Raw: c.raw}
-			verdict, err := New(actions).Process(t.Context(), ev)
+			verdict, err := New(actions, nil).Process(t.Context(), ev)
 			if verdict != pipeline.Reject || !strings.HasPrefix(says(err), c.want) || ev.ID != c.id {
 				t.Errorf("%v, %s, id %q; want %s, id %q", verdict, says(err), ev.ID, c.want, c.id)
 			}
@@ -183,7 +183,7 @@ func TestWhatTheDialectSays(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ev := &event.Event{Origin: c.from, Raw: []byte("x")}
-			verdict, err := New(actions).Process(t.Context(), ev)
+			verdict, err := New(actions, nil).Process(t.Context(), ev)
 			if verdict != pipeline.Reject || says(err) != c.want || c.from.err != nil && err != c.from.err || ev.ID != "i" || ev.Raw != nil || ev.Spec != nil {
 				t.Errorf("%v, %v, %+v", verdict, err, ev)
 			}
@@ -222,7 +222,7 @@ func TestBatches(t *testing.T) {
 	} {
 		for _, d := range dialects {
 			t.Run(fmt.Sprintf("%s/%d of %d", d.Name(), c.envelopes, c.limit), func(t *testing.T) {
-				from, s := client{dialect: d}, New(actions)
+				from, s := client{dialect: d}, New(actions, nil)
 				raw := batch(from, c.envelopes)
 				var got []*event.Event
 				err := d.Split(raw, c.limit, func(one []byte) error {
@@ -250,3 +250,29 @@ func TestBatches(t *testing.T) {
 		}
 	}
 }
+
+// An action that no builtin has is looked for among the tenant's own.
+func TestOwnedActions(t *testing.T) {
+	own := &event.Action{Name: "order:created"}
+	s := New([]event.Action{{Name: "message:send"}}, func(_ *event.Identity, action string) *event.Action {
+		if action == "message:send" {
+			t.Error("a builtin's action is looked for")
+		}
+		if action == own.Name {
+			return own
+		}
+		return nil
+	})
+	for action, want := range map[string]string{"order:created": "order:created", "order:paid": "unknown", "message:send": "message:send"} {
+		from := client{Origin: nobody{}, dialect: native.JSON{}}
+		ev := &event.Event{Origin: from, Raw: []byte(`{"type":"event","payload":{"action":"` + action + `"}}`)}
+		if _, err := s.Process(t.Context(), ev); err != nil || ev.Spec.Name != want {
+			t.Errorf("%s: %v, %v", action, ev.Spec, err)
+		}
+	}
+}
+
+// nobody has not said who it is.
+type nobody struct{ event.Origin }
+
+func (nobody) Identity() *event.Identity { return nil }

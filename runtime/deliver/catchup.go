@@ -168,7 +168,7 @@ func (h *Hub) Learn(ctx context.Context, sub *Sub) error {
 	// Whatever was made durable before the read is in its answer, and whatever came
 	// after was published to this feed.
 	if !f.known {
-		f.known, f.epoch, f.top = true, head.Epoch, head.Offset
+		f.stand(head.Epoch, head.Offset)
 	}
 	return nil
 }
@@ -213,11 +213,41 @@ func (h *Hub) page(sub *Sub) (records []event.Record, err error) {
 	for i := range records {
 		frames[i] = encodeRecord(enc, &records[i], now)
 	}
-	if !sub.to.Sink().PushAll(frames) {
-		return nil, errClosing
+	n, err := sub.feed.push(sub, records, frames)
+	h.CaughtUp.Add(uint64(n))
+	return records[:n], err
+}
+
+// push queues a page, or as much of it as its subscriber may have by now, and says how
+// much. It waited for its turn at history, and for that: whoever has left meanwhile
+// gets nothing of it.
+func (f *feed) push(s *Sub, records []event.Record, frames []*frame.Frame) (n int, err error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if s.index < 0 {
+		return 0, nil
 	}
-	h.CaughtUp.Add(uint64(len(frames)))
-	return records, nil
+	n = f.allowed(records)
+	if !s.to.Sink().PushAll(frames[:n]) {
+		return 0, errClosing
+	}
+	return n, nil
+}
+
+// allowed is how many records of a page may be sent. History may be ahead of what was
+// published: where a membership ends there, those who are members no more have not
+// left yet, and the page ends with it.
+func (f *feed) allowed(records []event.Record) int {
+	last := records[len(records)-1].Position
+	if last.Epoch != f.epoch || last.Offset <= f.top {
+		return len(records)
+	}
+	for i := range records {
+		if r := &records[i]; parting(r) && (r.Offset > f.top || r.Offset == f.leaving) {
+			return i + 1
+		}
+	}
+	return len(records)
 }
 
 // drained waits until a receiver has taken most of what it was sent.

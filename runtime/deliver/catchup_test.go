@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/room"
 )
 
 // gated is a receiver whose client takes a page each time the gate opens.
@@ -148,6 +150,70 @@ func TestWhatEndsCatchingUp(t *testing.T) {
 				if g.catchup.running {
 					t.Error("the goroutine goes on")
 				}
+			})
+		})
+	}
+}
+
+// TestWhoLeavesWhileAPageIsReadGetsNothingOfIt waits for history when the membership
+// ends: what is said then is in the page.
+func TestWhoLeavesWhileAPageIsReadGetsNothingOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &slow{takes: time.Millisecond}
+		m.store(5)
+		hub, r, stays := newHub(t, m), &receiver{}, &receiver{}
+		sub := hub.Subscribe(tenant, conv, r, event.Position{Epoch: epoch, Offset: 3}, event.Membership{})
+		hub.Start(sub)
+		hub.Start(hub.Subscribe(tenant, conv, stays, event.Position{Epoch: epoch, Offset: 3}, event.Membership{}))
+		synctest.Wait()
+		hub.Unsubscribe(sub)
+		hub.Publish(m.store(1))
+		time.Sleep(time.Second) // of the bubble's clock
+		synctest.Wait()
+		if len(r.got) != 0 || r.lost != nil || r.catchup.running {
+			t.Errorf("got %v, lost %v, the goroutine goes on: %v", r.got, r.lost, r.catchup.running)
+		}
+		contiguous(t, stays.got, 4, 6)
+	})
+}
+
+// TestNoPageGoesBeyondTheEndOfAMembership that is stored, and so in history, but has
+// not been published yet: the session has not left.
+func TestNoPageGoesBeyondTheEndOfAMembership(t *testing.T) {
+	for _, observing := range []bool{false, true} {
+		t.Run(fmt.Sprint("it is being observed: ", observing), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, there, gone, stays := &memory{}, &receiver{}, &receiver{}, &receiver{}
+				m.store(4)
+				var hub *Hub
+				var ann *Sub
+				catchUp := func() {
+					hub.Start(ann)
+					hub.Start(hub.Subscribe(tenant, conv, stays, event.Position{Epoch: epoch, Offset: 2}, event.Membership{}))
+					synctest.Wait()
+					if got := fmt.Sprint(gone.got, stays.got); got != "[3 4 5] [3 4 5]" {
+						t.Errorf("before anybody has left: %s", got)
+					}
+				}
+				hub = runHub(t, Config{Page: 7, PageBytes: 1 << 20, Readers: 2, Reorder: 4, Timeout: time.Second}, Deps{History: m, Observe: func(*event.Record) {
+					if observing {
+						catchUp()
+					}
+					hub.Unsubscribe(ann)
+				}})
+				ann = hub.Subscribe(tenant, conv, gone, event.Position{Epoch: epoch, Offset: 2}, event.Membership{})
+				hub.Start(hub.Subscribe(tenant, conv, there, event.Position{Epoch: epoch, Offset: 4}, event.Membership{}))
+				synctest.Wait()
+				next := m.store(3)
+				next[0].Action = room.ActionLeave
+				if !observing {
+					catchUp()
+				}
+				hub.Publish(next)
+				synctest.Wait()
+				contiguous(t, gone.got, 3, 5)
+				contiguous(t, stays.got, 3, 7)
+				contiguous(t, there.got, 5, 7)
 			})
 		})
 	}

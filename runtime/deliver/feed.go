@@ -20,9 +20,14 @@ type feed struct {
 	known   bool     // epoch and top are what this node has seen; before, nobody is live
 	epoch   string
 	top     uint64
+	seen    uint64 // up to here records were given to observe; top may be ahead, as history had it
+	leaving uint64 // the end of a membership that is being observed, 0 for none
+
+	// While healing, that goroutine alone delivers, and publish holds.
+	healing bool
 	held    map[uint64]event.Record // ahead of top, at most Config.Reorder
 	ahead   uint64                  // the furthest record that came too early
-	healing bool
+	stray   event.Position          // the furthest of another life, of which the first record has not come
 }
 
 // target is a subscriber as the loops over all of them see it: side by side, so
@@ -135,59 +140,84 @@ func (f *feed) count(deliveries int, refused uint64) {
 	}
 }
 
-// publish takes records of one epoch with contiguous offsets, and returns those
-// that are no repeats.
+// publish takes records of one epoch with contiguous offsets, of which the last one
+// alone may end memberships. It delivers what follows the feed's position, and returns
+// what is to be observed; or it leaves both to the goroutine that heals.
 func (f *feed) publish(records []event.Record) (fresh []event.Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	before := f.top
-	fresh = f.accept(records)
-	for len(f.held) > 0 {
-		r, ok := f.held[f.top+1]
-		if !ok {
-			break
-		}
-		delete(f.held, f.top+1)
-		f.accept([]event.Record{r})
+	switch first := &records[0]; {
+	case !f.known:
+		f.stand(first.Epoch, first.Offset-1)
+	case first.Epoch == f.epoch:
+	case first.Offset == 1:
+		f.stand(first.Epoch, 0)
+	default:
+		f.suspect(records)
+		return nil
 	}
-	if f.top != before {
-		f.release()
+	if f.healing {
+		f.hold(records)
+		return nil
+	}
+	return f.accept(records)
+}
+
+// stand puts the feed at a position.
+func (f *feed) stand(epoch string, top uint64) {
+	if epoch != f.epoch {
+		f.epoch, f.seen, f.leaving, f.held, f.ahead = epoch, 0, 0, nil, 0
+		for i := range f.targets {
+			f.targets[i].ahead = 0
+		}
+		if f.stray.Epoch == epoch {
+			f.ahead = f.stray.Offset
+		}
+		f.stray = event.Position{}
+	}
+	f.known, f.top = true, top
+}
+
+// accept delivers records of the feed's epoch that follow its position, and holds
+// those that are ahead. It returns what is to be observed.
+func (f *feed) accept(records []event.Record) (fresh []event.Record) {
+	news := behind(records, f.top)
+	f.repeats(len(records) - len(news))
+	last := &records[len(records)-1]
+	if len(news) > 0 {
+		if news[0].Offset > f.top+1 {
+			f.hold(news)
+			return nil
+		}
+		f.deliver(news)
+		f.top = last.Offset
+		if last.Ends {
+			f.end()
+		}
+	}
+	if fresh = behind(records, f.seen); len(fresh) > 0 {
+		f.seen = last.Offset
+		if parting(last) && f.hub.deps.Observe != nil {
+			f.leaving = last.Offset
+		}
 	}
 	return fresh
 }
 
-// accept delivers what follows the feed's position, drops what it has, and holds
-// what is ahead while a goroutine reads what is missing. It returns what it did not
-// drop.
-func (f *feed) accept(records []event.Record) []event.Record {
-	first := records[0].Offset
-	if f.known && records[0].Epoch != f.epoch {
-		if first != 1 {
-			f.hub.Repeats.Add(uint64(len(records)))
-			return nil // of a life that is over
-		}
-		f.top, f.held, f.ahead = 0, nil, 0
-		for i := range f.targets {
-			f.targets[i].ahead = 0
-		}
+// behind are those of contiguous records that lie behind an offset.
+func behind(records []event.Record, offset uint64) []event.Record {
+	skip := offset + 1 - min(records[0].Offset, offset+1)
+	return records[min(skip, uint64(len(records))):]
+}
+
+func (f *feed) repeats(n int) {
+	if n > 0 {
+		f.hub.Repeats.Add(uint64(n))
 	}
-	if !f.known {
-		f.known = true
-		f.top = first - 1
-	}
-	f.epoch = records[0].Epoch
-	if skip := f.top + 1 - min(first, f.top+1); skip > 0 {
-		f.hub.Repeats.Add(min(skip, uint64(len(records))))
-		if skip >= uint64(len(records)) {
-			return nil
-		}
-		records = records[skip:]
-		first = records[0].Offset
-	}
-	if first > f.top+1 {
-		f.hold(records)
-		return records
-	}
+}
+
+// deliver gives records to those who stand where the feed stands.
+func (f *feed) deliver(records []event.Record) {
 	batch := encoded{now: f.hub.now()}
 	delivered, refused := 0, uint64(0)
 	for i := range f.targets {
@@ -205,11 +235,13 @@ func (f *feed) accept(records []event.Record) []event.Record {
 		}
 	}
 	f.count(delivered, refused)
-	f.top = records[len(records)-1].Offset
-	if records[len(records)-1].Ends {
-		f.end()
-	}
-	return records
+}
+
+// parted is called when all who are members no more have left.
+func (f *feed) parted() {
+	f.mu.Lock()
+	f.leaving = 0
+	f.mu.Unlock()
 }
 
 // end tells the subscribers that have all of a room that was deleted. With f.mu

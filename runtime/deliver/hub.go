@@ -65,8 +65,9 @@ type Deps struct {
 	History History
 	Log     *slog.Logger
 	// Observe sees every durable record of a user's own room, and those that end
-	// memberships of a room with subscribers; each when it has been delivered. nil for
-	// none.
+	// memberships of a room with subscribers: each once, when it has been delivered, and
+	// those of one room in their order. Nothing behind the end of a membership is
+	// delivered before it has returned. nil for none.
 	Observe func(r *event.Record)
 	Now     func() time.Time // nil means time.Now
 }
@@ -194,19 +195,25 @@ func (h *Hub) Emit(env *event.Envelope, merge string) {
 func (h *Hub) Publish(records []event.Record) {
 	h.Published.Add(uint64(len(records)))
 	for len(records) > 0 {
-		n := 1
-		for n < len(records) && follows(&records[n], &records[n-1]) {
-			n++
-		}
+		n := run(records)
 		h.publish(records[:n])
 		records = records[n:]
 	}
 }
 
-// follows reports whether a record can go with the one before it. What is behind the
-// end of a membership can not: those who are members no more are to leave first.
+// run is how many of the records go together: those of one room that follow each
+// other. What is behind the end of a membership does not: those who are members no
+// more are to leave first.
+func run(records []event.Record) int {
+	n := 1
+	for n < len(records) && follows(&records[n], &records[n-1]) && !parting(&records[n-1]) {
+		n++
+	}
+	return n
+}
+
 func follows(r, before *event.Record) bool {
-	return r.Room == before.Room && r.Tenant == before.Tenant && r.Epoch == before.Epoch && r.Offset == before.Offset+1 && !parting(before)
+	return r.Room == before.Room && r.Tenant == before.Tenant && r.Epoch == before.Epoch && r.Offset == before.Offset+1
 }
 
 // parting reports whether a record may end memberships.
@@ -226,21 +233,27 @@ func (h *Hub) publish(records []event.Record) {
 
 func (h *Hub) bring(k roomKey, f *feed, records []event.Record) (err error) {
 	defer h.contain("publish", k, &err)
-	own := room.TypeOf(k.room) == room.UserType
 	if f != nil {
-		if fresh := f.publish(records); !own {
-			records = fresh
-		}
+		records = f.publish(records)
 	}
-	if h.deps.Observe == nil || f == nil && !own {
-		return nil
+	h.observe(k, f, records)
+	return nil
+}
+
+// observe tells of a run that was delivered.
+func (h *Hub) observe(k roomKey, f *feed, records []event.Record) {
+	own := room.TypeOf(k.room) == room.UserType
+	if h.deps.Observe == nil || len(records) == 0 || f == nil && !own {
+		return
 	}
 	for i := range records {
 		if r := &records[i]; own || parting(r) {
 			h.deps.Observe(r)
 		}
 	}
-	return nil
+	if f != nil && parting(&records[len(records)-1]) {
+		f.parted()
+	}
 }
 
 // errPanic stands for a panic, which contain has logged.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -51,6 +52,12 @@ func (r *receiver) PushAll(fs []*frame.Frame) bool {
 		r.got = append(r.got, binary.BigEndian.Uint64(f.Payload()))
 	}
 	return true
+}
+
+func (r *receiver) taken() []uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got)
 }
 
 func (r *receiver) Ended(*Sub) {
@@ -284,10 +291,17 @@ func TestANewLifeOfARoomStartsOver(t *testing.T) {
 		hub.Start(hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 5}, event.Membership{}))
 		synctest.Wait()
 		next := event.Record{Envelope: event.Envelope{Tenant: tenant, Room: conv, Position: event.Position{Epoch: "e2", Offset: 1}, Data: []byte("{}")}}
-		hub.Publish([]event.Record{next})
+		over := m.store(1)
+		m.records = []event.Record{next}
+		hub.Publish(m.records)
 		contiguous(t, rec.got, 1, 1)
-		hub.Publish(m.store(1)) // of the life that is over
+		hub.Publish(over) // of the life that is over
+		synctest.Wait()
 		contiguous(t, rec.got, 1, 1)
+		next.Offset++
+		m.records = append(m.records, next)
+		hub.Publish(m.records[1:])
+		contiguous(t, rec.got, 1, 2)
 	})
 }
 
@@ -355,10 +369,66 @@ func TestUnsubscribedGetNothing(t *testing.T) {
 	})
 }
 
+// TestTheFirstRecordOfALifeIsLost: it was stored, and not published; those behind it
+// were.
+func TestTheFirstRecordOfALifeIsLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		stored int             // in the life before
+		late   bool            // the first record comes behind the second
+		fail   func(m *memory) // before the second one is published
+		want   string
+		lost   bool
+	}{
+		"of a room without events":        {want: "[1 2 3 4]"},
+		"of a room that was there before": {stored: 3, want: "[1 2 3 4]"},
+		"it is only late":                 {stored: 3, late: true, want: "[1 2 3 4]"},
+		"history fails":                   {stored: 3, fail: func(m *memory) { m.err = context.DeadlineExceeded }, want: "[]", lost: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &memory{}
+				m.store(c.stored)
+				hub, r := newHub(t, m), &receiver{}
+				head, _ := m.Head(t.Context(), tenant, conv)
+				hub.Start(hub.Subscribe(tenant, conv, r, head.Position, event.Membership{}))
+				synctest.Wait()
+				m.records = nil
+				all := m.store(4)
+				for i := range all {
+					all[i].Epoch = "e2"
+				}
+				if c.fail != nil {
+					c.fail(m)
+				}
+				m.records = all[:2]
+				hub.Publish(all[1:2])
+				if c.late {
+					hub.Publish(all[:1])
+				}
+				synctest.Wait()
+				if !c.lost {
+					contiguous(t, r.taken(), 1, 2)
+				}
+				m.records = all
+				hub.Publish(all[2:3])
+				hub.Publish(all[3:])
+				synctest.Wait()
+				if got := fmt.Sprint(r.got); got != c.want || c.lost != (r.lost != nil) {
+					t.Errorf("got %v, lost %v", got, r.lost)
+				}
+				if n, healing := hub.find(roomKey{tenant, conv}).holds(); n != 0 || healing {
+					t.Errorf("%d are held, healing %v", n, healing)
+				}
+			})
+		})
+	}
+}
+
 type sink struct{ receiver }
 
-func (s *sink) Sink() Sink           { return s }
-func (*sink) Push(*frame.Frame) bool { return true }
+func (s *sink) Sink() Sink                { return s }
+func (*sink) Push(*frame.Frame) bool      { return true }
+func (*sink) PushAll([]*frame.Frame) bool { return true }
 
 func BenchmarkEmit1000(b *testing.B) {
 	hub := New(Config{Readers: 1}, Deps{})
@@ -369,5 +439,28 @@ func BenchmarkEmit1000(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		hub.Emit(env, "")
+	}
+}
+
+func BenchmarkPublish(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			hub := New(Config{Readers: 1}, Deps{Observe: func(*event.Record) {}})
+			for range n {
+				sub := hub.Subscribe(tenant, conv, &sink{}, event.Position{}, event.Membership{})
+				sub.feed.known = true
+				hub.Start(sub)
+			}
+			one := make([]event.Record, 1)
+			one[0].Tenant, one[0].Room, one[0].Action, one[0].Data = tenant, conv, "message:send", []byte("{}")
+			b.ReportAllocs()
+			for i := uint64(1); b.Loop(); i++ {
+				one[0].Position = event.Position{Epoch: epoch, Offset: i}
+				hub.Publish(one)
+			}
+			if got := hub.Deliveries.Load(); got != uint64(n*b.N) {
+				b.Errorf("%d deliveries", got)
+			}
+		})
 	}
 }

@@ -50,6 +50,7 @@ type Effect struct {
 	Again   bool   // of a Join: a room joined already goes back to the position
 	Create  bool   // only if the room has no life yet; otherwise Conflict
 	Ends    bool   // the room is deleted with it
+	Heeds   bool   // Subject stays as it is: those who have read it are not refused for this effect
 	Subject string // what the effect changes, if that was read before; see Seen
 	Seen    uint64 // offset up to which Subject was read: refused as Changed if it was changed behind that
 	Merge   string // of an ephemeral effect: what a newer one replaces in a slow client's queue
@@ -68,6 +69,10 @@ type Event struct {
 	Spec     *Action  // decode
 	args     args     // validate
 	Effects  []Effect // builtin
+	Later    []Effect // plugin: they come behind those of builtin
+	Extra    []byte   // plugin: JSON object of attributes that receivers see; nil for none
+	Settled  bool     // plugin: nothing is done about it, and it is acknowledged
+	Keep     bool     // plugin: it is refused, and kept as a dead letter
 	Reply    []byte   // builtin: JSON data of the ack
 	Stored   Position // sequence: of the first durable effect
 	StoredID string   // sequence: its ULID
@@ -132,6 +137,15 @@ func (e *Event) Object(names ...string) []byte {
 		data = AppendMember(data, name, e.Arg(name))
 	}
 	return append(data, '}')
+}
+
+// ObjectAnd is Object with one more member, attributes, if there are any.
+func (e *Event) ObjectAnd(attributes []byte, names ...string) []byte {
+	data := e.Object(names...)
+	if attributes == nil {
+		return data
+	}
+	return append(AppendMember(data[:len(data)-1], "attributes", attributes), '}')
 }
 
 // AppendMember adds a member, if it is there, to an object that is not ended yet.

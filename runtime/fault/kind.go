@@ -33,6 +33,7 @@ const (
 	Changed
 	Reconnect
 	Disconnected
+	PluginFailed
 	kinds
 )
 
@@ -75,6 +76,7 @@ var table = [kinds]row{
 	Changed:            {"changed", 4004, 409, true, "what this is about changed at the same time; it may be sent again"},
 	Reconnect:          {"reconnect", 4008, 503, true, "the tenant's server asks for a new connection"},
 	Disconnected:       {"disconnected", 4410, 410, false, "the tenant's server has ended the session"},
+	PluginFailed:       {"plugin_failed", 4005, 502, false, "a plugin of the tenant has failed on this"},
 }
 
 func (k Kind) row() row {

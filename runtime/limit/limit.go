@@ -103,7 +103,7 @@ func (s *Stage) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, e
 		return pipeline.Reject, s.refuse(h, a, b, ev, wait, over)
 	}
 	if s.Quotas != nil && ev.Spec.Durable {
-		if err := s.Quotas.stores(ev); err != nil {
+		if err := s.Quotas.creates(ev); err != nil {
 			return pipeline.Reject, err
 		}
 	}

@@ -3,7 +3,6 @@ package limit
 import (
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -164,19 +163,12 @@ func (q *Quotas) Store(tenant string) error {
 
 const createRoom = "room:create"
 
-// stores asks for the space that an event would take. What makes space is always
-// let through, and so are small things that nobody else receives.
-func (q *Quotas) stores(ev *event.Event) error {
-	name := ev.Spec.Name
-	if name == createRoom {
-		if err := q.Create(ev.Tenant); err != nil {
-			return err
-		}
-	}
-	if ev.Spec.Rate != event.RateMessage && name != createRoom || strings.HasSuffix(name, ":delete") {
+// creates asks for the place that a room would take.
+func (q *Quotas) creates(ev *event.Event) error {
+	if ev.Spec.Name != createRoom {
 		return nil
 	}
-	return q.Store(ev.Tenant)
+	return q.Create(ev.Tenant)
 }
 
 func (h *holding) refuse(i int, kind fault.Kind, msg string) error {

@@ -68,7 +68,7 @@ func ask(t *testing.T, method, url, body string, header ...string) (status int, 
 }
 
 func TestRoutes(t *testing.T) {
-	a, url := serve(t, Config{Pprof: true, CheckTimeout: time.Second, StopTimeout: time.Second}, Deps{Version: "v9"})
+	a, url := serve(t, Config{Pprof: true, CheckTimeout: time.Minute, StopTimeout: time.Minute}, Deps{Version: "v9"})
 	a.Handle("GET /more", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "more") }))
 	cases := map[string]string{
 		"/metrics":                       "heddle_events_total{action=\"message:send\",tenant=\"acme\"} 3",
@@ -88,7 +88,7 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestPprofCanBeOff(t *testing.T) {
-	_, url := serve(t, Config{CheckTimeout: time.Second}, Deps{})
+	_, url := serve(t, Config{CheckTimeout: time.Minute}, Deps{})
 	if status, _ := ask(t, "GET", url+"/debug/pprof/", ""); status != 404 {
 		t.Errorf("status %d", status)
 	}
@@ -109,7 +109,8 @@ func TestReadyNamesWhatFails(t *testing.T) {
 	a.AddCheck(Check{"stuck", func(context.Context) error { <-hang; return nil }})
 	a.AddCheck(Check{"broken", func(context.Context) error { panic("nil map") }})
 	a.AddCheck(Check{"slow", func(ctx context.Context) error { <-ctx.Done(); return nil }})
-	for range 3 { // the stuck probe is not started again
+	const late = "no answer in time"
+	for rounds, tries := 0, 0; rounds < 3; tries++ { // the stuck probe is not started again
 		status, text := ask(t, "GET", url+"/readyz", "")
 		var got readiness
 		if err := json.Unmarshal([]byte(text), &got); err != nil {
@@ -122,7 +123,11 @@ func TestReadyNamesWhatFails(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		}
-		if status != 503 || got.Ready || reasons["log"] != "" || reasons["disk"] != "4 MiB left" || reasons["stuck"] != "no answer in time" || !strings.Contains(reasons["broken"], "nil map") {
+		if tries < 100 && (reasons["log"] == late || reasons["disk"] == late || reasons["broken"] == late) {
+			continue // of all checks, on a slow machine
+		}
+		rounds++
+		if status != 503 || got.Ready || reasons["log"] != "" || reasons["disk"] != "4 MiB left" || reasons["stuck"] != late || !strings.Contains(reasons["broken"], "nil map") {
 			t.Errorf("%d %s", status, text)
 		}
 	}
@@ -131,7 +136,7 @@ func TestReadyNamesWhatFails(t *testing.T) {
 func TestConcurrentReadinessSharesAProbe(t *testing.T) {
 	var mu sync.Mutex
 	calls, running := 0, 0
-	_, url := serve(t, Config{CheckTimeout: 5 * time.Second}, Deps{Checks: []Check{{"one", func(context.Context) error {
+	_, url := serve(t, Config{CheckTimeout: time.Minute}, Deps{Checks: []Check{{"one", func(context.Context) error {
 		mu.Lock()
 		calls, running = calls+1, running+1
 		tooMany := running > 1
@@ -158,7 +163,7 @@ func TestConcurrentReadinessSharesAProbe(t *testing.T) {
 
 func TestLogLevelOverHTTP(t *testing.T) {
 	level := new(slog.LevelVar)
-	_, url := serve(t, Config{CheckTimeout: time.Second}, Deps{Level: level})
+	_, url := serve(t, Config{CheckTimeout: time.Minute}, Deps{Level: level})
 	if status, text := ask(t, "PUT", url+"/loglevel", `{"level":"DEBUG"}`); status != 200 || level.Level() != slog.LevelDebug || !strings.Contains(text, "DEBUG") {
 		t.Errorf("%d %s", status, text)
 	}
@@ -170,7 +175,7 @@ func TestLogLevelOverHTTP(t *testing.T) {
 }
 
 func TestWebPagesAreKeptOut(t *testing.T) {
-	_, url := serve(t, Config{CheckTimeout: time.Second}, Deps{Level: new(slog.LevelVar)})
+	_, url := serve(t, Config{CheckTimeout: time.Minute}, Deps{Level: new(slog.LevelVar)})
 	if status, _ := ask(t, "GET", url+"/metrics", "", "Host", "rebound.example:9090"); status != 403 {
 		t.Errorf("foreign name: %d", status)
 	}
@@ -202,7 +207,7 @@ func TestOnlyLoopbackUnlessExposed(t *testing.T) {
 }
 
 func TestStopWaitsForRequestsWithinABound(t *testing.T) {
-	for name, stop := range map[string]time.Duration{"in time": 5 * time.Second, "too long": time.Millisecond} {
+	for name, stop := range map[string]time.Duration{"in time": time.Minute, "too long": time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			a, err := New(Config{Listen: "127.0.0.1:0", StopTimeout: stop}, Deps{Registry: everyKind(10), Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
@@ -246,7 +251,7 @@ func TestStopWaitsForRequestsWithinABound(t *testing.T) {
 }
 
 func TestTakenAddressIsAnError(t *testing.T) {
-	a, _ := serve(t, Config{CheckTimeout: time.Second}, Deps{})
+	a, _ := serve(t, Config{CheckTimeout: time.Minute}, Deps{})
 	b, err := New(Config{Listen: a.Addr().String()}, Deps{Registry: everyKind(10), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

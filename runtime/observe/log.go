@@ -10,7 +10,7 @@ import (
 func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	level.Set(cfg.Level)
-	opts := &slog.HandlerOptions{Level: level, AddSource: cfg.AddSource}
+	opts := &slog.HandlerOptions{Level: level, AddSource: cfg.AddSource, ReplaceAttr: readable}
 	var h slog.Handler = slog.NewJSONHandler(w, opts)
 	if cfg.Format == "text" {
 		h = slog.NewTextHandler(w, opts)
@@ -19,4 +19,13 @@ func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, *slog.LevelVar) {
 		h = Limit(h, cfg.Repeats, cfg.Interval)
 	}
 	return slog.New(h), level
+}
+
+// readable has durations as text, "5s", in both formats: as a number nobody knows the
+// unit.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

@@ -24,6 +24,18 @@ func TestLoggerFormsAndLevel(t *testing.T) {
 	}
 }
 
+// TestDurationsHaveAUnit in every line, whoever writes it.
+func TestDurationsHaveAUnit(t *testing.T) {
+	for format, want := range map[string]string{"json": `"for":"5s","g":{"took":"1.5ms","n":3}`, "text": "for=5s g.took=1.5ms g.n=3"} {
+		var out bytes.Buffer
+		log, _ := NewLogger(LogConfig{Format: format, Repeats: 5, Interval: time.Second}, &out)
+		log.With("for", 5*time.Second).WithGroup("g").Info("x", "took", 1500*time.Microsecond, "n", 3)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s", format, out.String())
+		}
+	}
+}
+
 func TestAFloodIsCountedNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -133,7 +133,7 @@ func TestSlowActionsRunOnWorkersWithADeadline(t *testing.T) {
 func TestADeadlineEndsWhoWaits(t *testing.T) {
 	d := &deadline{Context: t.Context(), at: time.Now().Add(20 * time.Millisecond)}
 	defer d.end()
-	if d.Err() != nil {
+	if d.Err() != nil && time.Now().Before(d.at) {
 		t.Error("over before its time")
 	}
 	<-d.Done()

@@ -117,7 +117,7 @@ func (l *lane) decide(ctx context.Context, b *batch, s *Submission) {
 		it.refuse(fault.Wrap("sequence.head", fault.Unavailable, err))
 		return
 	}
-	if err := h.refuses(s); err != nil {
+	if err := l.heads.refuses(h, s); err != nil {
 		it.refuse(err)
 		return
 	}
@@ -134,10 +134,7 @@ func (l *lane) decide(ctx context.Context, b *batch, s *Submission) {
 	if s.Record.Unread {
 		h.Messages++
 	}
-	h.note(s)
-	if h.Ended {
-		l.heads.spent = append(l.heads.spent, h)
-	}
+	l.heads.note(h, s)
 	b.records = append(b.records, s.Record)
 	r := &b.records[len(b.records)-1]
 	r.ID, r.Timestamp, r.Position, r.Messages = id, ms, h.Position, h.Messages

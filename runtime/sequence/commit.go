@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // waiter is a caller that waits for one outcome.
@@ -12,7 +13,8 @@ type waiter chan Outcome
 func (w waiter) Committed(o Outcome) { w <- o }
 
 // Commit stores one durable effect of the node itself, and waits. It returns the
-// *fault.Error that refuses it.
+// *fault.Error that refuses it. When ctx ends first, that is a Timeout, and whether
+// the effect is, or will be, stored is not known.
 func (c *Committer) Commit(ctx context.Context, e event.Effect) error {
 	done := make(waiter, 1)
 	s := &Submission{Done: done}
@@ -20,5 +22,10 @@ func (c *Committer) Commit(ctx context.Context, e event.Effect) error {
 	if err := c.Submit(ctx, s); err != nil {
 		return err
 	}
-	return (<-done).Err // every submission that was taken has an outcome
+	select {
+	case o := <-done:
+		return o.Err
+	case <-ctx.Done(): // the outcome comes all the same, and nobody takes it
+		return fault.Wrap("sequence.commit", fault.Timeout, ctx.Err())
+	}
 }

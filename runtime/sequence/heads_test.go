@@ -26,6 +26,42 @@ func TestHeadsForgetWhatWasUsedLongestAgo(t *testing.T) {
 	}
 }
 
+// TestHeadsAreBoundedByTheirSubjects: rooms that are asked about many are fewer.
+func TestHeadsAreBoundedByTheirSubjects(t *testing.T) {
+	const rooms = 100
+	h := newHeads(rooms)
+	key := func(i int) roomKey { return roomKey{"acme", fmt.Sprint(i)} }
+	for i := range rooms {
+		e := h.add(key(i), Head{})
+		for n := range 2 * maxSubjects {
+			e.Offset++
+			h.note(e, &Submission{Subject: fmt.Sprint("read:conv:", n)})
+		}
+		if len(e.subjects) != maxSubjects || e.floor != maxSubjects {
+			t.Fatalf("%d subjects behind %d", len(e.subjects), e.floor)
+		}
+	}
+	h.trim()
+	left, kept := 0, 0
+	for _, e := range h.byID {
+		left += len(e.subjects)
+	}
+	for i := range rooms {
+		if h.find(key(i)) != nil {
+			kept++
+			if i < rooms-rooms/8 {
+				t.Errorf("room %d is kept, and newer ones are not", i)
+			}
+		}
+	}
+	if left != h.subjects || left > meanSubjects*rooms || kept != rooms/8 {
+		t.Errorf("%d subjects, counted as %d, in %d rooms", left, h.subjects, kept)
+	}
+	if h.clear(); h.subjects != 0 {
+		t.Errorf("%d subjects of no room", h.subjects)
+	}
+}
+
 // A batch may hold more rooms than the cache: the log does not know the positions
 // given out in it yet.
 func TestBatchOfMoreRoomsThanAreKept(t *testing.T) {

@@ -64,11 +64,43 @@ func TestSubjectsAreBounded(t *testing.T) {
 	if o := r.change(t, "new", 1); o.Err != nil {
 		t.Fatal(o.Err)
 	}
-	// The first ones are forgotten: all are taken for changed up to there.
-	if o := r.change(t, "other", 2); !fault.Is(o.Err, fault.Changed) {
-		t.Errorf("%+v", o)
+	// The first one is forgotten: all are taken for changed up to there.
+	for _, c := range []struct {
+		subject string
+		seen    uint64
+		changed bool
+	}{
+		{"other", 1, true}, {"1", 2, true}, {fmt.Sprint(maxSubjects - 1), maxSubjects, true}, {"new", maxSubjects + 1, true},
+		{"other", 2, false}, {"0", 3, false},
+	} {
+		if o := r.change(t, c.subject, c.seen); c.changed != fault.Is(o.Err, fault.Changed) {
+			t.Errorf("%s, seen %d: %+v", c.subject, c.seen, o)
+		}
 	}
-	if o := r.change(t, "other", maxSubjects+2); o.Err != nil {
+	r.stop()
+}
+
+// TestWhoHeedsASubjectDisturbsNobody, and is disturbed by those who change it.
+func TestWhoHeedsASubjectDisturbsNobody(t *testing.T) {
+	r := start(t, newFakeLog(), nil)
+	r.send(t, "conv:1", "ann", "")
+	heed := func(seen uint64) Outcome {
+		tk := newTicket(r.pub, "conv:1", "ann", "")
+		tk.Subject, tk.Seen, tk.Heeds = "room", seen, true
+		return <-r.submit(t, tk).out
+	}
+	for range 3 {
+		if o := heed(1); o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+	if o := r.change(t, "room", 1); o.Err != nil || o.Offset != 5 {
+		t.Fatalf("%+v", o)
+	}
+	if o := heed(4); !fault.Is(o.Err, fault.Changed) {
+		t.Errorf("it was changed meanwhile: %+v", o)
+	}
+	if o := heed(5); o.Err != nil {
 		t.Error(o.Err)
 	}
 	r.stop()

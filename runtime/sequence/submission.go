@@ -19,6 +19,9 @@ type Submission struct {
 	// names within the room; "" is none.
 	Subject string
 	Seen    uint64
+	// Heeds says that the record rests on Subject and does not change it: others that
+	// have read that, and have not seen this record, are not refused for it.
+	Heeds bool
 	// Probe stores nothing: it asks for the record's tenant, room, user and Key. The
 	// outcome is a Repeat if such a record is stored, or the fate of one that is in
 	// flight; it is NotFound if the log knows none.
@@ -33,7 +36,7 @@ type Submission struct {
 func (s *Submission) take(e *event.Effect) {
 	s.Record = event.Record{Envelope: e.Envelope, Key: e.Key, Unread: e.Unread, Ends: e.Ends}
 	s.Record.Type = event.TypeMessage
-	s.Create, s.Subject, s.Seen = e.Create, e.Subject, e.Seen
+	s.Create, s.Subject, s.Seen, s.Heeds = e.Create, e.Subject, e.Seen, e.Heeds
 }
 
 // overhead is about what a queued record takes beside its data, in bytes.

@@ -106,6 +106,7 @@ func hangs(t *testing.T, where string, flight int) {
 	if (unknown == 0) != (where == "Open") {
 		t.Errorf("of %d it is not known", unknown)
 	}
+	synctest.Wait() // the last of them is told before the watch says that it is stalled
 	if err := r.Offer(&newTicket(r.pub, "conv:1", "ann", "new").Submission); !fault.Is(err, fault.Unavailable) || !r.Stats()[0].Stalled {
 		t.Errorf("while it hangs: %v", err)
 	}

@@ -70,6 +70,13 @@ func (m *Manager) makeRoom(s *Session, id *event.Identity, resumed string) (out 
 	return out, nil
 }
 
+// displace has a session that could not be opened count no more.
+func (m *Manager) displace(s *Session) {
+	m.mu.Lock()
+	s.placed = false
+	m.mu.Unlock()
+}
+
 // deviceKey tells the devices of a user apart.
 type deviceKey struct {
 	name string

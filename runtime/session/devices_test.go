@@ -192,3 +192,15 @@ func TestAgentsAreCut(t *testing.T) {
 		}
 	}
 }
+
+// A session that is resumed is still its device's, if nobody names one.
+func TestAResumedSessionKeepsItsDevice(t *testing.T) {
+	n := newNode(t)
+	a := n.connect("ann")
+	a.must("session:open", map[string]any{"device": "phone"})
+	a.Closed()
+	b := a.resume(nil)
+	if got := b.Identity().Device; got != "phone" || b.reply.Reason != "" {
+		t.Errorf("it is the device %q's, %s", got, b.reply.Reason)
+	}
+}

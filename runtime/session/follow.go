@@ -20,7 +20,7 @@ type roomChange struct {
 }
 
 // Observe sees the durable events of users' own rooms, and those that end
-// memberships, on the committer's goroutine. If more users are added to rooms than
+// memberships, on the goroutine that has delivered them. If more users are added to rooms than
 // the node can follow, their sessions are closed, and find their rooms when they
 // resume.
 func (m *Manager) Observe(r *event.Record) {

@@ -268,10 +268,20 @@ func (c *conn) answer() string {
 
 func (c *conn) Queued() int { return c.queued }
 func (c *conn) Drained(ctx context.Context, below int) error {
-	if c.queued >= below {
+	c.mu.Lock()
+	wait := c.queued >= below
+	c.mu.Unlock()
+	if wait {
 		<-c.drained
 	}
 	return nil
+}
+
+// queue has the connection say how much is queued.
+func (c *conn) queue(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queued = n
 }
 
 func (c *conn) CloseWith(k fault.Kind, _ string) {

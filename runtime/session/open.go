@@ -20,8 +20,9 @@ type opening struct {
 	m         *Manager
 	s         *Session
 	ev        *event.Event
-	id        *event.Identity
-	old       *Record // of the session to resume; nil for a new one
+	bearer    *event.Identity // as the token has it
+	id        *event.Identity // with the device that the client names, if the token names none
+	old       *Record         // of the session to resume; nil for a new one
 	positions map[string]event.Position
 	spaces    namespaces
 	rooms     []joined
@@ -31,7 +32,10 @@ type opening struct {
 
 // open handles session:open.
 func open(ctx context.Context, ev *event.Event) error {
-	o := begin(ev)
+	o, err := begin(ev)
+	if err != nil {
+		return err
+	}
 	names, err := o.choose(ctx)
 	if err == nil {
 		err = o.assign(ctx, names)
@@ -51,25 +55,31 @@ func open(ctx context.Context, ev *event.Event) error {
 }
 
 // begin takes what both ways in have in common from the event.
-func begin(ev *event.Event) *opening {
+func begin(ev *event.Event) (*opening, error) {
 	s := ev.Origin.(*Session)
-	s.machine.move(&s.m.states, Assigning)
-	id := s.Identity()
-	if device := ev.Str("device"); device != "" && id.Device == "" {
+	bearer := s.Identity()
+	id := bearer
+	if device := ev.Str("device"); device != "" && device != id.Device {
+		if id.Device != "" {
+			return nil, fault.New(fault.Forbidden, "data.device", "the token is another device's")
+		}
 		with := *id
 		with.Device = device
 		id = &with
 		s.identity.Store(id)
 	}
+	s.machine.move(&s.m.states, Assigning)
 	s.m.introduce(s, id)
 	s.mu.Lock()
 	s.acks, s.attrs = ev.Bool("acks"), string(ev.Arg("attributes"))
 	s.mu.Unlock()
-	return &opening{m: s.m, s: s, ev: ev, id: id}
+	return &opening{m: s.m, s: s, ev: ev, bearer: bearer, id: id}, nil
 }
 
-// fail lets the client try again on the same connection.
+// fail lets the client try again on the same connection, as another device too.
 func (o *opening) fail(err error) error {
+	o.m.displace(o.s)
+	o.s.identity.Store(o.bearer)
 	o.s.machine.move(&o.m.states, Authenticating)
 	return err
 }

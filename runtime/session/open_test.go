@@ -2,9 +2,11 @@ package session
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,16 +88,71 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-func TestTheDeviceOfTheTokenStays(t *testing.T) {
+func TestADeviceOtherThanTheTokensIsRefused(t *testing.T) {
 	inTime(t, func(t *testing.T, n *node) {
-		a := n.connect("")
-		a.Authenticated(&event.Identity{Tenant: tenant, User: "ann", Device: "tv"})
-		a.must("session:open", map[string]any{"device": "phone"})
-		if a.reply.Device != "tv" {
-			t.Errorf("device %q", a.reply.Device)
+		first := n.open("ann")
+		for action, data := range map[string]map[string]any{
+			"session:open":   {},
+			"session:resume": {"session": first.reply.Session, "resume_token": first.reply.ResumeToken},
+		} {
+			a := n.connect("")
+			a.Authenticated(&event.Identity{Tenant: tenant, User: "ann", Device: "tv"})
+			data["device"] = "phone"
+			if code := a.do(action, data); code != "forbidden" || a.reply.Field != "data.device" || a.State() != Authenticating {
+				t.Errorf("%s: answered %q in %q, state %v", action, code, a.reply.Field, a.State())
+			}
+			data["device"] = "tv"
+			a.must(action, data)
+			if a.reply.Device != "tv" {
+				t.Errorf("%s: device %q", action, a.reply.Device)
+			}
 		}
 	})
 }
+
+func TestTheDeviceOfAFailedOpenDoesNotStay(t *testing.T) {
+	for name, c := range map[string]struct{ fails, action string }{
+		"open":           {"RoomsOf", "session:open"},
+		"resume":         {"Load", "session:resume"},
+		"it has a place": {"Online", "session:open"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTime(t, func(t *testing.T, n *node) {
+				n.cfg.Devices, n.cfg.DevicesPolicy = 1, "reject"
+				n.deps.Presence = away{n.world}
+				a := n.connect("ann")
+				data := map[string]any{"session": "s", "resume_token": "t", "device": "tablet"}
+				n.world.fail(c.fails, errNo)
+				if code := a.do(c.action, data); code == "" {
+					t.Fatal("opened")
+				}
+				n.world.fail(c.fails, nil)
+				if other, code := n.device("ann", "watch"); code != "" {
+					t.Errorf("what is not open takes a place: %s", code)
+				} else {
+					other.Closed()
+				}
+				data["device"] = "phone"
+				a.must(c.action, data)
+				if a.reply.Device != "phone" || a.Identity().Device != "phone" {
+					t.Errorf("device %q, %q", a.reply.Device, a.Identity().Device)
+				}
+			})
+		})
+	}
+}
+
+// away is a Presence that may fail.
+type away struct{ *world }
+
+func (w away) Online(context.Context, string, string, string, bool, *atomic.Int64) error {
+	defer w.mu.Unlock()
+	return w.enter("Online")
+}
+func (away) Offline(string, string, *atomic.Int64)            {}
+func (away) Active(string, string)                            {}
+func (away) JoinedRoom(string, string, string, *atomic.Int64) {}
+func (away) LeftRoom(string, string, string, *atomic.Int64)   {}
 
 func TestResume(t *testing.T) {
 	at := func(offset uint64) event.Position { return event.Position{Epoch: epoch, Offset: offset} }

@@ -24,8 +24,11 @@ const (
 // resume handles session:resume. What can not be resumed becomes a new session,
 // and the answer says why.
 func resume(ctx context.Context, ev *event.Event) error {
-	o := begin(ev)
-	err := o.resume(ctx)
+	o, err := begin(ev)
+	if err != nil {
+		return err
+	}
+	err = o.resume(ctx)
 	if err == nil {
 		old := ""
 		if o.old != nil {
@@ -106,8 +109,20 @@ func (o *opening) recall(ctx context.Context) error {
 		o.welcome.reason = reasonMismatch
 	default:
 		o.old, o.token = &rec, token
+		o.same(rec.Device)
 	}
 	return nil
+}
+
+// same gives the session the device that it had, unless the client or its token names
+// one.
+func (o *opening) same(device string) {
+	if o.id.Device == "" && device != "" {
+		with := *o.id
+		with.Device = device
+		o.id = &with
+		o.s.identity.Store(o.id)
+	}
 }
 
 func has(rooms map[string]event.Position, name string) bool { _, ok := rooms[name]; return ok }

@@ -70,6 +70,9 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 		return fault.New(fault.Forbidden, "room", "the token does not grant this room") // that of the refresh meanwhile
 	case j != nil && j.sub != nil:
 		if now := j.sub.Position(); again && now.Epoch == at.Epoch && now.Offset > at.Offset {
+			if j.unacked != nil {
+				j.unacked.sent = max(j.unacked.sent, now.Offset)
+			}
 			s.m.deps.Hub.Rewind(j.sub, at.Offset)
 			j.started = false
 		}
@@ -87,7 +90,7 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 	if s.acks {
 		j.unacked = &unacked{behind: at.Offset}
 	}
-	if s.State() == Active {
+	if s.State() >= Active {
 		// The user may have been removed between the admission and this.
 		id := s.Identity()
 		s.m.follow(roomChange{Change: room.Change{Room: room.Base(name)}, tenant: id.Tenant, user: id.User, kind: room.ActionChanged})
@@ -157,14 +160,19 @@ func (s *Session) startRooms() {
 		}
 		s.m.deps.Hub.Start(sub)
 	}
-	if !s.machine.move(&s.m.states, Active) {
-		return
-	}
-	s.mu.Lock()
-	changes := s.early.changes
-	s.early = nil
-	s.mu.Unlock()
-	for _, c := range changes {
+	s.machine.move(&s.m.states, Active)
+	for _, c := range s.postponed() {
 		s.m.follow(c)
 	}
+}
+
+// postponed takes what was kept while the session was being opened. It may be
+// draining by now, which is open too.
+func (s *Session) postponed() (changes []roomChange) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.State(); s.early != nil && (st == Active || st == Draining) {
+		changes, s.early = s.early.changes, nil
+	}
+	return changes
 }

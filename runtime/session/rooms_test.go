@@ -212,6 +212,47 @@ func TestChangesWhileOpeningAreCarriedOutAfterIt(t *testing.T) {
 	}
 }
 
+// TestARemovalWhileTheNodeDrains reaches a session that is told to go elsewhere before
+// it has become active.
+func TestARemovalWhileTheNodeDrains(t *testing.T) {
+	for name, told := range map[string]bool{"told while syncing": true, "found by joining": false} {
+		t.Run(name, func(t *testing.T) {
+			inTime(t, func(t *testing.T, n *node) {
+				n.world.member["ann"] = []string{"conv:1"}
+				a := n.connect("ann")
+				once := sync.OnceFunc(func() {
+					n.world.mu.Lock()
+					n.world.closed["conv:1"] = true
+					n.world.mu.Unlock()
+					if told {
+						n.follow(roomChange{Change: room.Change{Room: "conv:1"}, tenant: tenant, user: "ann", kind: room.ActionRemoved})
+						synctest.Wait() // it is postponed
+					}
+					a.machine.move(&n.states, Draining)
+				})
+				if told {
+					n.world.block["Head"] = func() {
+						if a.State() == Syncing {
+							once()
+						}
+					}
+					a.must("session:open", nil)
+				} else {
+					a.must("session:open", map[string]any{"namespaces": []string{spaceNotification}})
+					once()
+					if err := a.JoinRoom(t.Context(), "conv:1", event.Position{}, event.Membership{}, false); err != nil {
+						t.Fatal(err)
+					}
+				}
+				synctest.Wait()
+				if got := a.joined(); slices.Contains(got, "conv:1") || a.State() != Draining {
+					t.Errorf("joined %v, state %v", got, a.State())
+				}
+			})
+		})
+	}
+}
+
 // A connection that dies while its session is being resumed must not cost the
 // session its rooms.
 func TestADropWhileResumingKeepsTheRooms(t *testing.T) {

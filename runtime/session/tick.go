@@ -60,6 +60,7 @@ func (s *Session) care(now time.Time) {
 // unacked is what a session that acknowledges keeps for each of its rooms.
 type unacked struct {
 	behind  uint64 // up to this offset the client has handled all
+	sent    uint64 // up to this one it was sent all before the session was taken back
 	resends int
 	due     time.Time // of the next resend; zero while nothing is unacknowledged
 }
@@ -86,6 +87,7 @@ func (s *Session) overdue(now time.Time) (due []resend) {
 			u.due = now.Add(backoff(s.m.cfg.AckTimeout, u.resends))
 		case now.After(u.due):
 			u.resends++
+			u.sent = max(u.sent, at)
 			u.due = now.Add(backoff(s.m.cfg.AckTimeout, u.resends))
 			due = append(due, resend{j.sub, u.behind, u.resends})
 		}
@@ -109,8 +111,9 @@ func (s *Session) acknowledged(name string, p event.Position) {
 		return
 	}
 	at := j.sub.Position()
-	if p.Epoch != at.Epoch || p.Offset > at.Offset || p.Offset <= j.unacked.behind {
+	u := j.unacked
+	if p.Epoch != at.Epoch || p.Offset > max(at.Offset, u.sent) || p.Offset <= u.behind {
 		return // of another epoch, of what was never sent, or old
 	}
-	*j.unacked = unacked{behind: p.Offset}
+	*u = unacked{behind: p.Offset, sent: u.sent}
 }

@@ -124,6 +124,55 @@ func TestUnacknowledgedEventsAreSentAgain(t *testing.T) {
 	})
 }
 
+// TestWhatWasSentBeforeAResendCanBeAcknowledged while the resend waits for the client
+// to take what it has been sent.
+func TestWhatWasSentBeforeAResendCanBeAcknowledged(t *testing.T) {
+	const name = "channel:x"
+	at := func(offset uint64) event.Position { return event.Position{Epoch: epoch, Offset: offset} }
+	for name, c := range map[string]struct {
+		back func(n *node, a *client)
+		acks []uint64
+		want uint64
+	}{
+		"it is late": {back: func(*node, *client) { time.Sleep(7 * time.Second) }, acks: []uint64{3}, want: 3},
+		"in steps":   {back: func(*node, *client) { time.Sleep(7 * time.Second) }, acks: []uint64{2, 3, 4}, want: 3},
+		"never sent": {back: func(*node, *client) { time.Sleep(7 * time.Second) }, acks: []uint64{4}, want: 0},
+		"asked for": {back: func(n *node, a *client) {
+			if err := a.JoinRoom(n.t.Context(), name, at(1), event.Membership{}, true); err != nil {
+				n.t.Fatal(err)
+			}
+			a.startRooms()
+		}, acks: []uint64{3}, want: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTime(t, func(t *testing.T, n *node) {
+				a := n.connect("ann")
+				a.must("session:open", map[string]any{"acks": true, "rooms": []string{"channel:x"}})
+				missed(3)(n)
+				synctest.Wait()
+				a.conn.queue(2 << 20)
+				c.back(n, a)
+				for _, offset := range c.acks {
+					a.acknowledged("channel:x", at(offset))
+				}
+				a.conn.queue(0)
+				close(a.conn.drained)
+				synctest.Wait()
+				a.mu.Lock()
+				got := a.find("channel:x").unacked.behind
+				a.mu.Unlock()
+				if got != c.want {
+					t.Errorf("acknowledged up to %d, want %d", got, c.want)
+				}
+				time.Sleep(time.Minute)
+				if end := a.conn.end(); (end == "") != (c.want == 3) {
+					t.Errorf("ends with %q after %d resends", end, n.Resent.Load())
+				}
+			})
+		})
+	}
+}
+
 func TestAcknowledgedEventsAreNotSentAgain(t *testing.T) {
 	inTime(t, func(t *testing.T, n *node) {
 		a := n.connect("ann")

@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds everything that a test waits for.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // app is a Handler of functions, each of which may be nil.
 type app struct {
@@ -74,7 +74,9 @@ func defaults(t testing.TB) Config {
 		t.Fatal(err)
 	}
 	r.Value.Listen = "127.0.0.1:0"
-	r.Value.CloseTimeout = time.Second
+	r.Value.CloseTimeout = patience
+	r.Value.Handshake.Timeout = patience
+	r.Value.Queue.WriteTimeout = patience
 	return *r.Value
 }
 

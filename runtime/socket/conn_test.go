@@ -92,7 +92,7 @@ func TestClosings(t *testing.T) {
 
 func TestCloseFlushesFirstAndTakesNoMore(t *testing.T) {
 	a := newApp()
-	s := serve(t, a, nil)
+	s := serve(t, a, func(c *Config, _ *Deps) { c.CloseTimeout = time.Second })
 	a.frame = func(c *Conn, _ []byte, _ bool) {
 		var fs []*frame.Frame
 		for _, text := range []string{"a", "b", "c"} {
@@ -119,7 +119,7 @@ func TestCloseFlushesFirstAndTakesNoMore(t *testing.T) {
 
 func TestClientThatDoesNotAnswerACloseIsCut(t *testing.T) {
 	a := newApp()
-	s := serve(t, a, func(c *Config, _ *Deps) { c.CloseTimeout = 50 * time.Millisecond })
+	s := serve(t, a, func(c *Config, _ *Deps) { c.CloseTimeout = 500 * time.Millisecond })
 	c := upgrade(t, s)
 	receive(t, "open", a.opened).CloseWith(fault.Draining, "")
 	c.expectClose(4000, "draining")

@@ -96,8 +96,8 @@ func TestSlowLorisIsCut(t *testing.T) {
 		_, err = io.WriteString(c, request("/v1/ws")[i%20:i%20+1])
 		<-time.After(5 * time.Millisecond)
 	}
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("cut after %v", took)
+	if err == nil || isTimeout(err) {
+		t.Errorf("not cut: %v", err)
 	}
 	eventually(t, "counted", func() bool { return s.Stats().Unreadable == 1 })
 }
@@ -112,6 +112,7 @@ func TestLimitsPerAddress(t *testing.T) {
 		_, _ = io.WriteString(c, "x")
 		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		_, err := c.br.ReadByte()
+		held = append(held, c) // if it was let in, it came before one of those
 		return err != nil && !isTimeout(err)
 	})
 	for _, c := range held {
@@ -243,6 +244,8 @@ func TestStopAccepting(t *testing.T) {
 	s := serve(t, a, nil)
 	c := upgrade(t, s)
 	conn := receive(t, "open", a.opened)
+	c.send(0x81, "let in") // until then it is closed if nothing is accepted any more
+	c.expect(0x81, "let in")
 	s.StopAccepting()
 	c.send(0x81, "still here")
 	c.expect(0x81, "still here")

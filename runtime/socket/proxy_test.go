@@ -179,7 +179,9 @@ func TestTLS(t *testing.T) {
 func TestSlowTLSClientIsCut(t *testing.T) {
 	files := writeCert(t, t.TempDir(), "one")
 	a := newApp()
-	s := serve(t, a, func(c *Config, _ *Deps) { c.TLS = files; c.Queue.WriteTimeout = 100 * time.Millisecond })
+	s := serve(t, a, func(c *Config, _ *Deps) {
+		c.TLS, c.Queue.WriteTimeout, c.CloseTimeout = files, 100*time.Millisecond, time.Second
+	})
 	c, _ := dialTLS(t, s)
 	c.ask(request("/v1/ws"))
 	conn := receive(t, "open", a.opened)

@@ -164,7 +164,7 @@ func TestDrained(t *testing.T) {
 
 func TestNodeBudgetClosesTheFurthestBehind(t *testing.T) {
 	a := newApp()
-	s := serve(t, a, func(c *Config, _ *Deps) { c.Queue.NodeBytes = 1 << 20 })
+	s := serve(t, a, func(c *Config, _ *Deps) { c.Queue.NodeBytes, c.CloseTimeout = 1<<20, time.Second })
 	var conns [3]*Conn
 	for i := range conns {
 		upgrade(t, s)

@@ -13,7 +13,7 @@ const (
 
 // What is wrong with a name, for clients.
 const (
-	badRoom  = "must be type:id, type:id/feature or type:id/participant/user"
+	badRoom  = "must be type:id, type:id/feature or type:id/participant/user; type and feature: a lower-case letter and up to 31 of [a-z0-9_-]; id and user: 1 to 128 characters of " + event.NamePattern
 	badUser  = "must be 1 to 128 characters of " + event.NamePattern
 	badID    = "must be 1 to 64 printable ASCII characters"
 	badEpoch = "must be 1 to 64 characters of " + event.NamePattern

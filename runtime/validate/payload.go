@@ -9,6 +9,9 @@ import (
 	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
+// wholeData is where a refusal is of which no member of the data is the reason.
+const wholeData = "payload.data"
+
 // around is how many containers there are around the data: envelope and payload.
 const around = 2
 
@@ -18,21 +21,25 @@ const maxInteger = 1<<53 - 1
 // Payload checks the JSON object data against spec, and calls set with the index
 // and the raw JSON of each declared member that is there. The first error ends
 // it: *fault.Error of kind Invalid, TooLarge, or Malformed if data is not JSON,
-// with the path of the member ("data.text").
+// in payload.data as a whole or with the path of the member ("data.text").
 func Payload(spec event.Payload, data []byte, set func(field int, raw []byte)) error {
 	if !utf8.Valid(data) {
-		return fault.New(fault.Malformed, "data", jsonscan.BadUTF8.String())
+		return fault.New(fault.Malformed, wholeData, jsonscan.BadUTF8.String())
 	}
 	i := jsonscan.Space(data, 0)
 	end, bad := object(spec, data, i, around, set)
 	if bad == nil && jsonscan.Space(data, end) != len(data) {
 		bad = broken(jsonscan.Trailing)
 	}
-	if bad != nil {
+	switch {
+	case bad == nil:
+		return nil
+	case bad.Field == "":
+		bad.Field = wholeData
+	default:
 		inside(bad, "data")
-		return bad
 	}
-	return nil
+	return bad
 }
 
 // object checks the members of the object at i. Members that spec does not name

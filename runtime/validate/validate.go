@@ -38,7 +38,7 @@ func Envelope(env *event.Envelope, spec *event.Action) error {
 	ack := env.Type == event.TypeAck
 	switch {
 	case !ack && spec == nil:
-		return fault.New(fault.UnknownAction, "action", "")
+		return fault.New(fault.UnknownAction, "payload.action", "")
 	case env.ID != "" && !isID(env.ID):
 		return fault.New(fault.Invalid, "id", badID)
 	case ack && !event.IsEpoch(env.Epoch):

@@ -65,7 +65,7 @@ func TestPayloadRefuses(t *testing.T) {
 		msg   string
 	}{
 		{`{}`, invalid, "data.text", "is missing"},
-		{`[]`, invalid, "data", "must be an object"},
+		{`[]`, invalid, "payload.data", "must be an object"},
 		{`{"text":null}`, invalid, "data.text", "must be a string"},
 		{`{"text":""}`, invalid, "data.text", "must be at least 1 bytes"},
 		{`{"text":"` + strings.Repeat("é", 4096) + `x"}`, large, "data.text", "must be at most 8192 bytes"},
@@ -95,14 +95,14 @@ func TestPayloadRefuses(t *testing.T) {
 		{`{"text":"x","ref":""}`, invalid, "data.ref", badID},
 		{`{"text":"x","ref":"a\nb"}`, invalid, "data.ref", badID},
 		{`{"text":"x","epoch":"a b"}`, invalid, "data.epoch", badEpoch},
-		{`{"text":"x"`, malformed, "data", "the end comes too early"},
-		{`{"text":"x"}}`, malformed, "data", "bytes behind the value"},
-		{`{"text":"x",}`, malformed, "data", "not JSON"},
-		{"{\"text\":\"\xff\"}", malformed, "data", "invalid UTF-8"},
-		{`{"text":"x","new":tru}`, malformed, "data", "not JSON"},
+		{`{"text":"x"`, malformed, "payload.data", "the end comes too early"},
+		{`{"text":"x"}}`, malformed, "payload.data", "bytes behind the value"},
+		{`{"text":"x",}`, malformed, "payload.data", "not JSON"},
+		{"{\"text\":\"\xff\"}", malformed, "payload.data", "invalid UTF-8"},
+		{`{"text":"x","new":tru}`, malformed, "payload.data", "not JSON"},
 		{`{"text":"x","ephemeral":tru}`, malformed, "data.ephemeral", "not JSON"},
 		{`{"text":"x","parts":[{"a":[` + strings.Repeat("[", 30) + strings.Repeat("]", 30) + `]}]}`, malformed, "data.parts[0].a[0]", "nested deeper than 32 levels"},
-		{``, malformed, "data", "the end comes too early"},
+		{``, malformed, "payload.data", "the end comes too early"},
 	} {
 		e := fault.Of(Payload(send, []byte(tc.in), nil))
 		if e.Kind != tc.kind || e.Field != tc.field || e.Msg != tc.msg {
@@ -154,7 +154,7 @@ func TestStage(t *testing.T) {
 		"ack":                 {envelope("", "conv:1", "e", event.TypeAck), nil, ""},
 		"ack without room":    {envelope("", "", "e", event.TypeAck), nil, "room"},
 		"ack with bad epoch":  {envelope("", "conv:1", "e e", event.TypeAck), nil, "epoch"},
-		"no declaration":      {envelope("1", "conv:1", "", event.TypeEvent), nil, "action"},
+		"no declaration":      {envelope("1", "conv:1", "", event.TypeEvent), nil, "payload.action"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ev := &event.Event{Envelope: tc.env, Spec: tc.spec}

@@ -117,7 +117,7 @@ func TestConversations(t *testing.T) {
 			addr, paths := c.play.start(t, c.protocol)
 			e := engine(t, name, addr)
 			conn := e.Dial(e.Loops[0], "room0")
-			if _, err := e.WaitJoined(t.Context(), 1, 5*time.Second); err != nil {
+			if _, err := e.WaitJoined(t.Context(), 1, 30*time.Second); err != nil {
 				t.Fatal(err)
 			}
 			if got := <-paths; !strings.HasPrefix(got, c.path+" "+c.protocol) {
@@ -127,7 +127,7 @@ func TestConversations(t *testing.T) {
 			conn.Loop().Do(func() { conn.OnAck = func(int64) { acks <- e.Failures() } })
 			conn.Send(e.Driver.Publish(nil, conn, 3, load.AppendBody(nil, 1700000000123456789)))
 			<-acks
-			for end := time.Now().Add(5 * time.Second); e.Delivered() < c.delivered && time.Now().Before(end); {
+			for end := time.Now().Add(30 * time.Second); e.Delivered() < c.delivered && time.Now().Before(end); {
 				<-time.After(time.Millisecond)
 			}
 			if e.Delivered() != c.delivered || e.Failures() != 0 {
@@ -179,7 +179,7 @@ func TestErrorsFail(t *testing.T) {
 			addr, _ := c.start(t, protocol)
 			e := engine(t, name, addr)
 			e.Dial(e.Loops[0], "room0")
-			if _, err := e.WaitJoined(t.Context(), 1, 5*time.Second); err == nil || !strings.Contains(err.Error(), "rate_limited") {
+			if _, err := e.WaitJoined(t.Context(), 1, 30*time.Second); err == nil || !strings.Contains(err.Error(), "rate_limited") {
 				t.Errorf("got %v", err)
 			}
 		})

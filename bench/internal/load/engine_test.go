@@ -97,7 +97,7 @@ func TestEngineRoundTrip(t *testing.T) {
 	for i := range n {
 		conns = append(conns, e.Dial(e.Loops[i%2], "r"))
 	}
-	if _, err := e.WaitJoined(t.Context(), n, 10*time.Second); err != nil {
+	if _, err := e.WaitJoined(t.Context(), n, 30*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if got := hosts(); len(got) != 3 || got["127.0.0.2"] != 10 {
@@ -135,7 +135,7 @@ func TestHandshakeRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := start(t, Config{Addr: addr, Loops: 1, Dialing: 1}, parrot{c.shake})
 			e.Dial(e.Loops[0], "r")
-			_, err := e.WaitJoined(t.Context(), 1, 10*time.Second)
+			_, err := e.WaitJoined(t.Context(), 1, 30*time.Second)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}

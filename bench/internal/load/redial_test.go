@@ -13,7 +13,7 @@ func TestRedial(t *testing.T) {
 	c := e.Dial(e.Loops[0], "room")
 	again := 0
 	for round := range 3 {
-		if _, err := e.WaitJoined(t.Context(), 1, 5*time.Second); err != nil {
+		if _, err := e.WaitJoined(t.Context(), 1, 30*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		c.Loop().Do(func() {
@@ -27,7 +27,7 @@ func TestRedial(t *testing.T) {
 			c.Redial()
 		})
 	}
-	if _, err := e.WaitJoined(t.Context(), 1, 5*time.Second); err != nil {
+	if _, err := e.WaitJoined(t.Context(), 1, 30*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if e.Closed() != 0 || e.Failures() != 0 || c.Number != 0 {

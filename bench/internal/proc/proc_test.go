@@ -12,14 +12,18 @@ import (
 )
 
 func TestOwnProcess(t *testing.T) {
-	for start := time.Now(); time.Since(start) < 50*time.Millisecond; { // use some CPU
+	// Use some CPU: on a loaded machine that takes longer than it counts.
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		_ = strings.Repeat("x", 1000)
+		if cpu, err := CPU(os.Getpid()); err != nil || cpu > 0 && Self() >= 20*time.Millisecond {
+			break
+		}
 	}
 	if cpu, err := CPU(os.Getpid()); err != nil || cpu <= 0 || cpu > All() {
 		t.Errorf("CPU = %v, %v, all %v", cpu, err, All())
 	}
 	if Self() < 20*time.Millisecond {
-		t.Errorf("Self = %v after 50 ms of work", Self())
+		t.Errorf("Self = %v", Self())
 	}
 	if rss, pss, err := Memory(os.Getpid()); err != nil || rss < 1<<20 || pss > rss {
 		t.Errorf("Memory = %d, %d, %v", rss, pss, err)

@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every wait of a case.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Node is what the cases need of a node. Users ann and bob may create rooms of
 // RoomType and send in those that they are members of.

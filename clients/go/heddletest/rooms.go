@@ -144,3 +144,17 @@ func (s *Server) Handled(roomName string) (furthest uint64) {
 	}
 	return furthest
 }
+
+// Resend sends the newest event of a room again, as for want of an ack: what was
+// acknowledged of the room is forgotten.
+func (s *Server) Resend(roomName string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.room(roomName)
+	for _, sess := range s.sessions {
+		delete(sess.acks, roomName)
+	}
+	if n := len(r.events); n > 0 {
+		s.publish(r, r.events[n-1])
+	}
+}

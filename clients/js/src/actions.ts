@@ -1,6 +1,6 @@
 // What each action of docs/PROTOCOL.md takes and answers, and the data of the
 // events that come of it.
-import type { Message, Position } from "./protocol.ts";
+import type { ErrorData, Message, Position } from "./protocol.ts";
 
 export type Json = Record<string, unknown>;
 export type Nothing = Record<string, never>;
@@ -251,6 +251,12 @@ export interface PresenceSet {
   expires_in_ms?: number;
 }
 
+/** The data of the message `presence:update` in the user's own room: what was chosen. */
+export interface PresenceChosen extends Omit<PresenceSet, "expires_in_ms"> {
+  /** Unix milliseconds. */
+  expires_at?: number;
+}
+
 /** Whom to watch: users, at most 100, or who is in the room that the action is sent to. */
 export interface Watch {
   users?: string[];
@@ -259,7 +265,15 @@ export interface Watch {
 /** What a subscription answers: of a room also a page of who is there, and how many. */
 export interface Watched extends Partial<PresenceCounts> {
   users?: PresenceStatus[];
+  /** Those asked for who may not be watched. */
+  refused?: PresenceRefusal[];
   next?: string;
+}
+
+/** A user who may not be watched, and why. */
+export interface PresenceRefusal {
+  user: string;
+  error: ErrorData;
 }
 
 /** How a user is there. */
@@ -269,13 +283,24 @@ export interface PresenceStatus {
   text?: string;
   emoji?: string;
   data?: Json;
-  /** Unix milliseconds. Of two of a user the later one holds. */
+  /** Unix milliseconds. Of two of a user that say it the later one holds, else the one that came last. */
   since?: number;
   devices?: number;
 }
 
-/** The data of the event `presence:update`: one, or several at once. */
-export type PresenceUpdate = PresenceStatus | { users: PresenceStatus[] };
+/** The data of the event `presence:update`: of a user, or of a room. */
+export type PresenceUpdate = PresenceStatus | PresenceList;
+
+/**
+ * What is told of a room: who has changed since the last list. Who is offline has left
+ * it, too. The numbers stand in the last of several lists: who counts otherwise has
+ * missed one.
+ */
+export interface PresenceList extends Partial<PresenceCounts> {
+  users?: PresenceStatus[];
+  /** What was told before holds no longer. */
+  reset?: boolean;
+}
 
 /** The data of the event `presence:counts`, of rooms too large to tell of everybody. */
 export interface PresenceCounts {

@@ -8,6 +8,7 @@ export type { ClientOptions } from "./options.ts";
 export type { RequestOptions } from "./outbox.ts";
 export { Presence } from "./presence.ts";
 export * from "./protocol.ts";
+export { Readers } from "./readers.ts";
 export type { Lost } from "./streams.ts";
 export { Timeline } from "./timeline.ts";
 export type { DeletedEntry, Entry, EventEntry, GapEntry, MessageEntry } from "./timeline.ts";

@@ -16,6 +16,7 @@ export class Stream {
   #epoch: string;
   #offset: number;
   #held = new Map<number, Message>();
+  #first = 0; // the lowest of #held, unless that was let go
   #past: string[] = [];
 
   constructor(room: string, at: Position, limit: number, deliver: (message: Message) => void) {
@@ -33,7 +34,12 @@ export class Stream {
 
   /** The offset of the first event that waits for earlier ones, if any does. */
   get firstHeld(): number | undefined {
-    return this.#held.size === 0 ? undefined : Math.min(...this.#held.keys());
+    if (this.#held.size === 0) return undefined;
+    if (!this.#held.has(this.#first)) {
+      this.#first = Infinity;
+      for (const offset of this.#held.keys()) if (offset < this.#first) this.#first = offset;
+    }
+    return this.#first;
   }
 
   accept(message: Message): Accepted {
@@ -45,6 +51,7 @@ export class Stream {
     if (message.offset > this.#offset + 1) {
       if (this.#held.size >= this.#limit) return "overflow";
       this.#held.set(message.offset, message);
+      if (this.#held.size === 1 || message.offset < this.#first) this.#first = message.offset;
       return "held";
     }
     this.#pass(message);

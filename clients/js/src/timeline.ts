@@ -73,6 +73,8 @@ export class Timeline {
   readonly #me: string;
   #epoch = "";
   #events = new Map<number, Message>();
+  #oldest = 0;
+  #newest = 0;
   #patches = new Map<number, Patch>();
   #early = new Set<number>();
   #cache = new Map<number, Entry | undefined>();
@@ -92,12 +94,12 @@ export class Timeline {
 
   /** The oldest offset that is known, 0 if none is. */
   get oldest(): number {
-    return this.#events.size === 0 ? 0 : Math.min(...this.#events.keys());
+    return this.#oldest;
   }
 
   /** The newest offset that is known, 0 if none is. */
   get newest(): number {
-    return this.#events.size === 0 ? 0 : Math.max(...this.#events.keys());
+    return this.#newest;
   }
 
   /**
@@ -135,6 +137,8 @@ export class Timeline {
     const known = this.#events.get(offset);
     if (known && (message.as_of ?? 0) <= (known.as_of ?? 0)) return false;
     this.#events.set(offset, message);
+    if (this.#oldest === 0 || offset < this.#oldest) this.#oldest = offset;
+    if (offset > this.#newest) this.#newest = offset;
     this.#early.delete(offset);
     this.#touch(offset);
     if (CHANGES.has(action)) this.#change(message);
@@ -162,6 +166,7 @@ export class Timeline {
   /** Forgets everything. Do so, and load() again, when events of the room were lost: changes may be among them. */
   reset(): void {
     this.#events.clear();
+    this.#oldest = this.#newest = 0;
     this.#patches.clear();
     this.#early.clear();
     this.#cache.clear();

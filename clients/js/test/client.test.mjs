@@ -177,20 +177,21 @@ test("acks are cumulative and gathered", async (t) => {
   await connected(ann);
   await ann.room.create("conv:1");
   server.frames.length = 0;
-  await Promise.all(["a", "b"].map((text) => ann.send("conv:1", { text })));
+  const texts = Array.from({ length: 20 }, (_, i) => String(i));
+  await Promise.all(texts.map((text) => ann.send("conv:1", { text })));
   const { epoch } = ann.position("conv:1");
   const acks = server.frames.flat().filter((e) => e.type === "ack");
-  while (acks.at(-1)?.offset !== 3) acks.push(await server.nextAck());
-  assert.deepEqual(acks.at(-1), { type: "ack", room: "conv:1", epoch, offset: 3 });
-  assert.ok(acks.length <= 2);
+  while (acks.at(-1)?.offset !== 21) acks.push(await server.nextAck());
+  assert.deepEqual(acks.at(-1), { type: "ack", room: "conv:1", epoch, offset: 21 });
+  assert.ok(acks.length <= 5, `${acks.length} acks`);
 });
 
 test("a token that never comes does not hang the client", async (t) => {
   const { make } = await setup(t);
   let calls = 0;
   const getToken = () => (calls++ === 0 ? new Promise(() => {}) : "dev-ann");
-  await connected(make("ann", { token: undefined, getToken, handshakeTimeout: 30 }));
-  assert.equal(calls, 2);
+  await connected(make("ann", { token: undefined, getToken, handshakeTimeout: 100 }));
+  assert.ok(calls >= 2); // and more on a machine that shakes hands slowly
 });
 
 test("a member of a lasting room who was removed does not join it again", async (t) => {

@@ -10,14 +10,17 @@ import { FakeServer } from "./fake/server.mjs";
 const here = import.meta.dirname;
 const readme = await readFile(join(here, "../README.md"), "utf8");
 const programs = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map((match) => match[1]);
-const want = ["conv:42 #2 ann: Are you hungry?\n", "1 false ann\nforbidden room false\n", "",
-  "hello 1 [Object: null prototype] {\n  '👍': { count: 1, users: [ 'ann' ], me: true }\n}\n0 offline\n"];
+const want = ["conv:42 #2 the server: Lunch is at noon.\nconv:42 #3 ann: Are you hungry?\n", "1 false ann\nforbidden room false\n", "",
+  "hello 1 [Object: null prototype] {\n  '👍': { count: 1, users: [ 'ann' ], me: true }\n}\n0 [ 'ann' ] offline\n"];
 
 test("there are programs", () => assert.equal(programs.length, want.length));
 
 for (const [i, program] of programs.entries()) {
   test(`program ${i + 1}`, async (t) => {
     const server = await new FakeServer().listen();
+    server.intercept = (e) => {
+      if (e.payload.action === "message:send" && e.room === "conv:42") server.say(e.room, "Lunch is at noon.");
+    };
     const folder = await mkdtemp(join(here, ".out/readme-"));
     t.after(async () => {
       await server.close();
@@ -29,7 +32,7 @@ for (const [i, program] of programs.entries()) {
       .replace("wss://chat.example.com/v1/ws", server.url)
       .replace('fetch("/token")', 'new Response("dev-ann")');
     await writeFile(file, `import WebSocket from "ws";\nglobalThis.WebSocket ??= WebSocket;\n${source}`);
-    const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"], timeout: 8000 });
+    const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"], timeout: 50_000 });
     let out = "";
     child.stdout.on("data", (chunk) => (out += chunk));
     const [code] = await once(child, "close");

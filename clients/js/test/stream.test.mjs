@@ -62,3 +62,21 @@ test("any order and any repeats give each event once, in order", () => {
     assert.deepEqual(out, Array.from({ length: 30 }, (_, i) => i + 1));
   }
 });
+
+test("the first of many that wait", () => {
+  const many = 200_000;
+  const stream = new Stream("r", { epoch: "e1", offset: 0 }, many, () => {});
+  assert.equal(stream.firstHeld, undefined);
+  for (let n = many; n > 2; n--) stream.accept(event(n));
+  assert.equal(stream.firstHeld, 3);
+  stream.jump({ epoch: "e1", offset: 2 }); // what follows is let go
+  assert.equal(stream.firstHeld, undefined);
+  for (const offset of [many + 9, many + 5]) stream.accept(event(offset));
+  stream.accept(event(many + 1));
+  assert.equal(stream.firstHeld, many + 5);
+  stream.jump({ epoch: "e1", offset: many + 6 });
+  assert.equal(stream.firstHeld, many + 9);
+  stream.forgetHeld();
+  stream.accept(event(many + 20));
+  assert.equal(stream.firstHeld, many + 20);
+});

@@ -174,3 +174,14 @@ test("pages are read from the newest to the oldest", async () => {
   assert.equal(await timeline.load(history, 3), false);
   assert.deepEqual(timeline.entries().map((e) => e.offset), [1, 2, 3, 4, 5, 6, 7]);
 });
+
+test("the ends of a long timeline", () => {
+  const timeline = new Timeline(room, "ann");
+  assert.deepEqual([timeline.oldest, timeline.newest], [0, 0]);
+  const many = 200_000;
+  for (let n = 2; n <= many; n++) timeline.take(send(n, "x"));
+  timeline.take(send(1, "x"));
+  assert.deepEqual([timeline.oldest, timeline.newest], [1, many]);
+  timeline.reset();
+  assert.deepEqual([timeline.oldest, timeline.newest], [0, 0]);
+});

@@ -30,13 +30,30 @@ func node(t *testing.T, opt heddletest.Options) *heddletest.Server {
 func small(url string, s Scenario) Options {
 	return Options{
 		URL: url, Token: func(user string) (string, error) { return user, nil }, Scenario: s, Conns: 24, Rooms: 4, Rate: 2000,
-		Duration: 100 * time.Millisecond, Patience: 3 * time.Second, Durable: true, Resume: true,
+		Duration: 100 * time.Millisecond, Patience: patience, Durable: true, Resume: true,
+	}
+}
+
+// Runs wait for what is missing until nothing has come for a tenth of their patience.
+const (
+	patience = time.Minute     // where nothing is
+	brief    = 8 * time.Second // where something is
+)
+
+// after has something happen when so many messages have been sent.
+func after(messages int64, do func()) func(string, *wire.Envelope) *heddletest.Failure {
+	var n atomic.Int64
+	return func(_ string, e *wire.Envelope) *heddletest.Failure {
+		if e.Action == "message:send" && n.Add(1) == messages {
+			go do() // at once, but not under the node's lock
+		}
+		return nil
 	}
 }
 
 func run(t *testing.T, opt Options) Report {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	r, err := Run(ctx, opt)
 	if err != nil {
@@ -149,7 +166,8 @@ func TestFindsWhatIsWrong(t *testing.T) {
 		}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			n := 0 // under the node's lock
+			t.Parallel() // most of it is waiting
+			n := 0       // under the node's lock
 			s := node(t, heddletest.Options{Tamper: func(user string, e wire.Envelope) []wire.Envelope {
 				if user != victim || !bytes.Contains(e.Data, stampHead) {
 					return pass(e)
@@ -158,7 +176,7 @@ func TestFindsWhatIsWrong(t *testing.T) {
 				return c.spoil(n, e)
 			}})
 			opt := small(s.URL(), Chat)
-			opt.Durable, opt.Rate, opt.Duration, opt.Patience = !c.ephemeral, 6000, 150*time.Millisecond, 2*time.Second
+			opt.Durable, opt.Rate, opt.Duration, opt.Patience = !c.ephemeral, 6000, 150*time.Millisecond, brief
 			r := run(t, opt)
 			s.Close()
 			if n < 100 {
@@ -212,11 +230,10 @@ func reverse() func(int, wire.Envelope) []wire.Envelope {
 }
 
 func TestSurvivesCuts(t *testing.T) {
-	s := node(t, heddletest.Options{})
+	var s *heddletest.Server
+	s = node(t, heddletest.Options{Refuse: after(300, func() { s.Cut() })})
 	opt := small(s.URL(), Chat)
 	opt.Duration = 500 * time.Millisecond
-	cut := time.AfterFunc(150*time.Millisecond, s.Cut)
-	defer cut.Stop()
 	r := run(t, opt)
 	if err := r.Err(); err != nil || r.Reconnects == 0 || r.Recovered == 0 || r.Acked != r.Sent || r.Errors["close_1006"] == 0 {
 		t.Errorf("%v: %+v", err, r)
@@ -224,11 +241,10 @@ func TestSurvivesCuts(t *testing.T) {
 }
 
 func TestForgottenSessionsCatchUp(t *testing.T) {
-	s := node(t, heddletest.Options{})
+	var s *heddletest.Server
+	s = node(t, heddletest.Options{Refuse: after(300, func() { s.Forget(); s.Cut() })})
 	opt := small(s.URL(), Chat)
 	opt.Duration = 500 * time.Millisecond
-	cut := time.AfterFunc(150*time.Millisecond, func() { s.Forget(); s.Cut() })
-	defer cut.Stop()
 	r := run(t, opt)
 	if err := r.Err(); err != nil || r.Errors["not_recovered_session_unknown"] == 0 || r.Acked != r.Sent {
 		t.Errorf("%v: %+v", err, r)
@@ -249,7 +265,7 @@ func TestCountsErrorsByCode(t *testing.T) {
 		return nil
 	}})
 	opt := small(s.URL(), Chat)
-	opt.Patience = time.Second
+	opt.Patience = brief
 	r := run(t, opt)
 	if r.Refused != 50 || r.Errors["overloaded"] != 50 || r.Unanswered != 50 || r.Acked != 100 || r.Err() == nil || r.Err().Error() != "50 durable messages without an answer" {
 		t.Errorf("%v: %+v", r.Err(), r)
@@ -257,13 +273,13 @@ func TestCountsErrorsByCode(t *testing.T) {
 }
 
 func TestEndsEarlyWithWhatThereIs(t *testing.T) {
-	s := node(t, heddletest.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s := node(t, heddletest.Options{Refuse: after(300, cancel)})
 	opt := small(s.URL(), Fanout)
 	opt.Duration = time.Hour
 	var out bytes.Buffer
 	opt.Out = &out
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
 	r, err := Run(ctx, opt)
 	if err != nil || !r.Interrupted || r.Sent == 0 || r.Lost != 0 || !strings.Contains(out.String(), "interrupted") {
 		t.Errorf("%v: %+v\n%s", err, r, out.String())

@@ -1,5 +1,5 @@
-import { Client, HeddleError, Presence, Typing, Unread } from "../../../clients/js/src/index.ts";
-import type { Envelope, Message, ReadMarker, RoomNotice, RoomUpdate } from "../../../clients/js/src/index.ts";
+import { Client, HeddleError, Presence, Readers, Typing, Unread } from "../../../clients/js/src/index.ts";
+import type { Message, RoomNotice, RoomUpdate } from "../../../clients/js/src/index.ts";
 import { ConnectionView } from "./connection.ts";
 import { DevicesView } from "./devices.ts";
 import { byId } from "./dom.ts";
@@ -9,6 +9,7 @@ import { NoticesView } from "./notices.ts";
 import { PeopleView } from "./people.ts";
 import { RoomList } from "./roomlist.ts";
 import { RoomView } from "./roomview.ts";
+import { StatusView } from "./status.ts";
 
 /** Signs a user in and connects the client with the views. `opened` hears which room is shown. */
 export function startChat(me: string, firstRoom: string | undefined, opened: (room: Room | undefined) => void): Client {
@@ -16,13 +17,20 @@ export function startChat(me: string, firstRoom: string | undefined, opened: (ro
   const client = new Client({ url: endpoint(), getToken: () => fetchToken(me), acks: true, device, namespaces: ["/", "/notification"] });
   const rooms = new Rooms(me);
   const unread = new Unread(client);
+  const readers = new Readers(client);
   const typing = new Typing(client);
-  const people = new PeopleView(client, new Presence(client), me);
+  const presence = new Presence(client);
+  const people = new PeopleView(client, presence, me);
   new ConnectionView(client);
-  new DevicesView(client, device);
-  const view = new RoomView({ client, me, device, unread, typing });
+  new StatusView(client, presence, me);
+  new DevicesView(client, presence, me, device);
+  const view = new RoomView({ client, me, device, unread, readers, typing });
   const list = new RoomList(client, rooms, unread, open);
-  const notices = new NoticesView(client, device, (id) => open(rooms.find(id)));
+  const notices = new NoticesView(client, device, (id) => {
+    const room = rooms.find(id);
+    if (room) open(room);
+    else list.join(id).catch((error: HeddleError) => people.complain(error.message)); // one may be mentioned where one is not
+  });
 
   function open(room: Room | undefined): void {
     list.current = room;
@@ -55,11 +63,9 @@ export function startChat(me: string, firstRoom: string | undefined, opened: (ro
     if (room && room === view.room && message.payload.action.startsWith("room:")) void people.load(room);
     changed();
   });
-  client.on("event", (event) => {
-    if (event.payload?.action === "message:read") seen(rooms, event as Envelope<ReadMarker>, me);
-    view.render();
-  });
+  client.on("event", () => view.render());
   unread.onChange(changed);
+  readers.onChange(() => view.render());
   typing.onChange(() => view.render());
   client.on("lost", ({ room: id, to }) => {
     const room = rooms.find(id);
@@ -125,11 +131,4 @@ function ownRoom(rooms: Rooms, message: Message): void {
   if (message.payload.action === "room:added") rooms.get(room);
   if (message.payload.action === "room:removed") rooms.remove(room);
   for (const known of rooms.all()) known.timeline.take(message); // hidden elsewhere
-}
-
-function seen(rooms: Rooms, event: Envelope<ReadMarker>, me: string): void {
-  const user = event.from?.user;
-  const room = rooms.find(event.room ?? "");
-  const offset = event.payload?.data?.offset ?? 0;
-  if (room && user !== undefined && user !== me) room.seen.set(user, Math.max(offset, room.seen.get(user) ?? 0));
 }

@@ -25,8 +25,6 @@ export class Room {
   /** By the offset of the message. */
   edits = new Map<number, PendingEdit>();
   members: string[] = [];
-  /** How far the others have read. */
-  seen = new Map<string, number>();
   loading = false;
 
   constructor(id: string, me: string) {

@@ -1,11 +1,11 @@
 import { HeddleError } from "../../../clients/js/src/index.ts";
-import type { Client, Presence, PresenceSet } from "../../../clients/js/src/index.ts";
+import type { Client, Presence } from "../../../clients/js/src/index.ts";
 import { byId, coalesce, el } from "./dom.ts";
 import type { Room } from "./model.ts";
 
 const words = { online: "online", away: "away", dnd: "do not disturb", offline: "offline" };
 
-/** Who is in the open room and how they are, the way to invite more, and the user's own status. */
+/** Who is in the open room and how they are, and the way to invite more. */
 export class PeopleView {
   readonly #client: Client;
   readonly #presence: Presence;
@@ -19,15 +19,6 @@ export class PeopleView {
     this.#presence = presence;
     this.#me = me;
     presence.onChange(this.#render);
-    const status = byId<HTMLSelectElement>("status");
-    status.value = "auto";
-    status.addEventListener("change", () => {
-      presence.update({ status: status.value as PresenceSet["status"] }).catch((error: HeddleError) => this.complain(error.message));
-    });
-    // What another window of the user chose.
-    client.on("message", ({ payload }) => {
-      if (payload.action === "presence:update") status.value = (payload.data as PresenceSet).status;
-    });
     this.#invitations();
   }
 
@@ -59,11 +50,12 @@ export class PeopleView {
 
   #show(): void {
     const known = this.#presence.available === true;
-    byId("status-line").hidden = !known;
     byId("members").replaceChildren(...(this.#room?.members ?? []).map((user) => {
       if (!known) return el("li", "", user);
-      const { status = "offline", text = "" } = this.#presence.of(user) ?? {};
-      const item = el("li", "", el("span", `dot ${status}`), user === this.#me ? `${user} (you)` : user, el("span", "sr", `, ${words[status]}`));
+      const { status = "offline", text = "", emoji = "" } = this.#presence.of(user) ?? {};
+      const says = [emoji, text].filter(Boolean).join(" ");
+      const item = el("li", "", el("span", `dot ${status}`), user === this.#me ? `${user} (you)` : user, el("span", "sr", `, ${words[status]}`),
+        ...(says ? [el("span", "says", says)] : []));
       item.title = text || words[status];
       item.dataset.status = status;
       return item;

@@ -22,14 +22,20 @@ export class RoomList {
     this.#open = open;
     byId("room-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      void this.#enter((id) => this.#create(id));
+      void this.#enter((id) => this.#create(id), true);
     });
     byId("join").addEventListener("click", () => {
-      if (byId<HTMLFormElement>("room-form").reportValidity()) void this.#enter((id) => this.#join(id));
+      if (byId<HTMLFormElement>("room-form").reportValidity()) void this.#enter((id) => this.#join(id), false);
     });
   }
 
-  async #enter(action: (id: string) => Promise<void>): Promise<void> {
+  /** Joins a room and opens it. */
+  async join(id: string): Promise<void> {
+    await this.#join(id);
+    this.#open(this.#rooms.get(id));
+  }
+
+  async #enter(action: (id: string) => Promise<void>, create: boolean): Promise<void> {
     const name = byId<HTMLInputElement>("room-name");
     const members = byId<HTMLInputElement>("room-members");
     const error = byId("room-error");
@@ -40,7 +46,7 @@ export class RoomList {
       name.value = members.value = "";
       this.#open(this.#rooms.get(id));
     } catch (thrown) {
-      error.textContent = thrown instanceof HeddleError ? explain(thrown) : String(thrown);
+      error.textContent = thrown instanceof HeddleError ? explain(thrown, id, create) : String(thrown);
     }
   }
 
@@ -76,15 +82,22 @@ export class RoomList {
   }
 }
 
-function explain(error: HeddleError): string {
+const WELL_FORMED = /^[a-z][a-z0-9_-]*:[A-Za-z0-9_.-]+$/;
+
+function explain(error: HeddleError, id: string, create: boolean): string {
   switch (error.code) {
     case "conflict":
       return "There is a room of that name already: join it.";
-    case "not_found":
-      return "There is no room of that name: create it.";
+    case "not_found": // to create: of the type
+      return create || !id.startsWith("conv:") ? wanted(error) : "There is no room of that name: create it.";
+    case "invalid":
+      return WELL_FORMED.test(id) ? error.message : wanted(error);
     case "forbidden":
       return "You are not invited to that room.";
     default:
       return error.message;
   }
 }
+
+const wanted = (error: HeddleError): string =>
+  `Want type:id with a type that this server has, such as conv:lunch, or a name without a colon: ${error.message}.`;

@@ -1,5 +1,5 @@
 import { HeddleError } from "../../../clients/js/src/index.ts";
-import type { Client, MessageEntry, Typing, TypingUpdate, Unread } from "../../../clients/js/src/index.ts";
+import type { Client, MessageEntry, Readers, Typing, TypingUpdate, Unread } from "../../../clients/js/src/index.ts";
 import { Composer } from "./composer.ts";
 import { byId, coalesce, KeyedList } from "./dom.ts";
 import type { Outgoing, Room } from "./model.ts";
@@ -15,6 +15,7 @@ export interface RoomViewDeps {
   me: string;
   device: string;
   unread: Unread;
+  readers: Readers;
   typing: Typing;
 }
 
@@ -68,7 +69,11 @@ export class RoomView {
     if (room.loading) return;
     room.loading = true;
     try {
-      await room.timeline.load((id, query) => this.#deps.client.room.history(id, query), PAGE);
+      await room.timeline.load(async (id, query) => {
+        const page = await this.#deps.client.room.history(id, query);
+        for (const event of page.events) this.#deps.readers.take(event);
+        return page;
+      }, PAGE);
     } catch {
       room.timeline.more = false;
     } finally {
@@ -182,10 +187,10 @@ export class RoomView {
   }
 }
 
-/** The members whom a text means, with an @ before their names. */
+/** Whom a text means, with an @ before their names: members, where there are any. */
 function mentions(text: string, members: string[]): { mentions?: string[] } {
-  const names = new Set([...text.matchAll(/@([a-z0-9_.-]+)/g)].map(([, name]) => name?.replace(/[.-]+$/, "") ?? ""));
-  const meant = members.filter((user) => names.has(user)).slice(0, MAX_MENTIONS);
+  const names = new Set([...text.matchAll(/@([a-z0-9_.-]+)/g)].map(([, name]) => name?.replace(/[.-]+$/, "") ?? "").filter(Boolean));
+  const meant = [...names].filter((user) => members.length === 0 || members.includes(user)).slice(0, MAX_MENTIONS);
   return meant.length > 0 ? { mentions: meant } : {};
 }
 

@@ -1,4 +1,4 @@
-import type { Entry, EventEntry, MessageEntry, RoomUpdate } from "../../../clients/js/src/index.ts";
+import type { Entry, EventEntry, MessageEntry, Readers, RoomUpdate } from "../../../clients/js/src/index.ts";
 import { clockTime, el } from "./dom.ts";
 import type { Row } from "./dom.ts";
 import type { Outgoing, Room } from "./model.ts";
@@ -18,6 +18,7 @@ export interface Deeds {
 export interface Viewer {
   me: string;
   device: string;
+  readers: Readers;
 }
 
 // Entries are replaced when they change: a number for each tells them apart.
@@ -33,7 +34,7 @@ function numberOf(entry: Entry): number {
 /** The lines of a room, from the oldest to what is not stored yet. */
 export function rows(room: Room, viewer: Viewer, deeds: Deeds): Row[] {
   const entries = room.timeline.entries();
-  const seenBy = readers(room, entries, viewer.me);
+  const seenBy = lastReaders(room, entries, viewer);
   let previous: Entry | undefined;
   const all = entries.map((entry) => {
     const row = line(room, entry, previous, viewer, seenBy, deeds);
@@ -45,9 +46,9 @@ export function rows(room: Room, viewer: Viewer, deeds: Deeds): Row[] {
 }
 
 /** Who has read the user's last message. */
-function readers(room: Room, entries: readonly Entry[], me: string): { offset: number; users: string[] } {
+function lastReaders(room: Room, entries: readonly Entry[], { me, readers }: Viewer): { offset: number; users: string[] } {
   const last = entries.findLast((e) => e.kind === "message" && e.user === me)?.offset ?? 0;
-  return { offset: last, users: [...room.seen].filter(([, offset]) => last > 0 && offset >= last).map(([user]) => user) };
+  return { offset: last, users: last > 0 ? readers.who(room.id, last).filter((user) => user !== me) : [] };
 }
 
 function line(
@@ -86,13 +87,15 @@ function bubble(room: Room, message: MessageEntry, previous: Entry | undefined, 
       if (edit?.failed) meta.append(button("quiet", "dismiss", "OK", () => deeds.dismiss(message.offset)));
       const item = el("li", `msg${own ? " own" : ""}${follows ? "" : " first"}${edit ? (edit.failed ? " failed" : " sending") : ""}`,
         el("span", "who", message.user ?? "server"),
-        el("div", "body", el("div", "bubble", edit && !edit.failed ? edit.text : (text ?? JSON.stringify(body))), tools(message, own, deeds)),
+        el("div", "body", el("div", "bubble", edit && !edit.failed ? edit.text : said(text, body)), tools(message, own, deeds)),
         reactions(message, deeds), meta);
       item.dataset.offset = String(message.offset);
       return item;
     },
   };
 }
+
+const said = (text: string | undefined, body: unknown): string => text || (body === undefined || body === null ? "" : JSON.stringify(body));
 
 function tools(message: MessageEntry, own: boolean, deeds: Deeds): HTMLElement {
   const group = el("div", "tools");

@@ -1,8 +1,8 @@
 // Package embedded keeps everything of a node that runs alone in one Pebble
 // database: the log of durable events with its idempotency keys, the tables
 // derived from it, and sessions. It implements sequence.Log, room.History,
-// room.Reader, session.Store and limit.Storage. It owns one goroutine, Store.Run, beside those
-// of Pebble.
+// room.Reader, session.Store, cell.Store and limit.Storage. It owns two goroutines,
+// those of Store.Run, beside those of Pebble.
 //
 // # Durability
 //
@@ -38,6 +38,7 @@
 //	0x0c   tenant                                         rooms and bytes that the sweep has added, mostly less than 0
 //	0x0c                                                  (empty: the rows of 0x0c are there)
 //	0x0d   tenant, user, session                          (empty: the sessions by user)
+//	0x0e   tenant, table, key                             cell, as its owner encodes it
 //
 // Values begin with a version byte (codec.go). The file HEDDLE in the directory
 // names the version of this table; a directory without it that is not empty, or

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,7 +38,7 @@ func newHeld(t *testing.T, timeout time.Duration) *held {
 			defer h.gate.RUnlock()
 		}
 	}}, func(_ *Config, d *Deps) { d.Projections = map[string]room.Projection{"all": projectAll} })
-	h.hub = deliver.New(deliver.Config{Page: 16, PageBytes: 1 << 20, Readers: 2, Reorder: 8, Timeout: time.Second}, deliver.Deps{History: h.Store, Log: slog.New(slog.DiscardHandler)})
+	h.hub = deliver.New(deliver.Config{Page: 16, PageBytes: 1 << 20, Readers: 2, Reorder: 8, Timeout: patience}, deliver.Deps{History: h.Store, Log: slog.New(slog.DiscardHandler)})
 	cfg := sequence.Default()
 	cfg.Timeout = timeout
 	var err error
@@ -75,6 +74,19 @@ func (h *held) send(user, key string) *sending {
 		h.t.Fatal(err)
 	}
 	return s
+}
+
+// settle sends an event, again and again while nobody knows whether it was stored or
+// the log is away, and returns how it ended and whether the first try was the last.
+func (h *held) settle(user, key string) (o sequence.Outcome, atOnce bool) {
+	h.t.Helper()
+	for end, tries := time.Now().Add(patience), 1; ; tries++ {
+		o = <-h.send(user, key).done
+		if !fault.Is(o.Err, fault.Timeout) && !fault.Is(o.Err, fault.Unavailable) || time.Now().After(end) {
+			return o, tries == 1
+		}
+		<-time.After(time.Millisecond)
+	}
 }
 
 // listener is a session that notes what it gets.
@@ -114,11 +126,11 @@ func (l *listener) heard() []string {
 // await waits until a condition holds.
 func (h *held) await(what string, holds func() bool) {
 	h.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); {
+	for end := time.Now().Add(patience); !holds(); {
 		if time.Now().After(end) {
 			h.t.Fatal("never: ", what)
 		}
-		runtime.Gosched()
+		<-time.After(time.Millisecond)
 	}
 }
 
@@ -162,8 +174,8 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 		},
 		"rows": func(ctx context.Context) (any, error) { return h.Rows(ctx, crashTenant, "conv:1", "row", "", 9) },
 	}
-	show := func(read func(context.Context) (any, error)) (string, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	show := func(read func(context.Context) (any, error), within time.Duration) (string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
 		v, err := read(ctx)
 		js, _ := json.Marshal(v)
@@ -171,7 +183,7 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 	}
 	before := map[string]string{}
 	for name, read := range reads {
-		text, err := show(read)
+		text, err := show(read, patience)
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -185,7 +197,7 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 	h.await("history is sent", func() bool { return len(late.heard()) > 0 })
 	for range 2 { // what is kept in memory, too
 		for name, read := range reads {
-			if text, err := show(read); err == nil && text != before[name] || err != nil && !fault.Is(err, fault.Timeout) {
+			if text, err := show(read, 20*time.Millisecond); err == nil && text != before[name] || err != nil && !fault.Is(err, fault.Timeout) {
 				t.Errorf("%s shows %s, %v; before %s", name, text, err, before[name])
 			}
 		}
@@ -198,7 +210,7 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	for name, read := range reads {
-		if text, err := show(read); err != nil || text == before[name] {
+		if text, err := show(read, patience); err != nil || text == before[name] {
 			t.Errorf("durable, and %s shows %s, %v", name, text, err)
 		}
 	}
@@ -206,10 +218,11 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 }
 
 // A disk that hangs without an error: the sender is told that nobody knows, and the
-// retry finds out.
+// retry finds out. A machine that is slow looks like such a disk: what must be stored
+// is sent until it is.
 func TestADiskThatHangs(t *testing.T) {
 	h := newHeld(t, 100*time.Millisecond)
-	if o := <-h.send("ann", "1").done; o.Err != nil {
+	if o, _ := h.settle("ann", "1"); o.Err != nil {
 		t.Fatal(o.Err)
 	}
 	l := h.listen(event.Position{})
@@ -218,19 +231,20 @@ func TestADiskThatHangs(t *testing.T) {
 	stalled := func() bool { return h.commit.Stats()[partition].Stalled }
 	h.gate.Lock()
 	h.begun.Store(true)
-	if o := <-h.send("ann", "2").done; !fault.Is(o.Err, fault.Timeout) || !stalled() {
-		t.Errorf("%+v, stalled %v", o, stalled())
+	if o := <-h.send("ann", "2").done; !fault.Is(o.Err, fault.Timeout) {
+		t.Errorf("%+v", o)
 	}
+	h.await("stalled", stalled)
 	err := h.commit.Commit(t.Context(), event.Effect{Durable: true, Envelope: event.Envelope{Tenant: crashTenant, Room: "conv:1"}})
 	if !fault.Is(err, fault.Unavailable) || len(l.heard()) != 1 {
 		t.Errorf("behind it: %v, delivered %v", err, l.heard())
 	}
 	h.gate.Unlock()
 	h.await("goes on", func() bool { return !stalled() && len(l.heard()) == 2 })
-	if o := <-h.send("ann", "2").done; o.Err != nil || !o.Repeat || o.Offset != 2 {
+	if o, _ := h.settle("ann", "2"); o.Err != nil || !o.Repeat || o.Offset != 2 {
 		t.Errorf("the retry: %+v", o)
 	}
-	if o := <-h.send("ann", "3").done; o.Err != nil || o.Repeat || o.Offset != 3 {
+	if o, atOnce := h.settle("ann", "3"); o.Err != nil || o.Repeat && atOnce || o.Offset != 3 {
 		t.Errorf("the next one: %+v", o)
 	}
 }

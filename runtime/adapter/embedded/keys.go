@@ -20,6 +20,7 @@ const (
 	tableRow
 	tableUsage
 	tableSessionOf
+	tableCell
 )
 
 // The bytes behind a zero byte in a text field.

@@ -57,7 +57,7 @@ func running(cfg Config, deps Deps) (*Store, *sequence.Committer) {
 
 // sendUntilKilled prints a line for each promise it gives.
 func sendUntilKilled(dir string) {
-	time.AfterFunc(30*time.Second, func() { os.Exit(1) }) // if the test forgets it
+	time.AfterFunc(5*time.Minute, func() { os.Exit(1) }) // if the test forgets it
 	cfg := Default()
 	cfg.Dir, cfg.MinFree = dir, 0
 	s, c := running(cfg, Deps{Fatal: func(err error) { panic(err) }})
@@ -150,17 +150,25 @@ func killAfter(t *testing.T, dir string, lines int, acked map[sendID]sequence.St
 }
 
 // brokenFS fails the log's syncs from a moment on, and what it does not sync is
-// lost: the case of a file system that drops dirty pages after an error.
+// lost: the case of a file system that drops dirty pages after an error. It breaks
+// in the middle of the third file of the log: where Pebble goes from one file to the
+// next it does not report an error, but ends the process, with nothing left to ask.
 type brokenFS struct {
 	vfs.FS
-	syncs *atomic.Int64 // until it breaks
+	logs   atomic.Int64 // files of the log so far
+	broken atomic.Bool
 }
+
+const (
+	breakingLog  = 3
+	breakingSync = 10 // of that file
+)
 
 func (f *brokenFS) wrap(name string, file vfs.File, err error) (vfs.File, error) {
 	if err != nil || !strings.HasSuffix(name, ".log") {
 		return file, err
 	}
-	return &brokenFile{file, f.syncs}, nil
+	return &brokenFile{File: file, fs: f, number: f.logs.Add(1)}, nil
 }
 
 func (f *brokenFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -175,7 +183,9 @@ func (f *brokenFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs
 
 type brokenFile struct {
 	vfs.File
-	syncs *atomic.Int64
+	fs     *brokenFS
+	number int64 // of the log's files, from 1 on
+	syncs  atomic.Int64
 }
 
 var errDisk = errors.New("planted I/O error")
@@ -184,25 +194,24 @@ func (f *brokenFile) Sync() error     { return f.sync() }
 func (f *brokenFile) SyncData() error { return f.sync() }
 
 func (f *brokenFile) sync() error {
-	switch n := f.syncs.Add(-1); {
-	case n > 0:
-		return f.File.Sync()
-	case n == 0:
+	if f.number == breakingLog && f.syncs.Add(1) == breakingSync {
+		f.fs.broken.Store(true)
 		return errDisk
 	}
-	return nil // the next ones claim to have succeeded
+	if f.fs.broken.Load() {
+		return nil // the next ones claim to have succeeded
+	}
+	return f.File.Sync()
 }
 
 // surviveBrokenDisk works on a disk that breaks, and compares what was acked with
 // what the disk holds. Pebble cannot be closed after that.
 func surviveBrokenDisk() {
 	mem := vfs.NewCrashableMem()
-	var syncs atomic.Int64
-	syncs.Store(200)
 	fatal := make(chan error, 1)
 	cfg := Default()
 	cfg.Dir, cfg.MinFree = "data", 0
-	s, c := running(cfg, Deps{FS: &brokenFS{mem, &syncs}, Fatal: func(err error) { fatal <- err }})
+	s, c := running(cfg, Deps{FS: &brokenFS{FS: mem}, Fatal: func(err error) { fatal <- err }})
 	var mu sync.Mutex
 	acked := map[sendID]sequence.Stored{}
 	for user := range 8 {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
@@ -19,6 +20,9 @@ var (
 	_ room.Tables   = (*tables)(nil)
 	_ session.Store = (*Store)(nil)
 )
+
+// patience bounds every wait for what has to come.
+const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	if beKilled() {

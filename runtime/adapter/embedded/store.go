@@ -36,7 +36,8 @@ type Store struct {
 	dead  atomic.Pointer[error] // set when the disk has failed
 	full  atomic.Bool
 	free  atomic.Uint64
-	sweep sweep // Run's
+	late  chan struct{} // holds one if cells are not on disk
+	sweep sweep         // Run's
 }
 
 // Open opens or makes the database in cfg.Dir. The errors say what an operator
@@ -56,7 +57,7 @@ func Open(cfg Config, deps Deps) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, deps: deps, fs: deps.FS, log: deps.Logger,
-		unsynced: newUnsynced(), recent: newRecent(), open: map[int]*partition{},
+		unsynced: newUnsynced(), recent: newRecent(), open: map[int]*partition{}, late: make(chan struct{}, 1),
 	}
 	if s.fs == nil {
 		s.fs = vfs.Default
@@ -215,6 +216,9 @@ func (s *Store) nextTerm(number int) (uint64, error) {
 // Run checks free space, trims streams, and drops old keys and sessions, until
 // ctx ends. It returns nil.
 func (s *Store) Run(ctx context.Context) error {
+	var cells sync.WaitGroup
+	cells.Go(func() { s.syncCells(ctx) }) // ends with ctx
+	defer cells.Wait()
 	tick := time.NewTicker(s.cfg.SweepInterval)
 	defer tick.Stop()
 	for {

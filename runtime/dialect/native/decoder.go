@@ -39,7 +39,7 @@ func (d *decoder) begin(f field) bool {
 // still to come, and the error wants to carry it.
 func (d *decoder) fail(kind fault.Kind, f field, is string) {
 	if d.bad == nil {
-		d.bad = fault.New(kind, names[f], f.path()+is)
+		d.bad = fault.New(kind, names[f], names[f]+is)
 	}
 }
 
@@ -106,7 +106,7 @@ func (d *decoder) finish() error {
 	for _, r := range d.required() {
 		f := field(r)
 		if d.seen&(1<<f) == 0 {
-			return fault.New(fault.Invalid, names[f], f.path()+" is missing")
+			return fault.New(fault.Invalid, names[f], names[f]+" is missing")
 		}
 	}
 	return nil

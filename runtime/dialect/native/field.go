@@ -25,20 +25,11 @@ const (
 	fields
 )
 
-// names are what an error's "field" says: the envelope's field, or the path in
-// its payload.
+// names are what an error's "field" says: the path in the envelope.
 var names = [fields]string{
 	fieldV: "v", fieldType: "type", fieldID: "id", fieldTenant: "tenant_id", fieldTimestamp: "timestamp", fieldRoom: "room",
 	fieldFrom: "from", fieldEpoch: "epoch", fieldOffset: "offset", fieldRef: "ref", fieldExpires: "expires_at",
-	fieldPayload: "payload", fieldAction: "action", fieldData: "data", fieldUser: "from.user", fieldDevice: "from.device",
-}
-
-// path is the field's place in the whole envelope, for sentences.
-func (f field) path() string {
-	if f == fieldAction || f == fieldData {
-		return "payload." + names[f]
-	}
-	return names[f]
+	fieldPayload: "payload", fieldAction: "payload.action", fieldData: "payload.data", fieldUser: "from.user", fieldDevice: "from.device",
 }
 
 // of finds the field called name in the object that belongs to parent, unknown

@@ -36,7 +36,7 @@ func (d *decoder) decodeMessagePack(raw []byte) error {
 		p = jsonscan.Trailing
 	}
 	if p == jsonscan.TooLong {
-		return fault.New(fault.TooLarge, names[fieldData], fieldData.path()+" is too large as JSON")
+		return fault.New(fault.TooLarge, names[fieldData], names[fieldData]+" is too large as JSON")
 	}
 	if p != jsonscan.OK {
 		return unpackable(len(raw)-len(rest), p)

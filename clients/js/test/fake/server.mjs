@@ -56,6 +56,11 @@ export class FakeServer {
     }
   }
 
+  /** Sends a message in the server's own name. */
+  say(room, text) {
+    this.publish(this.store.append(room, undefined, "message:send", { text }).event);
+  }
+
   /** Resolves with the next acknowledgement that a client sends. */
   nextAck() {
     return new Promise((done) => (this.acked = done));

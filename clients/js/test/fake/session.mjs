@@ -114,7 +114,9 @@ const handlers = {
         payload: { action: "message:send", data: { text, body, mentions, meta } } });
       return {};
     }
-    return stored(conn, e, { text, body, mentions, meta });
+    const out = stored(conn, e, { text, body, mentions, meta });
+    if (!out.reply.repeat) for (const user of mentions ?? []) notify(conn, user, out.event);
+    return out;
   },
   "message:edit": change,
   "message:react": change,
@@ -155,7 +157,9 @@ const handlers = {
   },
   "presence:update"(conn, e, data) {
     conn.server.chosen.set(conn.user, data);
-    const { event } = conn.server.store.append(`user:${conn.user}`, from(conn), e.payload.action, data, e.id);
+    const { expires_in_ms: ends, ...chosen } = data;
+    if (ends) chosen.expires_at = Date.now() + ends;
+    const { event } = conn.server.store.append(`user:${conn.user}`, from(conn), e.payload.action, chosen, e.id);
     conn.server.publish(event);
     conn.server.noticed(conn.user);
     return { event };
@@ -178,7 +182,9 @@ const handlers = {
     return { reply: { expires_at: Date.now() + 3_600_000 } };
   },
   "room:create"(conn, e, data) {
-    if (!/^conv:.+/.test(e.room ?? "")) throw new Fault("invalid", "conv:name", { field: "room" });
+    const type = /^([a-z]+):[^:/]+$/.exec(e.room ?? "")?.[1];
+    if (!type) throw new Fault("invalid", "must be type:id", { field: "room" });
+    if (type !== "conv") throw new Fault("not_found", `there is no room type "${type}"`, { field: "room" });
     if (conn.server.store.rooms.has(e.room) && !conn.server.store.keys.has(`${conn.user}/${e.room}/${e.id}`)) throw new Fault("conflict");
     for (const c of conn.server.sessions) if (c.user === conn.user || data.members?.includes(c.user)) c.rooms.add(e.room);
     const out = stored(conn, e, data);
@@ -237,6 +243,13 @@ function own(conn, user, action, data) {
   const { event } = conn.server.store.append(`user:${user}`, from(conn), action, data);
   conn.server.publish(event);
   return event;
+}
+
+/** Tells a user who is mentioned, on the devices that do not have the room. */
+function notify(conn, user, { room, epoch, offset, id, payload }) {
+  if (user === conn.user) return;
+  const devices = [...conn.server.sessions].filter((s) => s.user === user && !s.rooms.has(room)).map((s) => s.device);
+  told(conn, `user:${user}/notification`, "notification:new", { room, epoch, offset, id, from: conn.user, reason: "mention", text: payload.data.text, devices });
 }
 
 /** An ephemeral event in a room. */

@@ -71,7 +71,7 @@ export class Store {
     }
     if (action === "message:delete" && data.for === "me") this.open(data.room).hidden.add(`${event.from.user}/${data.offset}`);
     if (action === "message:read") this.open(data.room).reads.set(event.from.user, data.offset);
-    if (action === "message:send") room.reads.set(event.from.user, event.offset);
+    if (action === "message:send" && event.from) room.reads.set(event.from.user, event.offset);
   }
 
   state(name, user) {

@@ -1,0 +1,105 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/heddle-rt/heddle/plugins/host"
+)
+
+// share is a part of the users, 0 to 1.
+type share float64
+
+// UnmarshalText reads 5% or 0.05.
+func (s *share) UnmarshalText(text []byte) error {
+	number, percent := strings.CutSuffix(string(text), "%")
+	f, err := strconv.ParseFloat(number, 64)
+	if percent {
+		f /= 100
+	}
+	if err != nil || !(f > 0 && f <= 1) {
+		return errors.New("want a part of the users, as in 5% or 0.05")
+	}
+	*s = share(f)
+	return nil
+}
+
+type deployCmd struct {
+	node
+	What   string `arg:"" optional:"" default:"." help:"The plugin's folder, which is built, or a bundle."`
+	Canary share  `placeholder:"5%" xor:"as" help:"Ask it about this part of the users, and the live version about the others."`
+	Shadow bool   `xor:"as" help:"Ask it about everything that the live version is asked about, without effect: see diffs."`
+}
+
+// Help shows examples.
+func (*deployCmd) Help() string {
+	return `Checks the bundle and runs its fixtures here first, then on the node. A canary that fails more often than the
+live version, or is slower, is taken back by the node.
+
+Examples:
+  heddle plugin deploy
+  heddle plugin deploy links.zip --canary 5%
+  heddle plugin deploy --shadow --url https://edge.example.com --key "$KEY"`
+}
+
+// Run deploys.
+func (c *deployCmd) Run() error {
+	ctx, cancel := interruptible()
+	defer cancel()
+	w, err := load(ctx, c.What)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if err := w.passes(ctx); err != nil {
+		return err
+	}
+	as := host.Live
+	switch {
+	case c.Canary > 0:
+		as = host.Canary
+	case c.Shadow:
+		as = host.Shadow
+	}
+	d, err := c.deploy(ctx, w, as, float64(c.Canary))
+	if err != nil {
+		return err
+	}
+	fmt.Println(d)
+	switch as {
+	case host.Canary:
+		fmt.Printf("see how it does by heddle plugin status %s; then promote it, or stop it\n", d.Plugin)
+	case host.Shadow:
+		fmt.Printf("see what it decides otherwise by heddle plugin diffs %s\n", d.Plugin)
+	}
+	return nil
+}
+
+// deployed is the answer to a deploy, and to what changes the live version.
+type deployed struct {
+	Plugin string `json:"plugin"`
+	host.Meta
+	as string
+}
+
+func (d *deployed) String() string {
+	return fmt.Sprintf("%s %s is %s, as number %d (%s)", d.Plugin, d.Version, d.as, d.Number, d.Took)
+}
+
+func (n *node) deploy(ctx context.Context, w *work, as string, share float64) (*deployed, error) {
+	packed, err := w.pack()
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{"as": {as}}
+	if as == host.Canary {
+		q.Set("share", strconv.FormatFloat(share, 'f', -1, 64))
+	}
+	d := &deployed{as: as}
+	return d, n.ask(ctx, deployTimeout, http.MethodPost, "plugins?"+q.Encode(), packed, d)
+}

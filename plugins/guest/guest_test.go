@@ -1,0 +1,247 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/heddle-rt/heddle/hostapi"
+)
+
+// built is the Go guest of testdata/pass, compiled once for all tests.
+var built = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "guest")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "g.wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", file, ".")
+	cmd.Dir, cmd.Env = filepath.Join("testdata", "pass"), append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, errors.New(string(out))
+	}
+	return os.ReadFile(file)
+})
+
+// recorder is a host that keeps what is logged.
+type recorder struct {
+	Host
+	lines []string
+}
+
+func (r *recorder) Log(_ int, text string) { r.lines = append(r.lines, text) }
+
+func limits() Limits {
+	return Limits{
+		Memory: 32 << 20, Fuel: 50e6, Timeout: 100 * time.Millisecond, Start: 10 * time.Second, Stack: 1 << 20, Output: 256 << 10,
+		HostCalls: 100, Logs: 4 << 10, Module: 16 << 20,
+	}
+}
+
+func program(t testing.TB, change func(*Plan)) *Program {
+	t.Helper()
+	code, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := Plan{Limits: limits(), Host: &recorder{}}
+	if change != nil {
+		change(&plan)
+	}
+	p, err := e.Compile(t.Context(), code, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(p.Close(), e.Close()); err != nil {
+			t.Error(err)
+		}
+		if n := p.Instances(); n != 0 {
+			t.Errorf("%d instances are left", n)
+		}
+	})
+	return p
+}
+
+func instance(t testing.TB, p *Program) *Instance {
+	t.Helper()
+	i, err := p.New(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(i.Close)
+	return i
+}
+
+func record(action, payload string) hostapi.Record {
+	return hostapi.Record{Hook: hostapi.HookBefore, Codec: hostapi.CodecJSON, Tenant: "acme", User: "ann", Action: action, Payload: []byte(payload), Whole: len(payload)}
+}
+
+func TestRun(t *testing.T) {
+	p := program(t, nil)
+	i := instance(t, p)
+	if !p.Captured() {
+		t.Error("a Go guest was not captured")
+	}
+	h := &recorder{}
+	var out Output
+	call := Call{Host: h, Records: []hostapi.Record{record("echo", `{"a":1}`), record("nothing", ""), record("log", "hello"), record("echo", `{"b":2}`)}}
+	if n := i.Fits(call.Records); n != 4 {
+		t.Errorf("%d records fit", n)
+	}
+	if err := i.Run(&call, &out); err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Actions) != 2 || string(out.Actions[1].A) != `{"b":2}` || out.Actions[1].Record != 3 || out.Actions[1].Kind != hostapi.Replace {
+		t.Errorf("%+v", out.Actions)
+	}
+	if len(h.lines) != 1 || h.lines[0] != "hello" {
+		t.Error(h.lines)
+	}
+	if u := out.Usage; u.Fuel < 100 || u.Fuel > 1e6 || u.HostCalls != 1 || u.Time <= 0 || u.In < 4*hostapi.HeaderSize || u.Out < 2*hostapi.ActionSize {
+		t.Errorf("%+v", u)
+	}
+}
+
+func TestResetForgets(t *testing.T) {
+	i := instance(t, program(t, nil))
+	var out Output
+	for range 3 {
+		call := Call{Host: &recorder{}, Records: []hostapi.Record{record("count", "")}}
+		if err := i.Run(&call, &out); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(out.Actions[0].A); got != "1" {
+			t.Errorf("it is call %s", got)
+		}
+		if err := i.Reset(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestHostileGuests(t *testing.T) {
+	p := program(t, nil)
+	for name, tc := range map[string]struct {
+		reason Reason
+		why    string
+		logs   string
+	}{
+		"spin":    {TrapFuel, "out of fuel", ""},
+		"recurse": {TrapFuel, "out of fuel", ""}, // Go's stack is in its memory, and bounded like it
+		"panic":   {TrapCode, "gave up", "panic: as asked for"},
+		"eat":     {TrapCode, "gave up", "out of memory"},
+		"flood":   {TrapCalls, "too many calls", ""},
+		"lie":     {TrapOutput, "arena", ""},
+		"status":  {TrapStatus, "failed", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := instance(t, p)
+			h := &recorder{}
+			var out Output
+			err := i.Run(&Call{Host: h, Records: []hostapi.Record{record(name, "")}}, &out)
+			var trap *Trap
+			if !errors.As(err, &trap) || trap.Reason != tc.reason || !strings.Contains(trap.Why, tc.why) {
+				t.Errorf("%v %+v\n%q", err, trap, h.lines)
+			}
+			if text := strings.Join(h.lines, "\n"); tc.logs != "" && !strings.Contains(text, tc.logs) {
+				t.Errorf("its log does not say %q: %q", tc.logs, text)
+			}
+			if i.CanReset() {
+				t.Error("it would be used again")
+			}
+		})
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	i := instance(t, program(t, func(p *Plan) { p.Limits.Fuel, p.Limits.Timeout = 1e12, 20*time.Millisecond }))
+	var out Output
+	began := time.Now()
+	done := make(chan struct{})
+	go func() { // a collection beside a guest that spins
+		time.Sleep(5 * time.Millisecond)
+		at := time.Now()
+		runtime.GC()
+		t.Logf("a collection took %v", time.Since(at))
+		close(done)
+	}()
+	err := i.Run(&Call{Host: &recorder{}, Records: []hostapi.Record{record("spin", "")}}, &out)
+	took := time.Since(began)
+	<-done
+	var trap *Trap
+	if !errors.As(err, &trap) || trap.Reason != TrapDeadline || took > time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+	t.Logf("ended after %v of 20 ms", took)
+}
+
+func BenchmarkRun(b *testing.B) {
+	p := program(b, nil)
+	for _, tc := range []struct {
+		name, action string
+		n            int
+	}{{"nothing, 1", "nothing", 1}, {"nothing, 64", "nothing", 64}, {"echo 256 bytes, 1", "echo", 1}} {
+		b.Run(tc.name, func(b *testing.B) {
+			i := instance(b, p)
+			call := Call{Host: &recorder{}}
+			for range tc.n {
+				call.Records = append(call.Records, record(tc.action, strings.Repeat("x", 256)))
+			}
+			var out Output
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := i.Run(&call, &out); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*tc.n), "ns/event")
+		})
+	}
+	b.Run("start", func(b *testing.B) {
+		for b.Loop() {
+			i, err := p.New(context.Background())
+			if err != nil {
+				b.Fatal(err)
+			}
+			i.Close()
+		}
+	})
+	b.Run("reset", func(b *testing.B) {
+		i := instance(b, p)
+		call := Call{Host: &recorder{}, Records: []hostapi.Record{record("nothing", "")}}
+		var out Output
+		for b.Loop() {
+			if err := i.Run(&call, &out); err != nil {
+				b.Fatal(err)
+			}
+			if err := i.Reset(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("private", func(b *testing.B) {
+		i := instance(b, p)
+		call := Call{Host: &recorder{}, Records: []hostapi.Record{record("nothing", "")}}
+		var out Output
+		for b.Loop() {
+			if err := i.Run(&call, &out); err != nil {
+				b.Fatal(err)
+			}
+		}
+		n, _ := i.Private()
+		b.ReportMetric(float64(n), "private-bytes")
+	})
+}

@@ -1,0 +1,278 @@
+package guest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/memory"
+	"github.com/heddle-rt/heddle/plugins/meter"
+)
+
+// Instance is one running guest. It is the context of its own calls: so host
+// functions find it without a look-up.
+type Instance struct {
+	program *Program
+	space   *memory.Space
+	module  api.Module
+	mem     api.Memory
+	batch   api.Function
+	idle    api.Function // nil if the guest has none
+	arenas  arenas
+	slice   api.MutableGlobal
+	depth   api.MutableGlobal
+	mutable []api.MutableGlobal // the guest's own
+	stack   [2]uint64           // of parameters and results
+	values  context.Context     // nil but while it is instantiated
+	host    Host
+	call    *Call
+	spent   meterState
+	calls   int    // of host functions that are left
+	logs    int    // bytes of text that are left
+	line    []byte // of standard output, not yet logged
+	trap    *Trap  // why the guest was stopped
+	dead    bool
+}
+
+// meterState is what a call may use yet.
+type meterState struct {
+	left     int64 // fuel that was not handed out
+	deadline time.Duration
+}
+
+// arenas are the guest's buffers, behind their headers.
+type arenas struct{ in, inCap, out, outCap uint32 }
+
+// An Instance is a context without deadline or end; it has values while it is
+// instantiated, for wazero.
+func (i *Instance) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (i *Instance) Done() <-chan struct{}       { return nil }
+func (i *Instance) Err() error                  { return nil }
+func (i *Instance) Value(key any) any {
+	if i.values != nil {
+		return i.values.Value(key)
+	}
+	return nil
+}
+
+var _ context.Context = (*Instance)(nil)
+
+// New starts an instance.
+func (p *Program) New(ctx context.Context) (*Instance, error) {
+	return p.boot(ctx, p.image)
+}
+
+// boot instantiates the module, and initialises the guest unless the image is of one
+// that is.
+func (p *Program) boot(ctx context.Context, im *image) (*Instance, error) {
+	i := &Instance{program: p, host: p.plan.Host}
+	var captured *memory.Image
+	if im != nil {
+		captured = im.memory
+	}
+	var err error
+	if i.space, err = memory.New(int(p.plan.Limits.Memory), captured); err != nil {
+		return nil, err
+	}
+	i.values = experimental.WithMemoryAllocator(ctx, i.space)
+	i.begin(p.plan.Limits.Start, startFuel, startCalls) // of the start function, if it has one
+	i.module, err = p.engine.runtime.InstantiateModule(i, p.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	i.values = nil
+	if err != nil {
+		i.space.Free()
+		if i.trap != nil {
+			err = i.trap
+		}
+		return nil, fmt.Errorf("instantiate: %w", err)
+	}
+	p.open.Add(1)
+	if err := i.attach(); err != nil {
+		i.Close()
+		return nil, err
+	}
+	if im != nil {
+		i.arenas = im.arenas
+		err = i.reseed()
+	} else {
+		err = i.initialise()
+	}
+	if err != nil {
+		i.Close()
+		return nil, err
+	}
+	return i, nil
+}
+
+// attach finds what the guest exports.
+func (i *Instance) attach() error {
+	if i.mem = i.module.ExportedMemory(hostapi.ExportMemory); i.mem == nil {
+		return missing(hostapi.ExportMemory)
+	}
+	if i.batch = i.module.ExportedFunction(hostapi.ExportBatch); i.batch == nil {
+		return missing(hostapi.ExportBatch)
+	}
+	i.idle = i.module.ExportedFunction(hostapi.ExportIdle)
+	i.slice, _ = i.module.ExportedGlobal(meter.ExportSlice).(api.MutableGlobal)
+	i.depth, _ = i.module.ExportedGlobal(meter.ExportDepth).(api.MutableGlobal)
+	for _, name := range i.program.globals {
+		g, ok := i.module.ExportedGlobal(name).(api.MutableGlobal)
+		if !ok {
+			return fmt.Errorf("the global %s is gone", name)
+		}
+		i.mutable = append(i.mutable, g)
+	}
+	return nil
+}
+
+func missing(name string) error {
+	return fmt.Errorf("the module does not export %s: it was not built with a Heddle SDK, or not as a library", name)
+}
+
+// What starting may use; time ends it sooner.
+const (
+	startFuel  = 1 << 40
+	startCalls = 10000
+)
+
+// exportInitialize is what WASI's reactors have called first.
+const exportInitialize = "_initialize"
+
+// initialise runs what a guest runs once.
+func (i *Instance) initialise() error {
+	limits := &i.program.plan.Limits
+	i.begin(limits.Start, startFuel, startCalls)
+	if f := i.module.ExportedFunction(exportInitialize); f != nil {
+		if _, err := i.run(f, 0); err != nil {
+			return fmt.Errorf("%s: %w", exportInitialize, err)
+		}
+	}
+	if v, err := i.export(hostapi.ExportABI); err != nil {
+		return err
+	} else if uint32(v) != hostapi.Version {
+		return fmt.Errorf("the guest speaks version %d of the contract, this node speaks %d", uint32(v), hostapi.Version)
+	}
+	at, err := i.export(hostapi.ExportBuffers)
+	if err != nil {
+		return err
+	}
+	if i.arenas, err = i.find(at); err != nil {
+		return err
+	}
+	config := i.program.plan.Config
+	if !i.mem.Write(i.arenas.in, config) || len(config) > int(i.arenas.inCap) {
+		return fmt.Errorf("the config has %d bytes, the guest's input takes %d", len(config), i.arenas.inCap)
+	}
+	f := i.module.ExportedFunction(hostapi.ExportInit)
+	if f == nil {
+		return missing(hostapi.ExportInit)
+	}
+	v, err := i.run(f, uint64(len(config)))
+	if err == nil && hostapi.Status(v) != hostapi.OK {
+		err = fmt.Errorf("it answered %s; its log may say why", hostapi.Status(v))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", hostapi.ExportInit, err)
+	}
+	return nil
+}
+
+// export calls an exported function without parameters.
+func (i *Instance) export(name string) (uint64, error) {
+	f := i.module.ExportedFunction(name)
+	if f == nil {
+		return 0, missing(name)
+	}
+	v, err := i.run(f, 0)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return v, nil
+}
+
+// find reads the headers of the arenas.
+func (i *Instance) find(at uint64) (a arenas, err error) {
+	in, out := uint32(at), uint32(at>>32)
+	for _, x := range [...]struct {
+		at        uint32
+		from, cap *uint32
+	}{{in, &a.in, &a.inCap}, {out, &a.out, &a.outCap}} {
+		capacity, ok := i.mem.ReadUint32Le(x.at)
+		if !ok || x.at%8 != 0 || capacity < hostapi.MinArena || capacity > hostapi.MaxArena ||
+			uint64(x.at)+hostapi.ArenaHeader+uint64(capacity) > uint64(i.mem.Size()) {
+			return a, fmt.Errorf("%s: an arena at %d with %d bytes cannot be", hostapi.ExportBuffers, x.at, capacity)
+		}
+		*x.from, *x.cap = x.at+hostapi.ArenaHeader, capacity
+	}
+	if a.in < a.out+a.outCap && a.out < a.in+a.inCap {
+		return a, errors.New(hostapi.ExportBuffers + ": the arenas overlap")
+	}
+	return a, nil
+}
+
+// captured reads the guest's own globals.
+func (i *Instance) captured() []uint64 {
+	values := make([]uint64, len(i.mutable))
+	for n, g := range i.mutable {
+		values[n] = g.Get()
+	}
+	return values
+}
+
+// reseed tells a guest that began from an image, as others did, to be different.
+func (i *Instance) reseed() error {
+	f := i.module.ExportedFunction(hostapi.ExportSeed)
+	if f == nil {
+		return nil
+	}
+	var seed [8]byte
+	_, _ = rand.Read(seed[:]) // never fails
+	i.begin(i.program.plan.Limits.Start, startFuel, startCalls)
+	_, err := i.run(f, binary.LittleEndian.Uint64(seed[:]))
+	return err
+}
+
+// CanReset reports whether Reset would succeed.
+func (i *Instance) CanReset() bool { return !i.dead && i.program.image != nil && i.space.CanReset() }
+
+// Reset makes the guest forget what it has done since it started. After an error it
+// must be closed.
+func (i *Instance) Reset() error {
+	if err := i.space.Reset(); err != nil {
+		return err
+	}
+	for n, g := range i.mutable {
+		g.Set(i.program.image.globals[n])
+	}
+	return i.reseed()
+}
+
+// Idle lets the guest tidy up, while nothing waits.
+func (i *Instance) Idle() error {
+	if i.idle == nil || i.dead {
+		return nil
+	}
+	i.begin(i.program.plan.Limits.Timeout, i.program.plan.Limits.Fuel, i.program.plan.Limits.HostCalls)
+	_, err := i.run(i.idle, 0)
+	return err
+}
+
+// Memory is how many bytes the guest has.
+func (i *Instance) Memory() int { return i.space.Size() }
+
+// Private is how many of these are not shared with other instances.
+func (i *Instance) Private() (int, error) { return i.space.Private() }
+
+// Close ends the instance.
+func (i *Instance) Close() {
+	_ = i.module.Close(context.Background()) // frees the space
+	i.dead = true
+	i.program.open.Add(-1)
+}

@@ -1,0 +1,58 @@
+package host
+
+import (
+	"sync"
+
+	"golang.org/x/time/rate"
+
+	"github.com/heddle-rt/heddle/hostapi"
+)
+
+// budget is what a plugin may do a second, and twice as much at once. The operator may
+// change it at any time.
+type budget struct {
+	mu      sync.Mutex
+	limiter *rate.Limiter
+}
+
+func (b *budget) take(perSecond float64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	burst := max(1, int(2*perSecond))
+	switch {
+	case b.limiter == nil:
+		b.limiter = rate.NewLimiter(rate.Limit(perSecond), burst)
+	case b.limiter.Limit() != rate.Limit(perSecond):
+		b.limiter.SetLimit(rate.Limit(perSecond))
+		b.limiter.SetBurst(burst)
+	}
+	return perSecond > 0 && b.limiter.Allow()
+}
+
+// May takes one of what the tenant's policy gives the plugin for actions of this kind;
+// false: there is none left.
+func (p *Plugin) May(k hostapi.ActionKind) bool {
+	policy := p.host.deps.Policy(p.Tenant)
+	switch {
+	case policy == nil:
+		return false
+	case k == hostapi.HTTP:
+		return p.http.take(policy.HTTP)
+	case k == hostapi.Emit:
+		return p.emits.take(policy.Emits)
+	}
+	return true
+}
+
+// MaxTimers is how many timers the plugin may have.
+func (p *Plugin) MaxTimers() int {
+	if policy := p.host.deps.Policy(p.Tenant); policy != nil {
+		return policy.Timers
+	}
+	return 0
+}
+
+// Note puts a line of the node's own into the plugin's log.
+func (p *Plugin) Note(level, text string) {
+	p.Logs.add(Line{Time: p.host.deps.Now().UnixMilli(), Level: level, Text: text})
+}

@@ -1,0 +1,274 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/kv"
+	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/plugins/pool"
+	"github.com/heddle-rt/heddle/runtime/cell"
+)
+
+// Deps is what a host needs.
+type Deps struct {
+	Engine *guest.Engine
+	Cells  cell.Store
+	KV     *kv.Store
+	Log    *slog.Logger
+	Now    func() time.Time
+	// Policy is what a tenant's plugins may do. It may change, and is asked each time.
+	Policy func(tenant string) *Policy
+	// Taken reports whether a plugin may not own an action.
+	Taken func(action string) bool
+	// Lookup answers questions of guests; nil: none are answered.
+	Lookup func(ctx context.Context, tenant string, kind hostapi.Lookup, name string) ([]byte, hostapi.Status)
+	// Fixtures runs those of a bundle; an error keeps it from being deployed. nil:
+	// they are not run.
+	Fixtures func(ctx context.Context, program *guest.Program, b *manifest.Bundle) error
+}
+
+// Host keeps the plugins of all tenants. It is safe for concurrent use.
+type Host struct {
+	cfg   Config
+	deps  Deps
+	seed  maphash.Seed
+	table atomic.Pointer[table]
+
+	changing sync.Mutex // held by whoever changes something, for as long as building takes
+	mu       sync.Mutex // of what follows, and of Plugin.state: a moment
+	tenants  map[string]map[string]*Plugin
+	slotted  map[string]pool.Slots
+
+	shadows chan *shadowed
+	Counters
+}
+
+// Counters count what the host has done.
+type Counters struct {
+	Deployed      atomic.Uint64
+	Refused       atomic.Uint64 // deploys
+	RolledBack    atomic.Uint64 // canaries, by themselves
+	Compared      atomic.Uint64 // events that a shadow saw
+	Differed      atomic.Uint64 // for which it decided otherwise
+	ShadowsMissed atomic.Uint64 // events that it did not see, because too many waited
+}
+
+// table is what events look things up in. It never changes.
+type table map[string]*Tenant
+
+// Tenant is one tenant's plugins, in the order in which they are asked.
+type Tenant struct {
+	Plugins []*Plugin
+	owners  map[string]*Plugin // by action
+}
+
+// Plugin is one of a tenant's.
+type Plugin struct {
+	Tenant, Name string
+	Logs         Logs
+	Metrics      Metrics
+	Diffs        Diffs
+
+	host  *Host
+	emits budget
+	http  budget
+	set   atomic.Pointer[set]
+	state state // written with both of Host's locks held, read with one
+}
+
+// set is which versions are in place.
+type set struct {
+	live, canary, shadow *Version
+	share                uint64 // of the canary, in 1/10,000
+}
+
+// shadowQueue bounds the events that wait for shadows, and what they hold.
+const shadowQueue = 256
+
+// New makes a host without plugins; Load brings those that were deployed.
+func New(cfg Config, deps Deps) *Host {
+	h := &Host{
+		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), tenants: map[string]map[string]*Plugin{}, slotted: map[string]pool.Slots{},
+		shadows: make(chan *shadowed, shadowQueue),
+	}
+	h.table.Store(&table{})
+	return h
+}
+
+// For is a tenant's plugins, nil if it has none.
+func (h *Host) For(tenant string) *Tenant { return (*h.table.Load())[tenant] }
+
+// Owner is the plugin that owns an action, nil if none does.
+func (t *Tenant) Owner(action string) *Plugin {
+	if t == nil {
+		return nil
+	}
+	return t.owners[action]
+}
+
+// Named finds a plugin by its name, nil if there is none.
+func (t *Tenant) Named(name string) *Plugin {
+	if t == nil {
+		return nil
+	}
+	for _, p := range t.Plugins {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// Choose gives the version that is asked about an event of somebody, who gets the same
+// one as long as nothing is deployed. It is to be released. nil: the plugin has none.
+func (p *Plugin) Choose(who string) *Version {
+	for {
+		s := p.set.Load()
+		if s == nil || s.live == nil {
+			return nil
+		}
+		v := s.live
+		if s.canary != nil && maphash.String(p.host.seed, who)%10000 < s.share {
+			v = s.canary
+		}
+		if v.hold() {
+			return v
+		}
+	}
+}
+
+// Action is the declaration of an action that the version owns, nil if it does not.
+func (v *Version) Action(name string) *manifest.Action { return v.owned[name] }
+
+// Owned is the declaration of an action that the plugin owns; nil: it does not.
+func (p *Plugin) Owned(name string) *manifest.Action {
+	if s := p.set.Load(); s != nil && s.live != nil {
+		return s.live.owned[name]
+	}
+	return nil
+}
+
+// write changes what mu guards, with changing held.
+func (h *Host) write(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+}
+
+// publish makes the table anew, with changing held.
+func (h *Host) publish() {
+	next := make(table, len(h.tenants))
+	for tenant, plugins := range h.tenants {
+		t := &Tenant{owners: map[string]*Plugin{}}
+		for _, p := range plugins {
+			s := p.set.Load()
+			if s == nil || s.live == nil {
+				continue
+			}
+			t.Plugins = append(t.Plugins, p)
+			for action := range s.live.owned {
+				t.owners[action] = p
+			}
+		}
+		if len(t.Plugins) == 0 {
+			continue
+		}
+		slices.SortFunc(t.Plugins, func(a, b *Plugin) int {
+			return cmp.Or(cmp.Compare(a.set.Load().live.priority(), b.set.Load().live.priority()), cmp.Compare(a.Name, b.Name))
+		})
+		next[tenant] = t
+	}
+	h.table.Store(&next)
+}
+
+// slots are those of a tenant, with changing held.
+func (h *Host) slots(tenant string) pool.Slots {
+	s := h.slotted[tenant]
+	if s == nil {
+		s = make(pool.Slots, h.lanes())
+		h.slotted[tenant] = s
+	}
+	return s
+}
+
+// plugin finds one, or makes it, with changing held.
+func (h *Host) plugin(tenant, name string) *Plugin {
+	p := h.tenants[tenant][name]
+	if p == nil {
+		p = &Plugin{Tenant: tenant, Name: name, host: h}
+		h.write(func() {
+			if h.tenants[tenant] == nil {
+				h.tenants[tenant] = map[string]*Plugin{}
+			}
+			h.tenants[tenant][name] = p
+		})
+	}
+	return p
+}
+
+// All lists the plugins of all tenants, by tenant and name.
+func (h *Host) All() []*Plugin {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []*Plugin
+	for _, tenant := range slices.Sorted(maps.Keys(h.tenants)) {
+		for _, name := range slices.Sorted(maps.Keys(h.tenants[tenant])) {
+			out = append(out, h.tenants[tenant][name])
+		}
+	}
+	return out
+}
+
+// Versions are those in place, with what they are: live, canary, shadow. They are
+// held, and to be released.
+func (p *Plugin) Versions() map[string]*Version {
+	out := map[string]*Version{}
+	if s := p.set.Load(); s != nil {
+		for as, v := range map[string]*Version{"live": s.live, "canary": s.canary, "shadow": s.shadow} {
+			if v != nil && v.hold() {
+				out[as] = v
+			}
+		}
+	}
+	return out
+}
+
+// Close ends all versions; nobody may ask any more.
+func (h *Host) Close() {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	for _, plugins := range h.tenants {
+		for _, p := range plugins {
+			p.swap(&set{})
+		}
+	}
+	h.table.Store(&table{})
+}
+
+// swap puts other versions in place, and lets go of those that are not among them.
+func (p *Plugin) swap(next *set) {
+	was := p.set.Swap(next)
+	if was == nil {
+		return
+	}
+	kept := []*Version{next.live, next.canary, next.shadow}
+	var left []*Version
+	for _, v := range []*Version{was.live, was.canary, was.shadow} {
+		if v != nil && !slices.Contains(kept, v) && !slices.Contains(left, v) {
+			left = append(left, v)
+		}
+	}
+	for _, v := range left {
+		v.Release()
+	}
+}

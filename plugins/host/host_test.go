@@ -1,0 +1,366 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/kv"
+	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/plugins/pool"
+	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/config"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var built = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "host")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, "g.wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", file, ".")
+	cmd.Dir, cmd.Env = filepath.Join("testdata", "guest"), append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, errors.New(string(out))
+	}
+	return os.ReadFile(file)
+})
+
+var engine = sync.OnceValues(func() (*guest.Engine, error) {
+	return guest.New(guest.Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
+})
+
+// cells is a cell.Store in memory.
+type cells struct {
+	mu    sync.Mutex
+	m     map[string][]byte
+	fails error
+}
+
+func (c *cells) Cell(_ context.Context, tenant, table, key string) ([]byte, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, ok := c.m[tenant+"|"+table+"|"+key]
+	return v, ok, c.fails
+}
+
+func (c *cells) Cells(_ context.Context, tenant, table, after string, limit int) (out []cell.Cell, _ error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k, v := range c.m {
+		if key, ok := strings.CutPrefix(k, tenant+"|"+table+"|"); ok && (after == "" || key > after) {
+			out = append(out, cell.Cell{Key: key, Value: v})
+		}
+	}
+	slices.SortFunc(out, func(a, b cell.Cell) int { return strings.Compare(a.Key, b.Key) })
+	return out[:min(len(out), limit)], c.fails
+}
+
+func (c *cells) PutCells(_ context.Context, tenant, table string, list ...cell.Cell) error {
+	return c.PutCellsSoon(tenant, table, list...)
+}
+
+func (c *cells) PutCellsSoon(tenant, table string, list ...cell.Cell) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fails != nil {
+		return c.fails
+	}
+	for _, x := range list {
+		if k := tenant + "|" + table + "|" + x.Key; x.Value == nil {
+			delete(c.m, k)
+		} else {
+			c.m[k] = x.Value
+		}
+	}
+	return nil
+}
+
+func defaults[T any](t testing.TB) T {
+	r, err := config.Load[T](config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *r.Value
+}
+
+func newHost(t testing.TB, store *cells, change func(*Policy)) *Host {
+	t.Helper()
+	e, err := engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := defaults[Policy](t)
+	policy.Limits.Start = time.Minute
+	if change != nil {
+		change(&policy)
+	}
+	cfg := defaults[Config](t)
+	cfg.Lanes, cfg.BreakFrom = 2, 1000
+	return New(cfg, Deps{
+		Engine: e, Cells: store, KV: kv.New(store, nil), Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Policy: func(tenant string) *Policy {
+			if tenant != "acme" {
+				return nil
+			}
+			return &policy
+		},
+		Taken: func(action string) bool { return strings.HasPrefix(action, "message:") },
+	})
+}
+
+// bundle is a plugin that drops everything with a word.
+func bundle(t testing.TB, name, word, more string) *manifest.Bundle {
+	t.Helper()
+	code, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &manifest.Bundle{Module: code, Text: fmt.Appendf(nil, "name: %s\nversion: '1'\nbindings: [{}]\nlimits: {start: 60s, timeout: 200ms}\nconfig: '\"%s\"'\n%s\n", name, word, more)}
+	if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// ask brings one event to a plugin, and returns the word that it is dropped with, or
+// why the plugin has failed.
+func ask(h *Host, name, who string) (word string, number int) {
+	p := h.For("acme").Named(name)
+	if p == nil {
+		return "no plugin", 0
+	}
+	v := p.Choose(who)
+	if v == nil {
+		return "no version", 0
+	}
+	defer v.Release()
+	j := pool.Job{Record: hostapi.Record{Hook: hostapi.HookBefore, Codec: hostapi.CodecJSON, Tenant: "acme", User: who, Action: "message:send"}}
+	full := v.Shape.Fill(&j.Record, []byte(`{"text":"x"}`))
+	j.Full = full
+	err := v.Pool.Do(context.Background(), &j)
+	p.Mirror(&j, err)
+	if err != nil {
+		return reasonOf(err), v.Number
+	}
+	return strings.Trim(string(j.Actions[0].A), `"`), v.Number
+}
+
+func deploy(t testing.TB, h *Host, b *manifest.Bundle, as string, share float64) Meta {
+	t.Helper()
+	m, err := h.Deploy(context.Background(), Request{Tenant: "acme", By: "dev", Bundle: b, As: as, Share: share})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestLife(t *testing.T) {
+	store := &cells{m: map[string][]byte{}}
+	h := newHost(t, store, nil)
+	expect := func(word string, number int) {
+		t.Helper()
+		if w, n := ask(h, "filter", "ann"); w != word || n != number {
+			t.Errorf("version %d says %q; want %d, %q", n, w, number, word)
+		}
+	}
+	expect("no plugin", 0)
+	m := deploy(t, h, bundle(t, "filter", "one", ""), Live, 0)
+	if m.Number != 1 || m.By != "dev" || !m.Captured || m.Size == 0 || m.Digest == "" {
+		t.Errorf("%+v", m)
+	}
+	expect("one", 1)
+	deploy(t, h, bundle(t, "filter", "two", ""), Live, 0)
+	expect("two", 2)
+	deploy(t, h, bundle(t, "filter", "three", ""), Canary, 0.3)
+	says := map[string]int{}
+	for i := range 300 {
+		w, _ := ask(h, "filter", fmt.Sprint("user", i))
+		again, _ := ask(h, "filter", fmt.Sprint("user", i))
+		if w != again {
+			t.Fatal("a user is asked by two versions")
+		}
+		says[w]++
+	}
+	if says["three"] < 50 || says["three"] > 140 || says["two"]+says["three"] != 300 {
+		t.Errorf("%v", says)
+	}
+	if _, err := h.Promote(t.Context(), "acme", "filter"); err != nil {
+		t.Fatal(err)
+	}
+	expect("three", 3)
+	if _, err := h.Switch(t.Context(), "acme", "filter", 0); err != nil {
+		t.Fatal(err)
+	}
+	expect("two", 2)
+	if _, err := h.Switch(t.Context(), "acme", "filter", 1); err != nil {
+		t.Fatal(err)
+	}
+	expect("one", 1)
+	h.Close()
+
+	h = newHost(t, store, nil) // the node starts again
+	if err := h.Load(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	expect("one", 1)
+	if s, _ := h.Status("acme", "filter"); s.Last != 3 || len(s.Versions) != 3 || s.Previous != 2 {
+		t.Errorf("%+v", s)
+	}
+	if err := h.Remove(t.Context(), "acme", "filter"); err != nil {
+		t.Fatal(err)
+	}
+	expect("no plugin", 0)
+	if len(store.m) != 0 {
+		t.Errorf("%d cells are left", len(store.m))
+	}
+	h.Close()
+}
+
+func TestRefusedDeploys(t *testing.T) {
+	store := &cells{m: map[string][]byte{}}
+	h := newHost(t, store, func(p *Policy) { p.Plugins, p.Capabilities, p.Limits.Memory = 2, []string{"kv"}, 16<<20 })
+	defer h.Close()
+	fix := func(b *manifest.Bundle) *manifest.Bundle {
+		b.Text = []byte(strings.Replace(string(b.Text), "limits: {start: 60s, timeout: 200ms}", "limits: {memory: 16MiB, start: 60s, timeout: 200ms}", 1))
+		b.Manifest, _ = manifest.Read(manifest.FileName, b.Text)
+		return b
+	}
+	ok := fix(bundle(t, "first", "one", "actions: [{name: 'order:created'}]"))
+	if _, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: ok, As: Canary, Share: 0.5}); !fault.Is(err, fault.Conflict) {
+		t.Errorf("the first as a canary: %v", err)
+	}
+	deploy(t, h, ok, Live, 0)
+	for name, c := range map[string]struct {
+		b    *manifest.Bundle
+		want string
+	}{
+		"memory":         {bundle(t, "a", "x", ""), "limits.memory"},
+		"capability":     {fix(bundle(t, "a", "x", "capabilities: [emit]")), "does not grant"},
+		"it refuses":     {fix(bundle(t, "a", "refuse", "")), "heddle_init"},
+		"a taken action": {fix(bundle(t, "a", "x", "actions: [{name: 'message:fly'}]")), "choose another noun"},
+		"another's":      {fix(bundle(t, "a", "x", "actions: [{name: 'order:created'}]")), "first owns the action"},
+		"no module":      {func() *manifest.Bundle { b := fix(bundle(t, "a", "x", "")); b.Module = []byte("\x00asm"); return b }(), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := len(store.m)
+			_, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: c.b, As: Live})
+			if err == nil || !strings.Contains(fault.Of(err).Error(), c.want) {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+			if len(store.m) != before || len(h.List("acme")) != 1 {
+				t.Errorf("something is kept: %v", h.List("acme"))
+			}
+		})
+	}
+	deploy(t, h, fix(bundle(t, "second", "x", "")), Live, 0)
+	if _, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: fix(bundle(t, "third", "x", "")), As: Live}); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("one too many: %v", err)
+	}
+	if _, err := h.Deploy(t.Context(), Request{Tenant: "globex", Bundle: ok, As: Live}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("another tenant: %v", err)
+	}
+	store.fails = errors.New("away")
+	if _, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: fix(bundle(t, "first", "two", "")), As: Live}); err == nil {
+		t.Error("kept by a store that fails")
+	}
+	store.fails = nil
+	if w, n := ask(h, "first", "ann"); w != "one" || n != 1 {
+		t.Errorf("version %d says %q", n, w)
+	}
+}
+
+// TestSwapUnderLoad deploys while events flow: each is answered by one version.
+func TestSwapUnderLoad(t *testing.T) {
+	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
+	deploy(t, h, bundle(t, "filter", "v1", ""), Live, 0)
+	var stop atomic.Bool
+	var events atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for !stop.Load() {
+				if w, n := ask(h, "filter", fmt.Sprint("user", i)); w != fmt.Sprint("v", n) {
+					t.Errorf("version %d says %q", n, w)
+				}
+				events.Add(1)
+			}
+		})
+	}
+	for n := 2; n <= 8; n++ {
+		deploy(t, h, bundle(t, "filter", fmt.Sprint("v", n), ""), Live, 0)
+	}
+	stop.Store(true)
+	wg.Wait()
+	p := h.For("acme").Named("filter")
+	live := p.set.Load().live
+	h.Close()
+	if n := live.program.Instances(); n != 0 {
+		t.Errorf("%d instances are left", n)
+	}
+	t.Logf("%d events over 7 deploys", events.Load())
+}
+
+// TestBadCanary is taken back by itself, and the log says why.
+func TestBadCanary(t *testing.T) {
+	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }() // ended by cancel
+	deploy(t, h, bundle(t, "filter", "good", ""), Live, 0)
+	deploy(t, h, bundle(t, "filter", "other", ""), Shadow, 0)
+	deploy(t, h, bundle(t, "filter", "trap", ""), Canary, 0.5)
+	p := h.For("acme").Named("filter")
+	for start, i := time.Now(), 0; h.RolledBack.Load() == 0; i++ {
+		if time.Since(start) > time.Minute {
+			t.Fatal("it was not taken back")
+		}
+		ask(h, "filter", fmt.Sprint("user", i%100))
+	}
+	for i := range 50 {
+		if w, n := ask(h, "filter", fmt.Sprint("user", i)); w != "good" {
+			t.Errorf("version %d says %q", n, w)
+		}
+	}
+	lines, _ := p.Logs.After(0)
+	text := ""
+	for _, l := range lines {
+		text += l.Text + "\n"
+	}
+	if !strings.Contains(text, "the canary was taken back: it fails on") || !strings.Contains(text, "failed (code)") {
+		t.Error(text)
+	}
+	for start := time.Now(); h.Differed.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatal("the shadow has seen nothing")
+		}
+	}
+	if d := p.Diffs.List()[0]; len(d.Shadow) != 1 || string(d.Shadow[0].A) != `"other"` {
+		t.Errorf("%+v", d)
+	}
+	if s, _ := h.Status("acme", "filter"); s.Canary != 0 || s.Why == "" || s.Live != 1 {
+		t.Errorf("%+v", s)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,88 @@
+package host
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/runtime/config"
+)
+
+// Config is the operator's, for all tenants.
+type Config struct {
+	Cache     string        `yaml:"cache" doc:"Folder for compiled code; empty: plugins in storage.dir."`
+	Lanes     int           `yaml:"lanes" default:"0" min:"0" max:"256" doc:"Instances of one plugin, and goroutines that run one tenant's plugins, at most; 0: half of the processors."`
+	Queue     int           `yaml:"queue" default:"1024" min:"1" max:"100000" doc:"Events that may wait for an instance; more are refused as overloaded."`
+	Idle      time.Duration `yaml:"idle" default:"5m" min:"1s" doc:"An instance that was not called for so long is ended."`
+	BreakFrom int           `yaml:"break_from" default:"20" min:"1" doc:"Failures in a row from which on a plugin is not asked for a while."`
+	BreakFor  time.Duration `yaml:"break_for" default:"1s" min:"10ms" max:"1h" doc:"How long it is not asked, doubled each time up to 60 times that."`
+	Canary    CanaryConfig  `yaml:"canary" doc:"When a canary is taken back by itself."`
+}
+
+// CanaryConfig says what is too bad.
+type CanaryConfig struct {
+	Events  uint64  `yaml:"events" default:"50" min:"1" doc:"Events that it must have seen first."`
+	Failed  float64 `yaml:"failed" default:"0.02" min:"0" max:"1" doc:"Part of its events on which it may fail beyond that of the live version."`
+	Slower  float64 `yaml:"slower" default:"3" min:"1" doc:"How many times as long as the live version's its median call may last, if that is above a millisecond."`
+	History int     `yaml:"history" default:"10" min:"1" max:"1000" doc:"Versions of a plugin that are kept for a rollback."`
+}
+
+// Policy is what the operator lets one tenant's plugins do.
+type Policy struct {
+	Plugins      int                          `yaml:"plugins" default:"20" min:"0" max:"1000" doc:"Plugins at most; 0: none."`
+	Capabilities []string                     `yaml:"capabilities" default:"emit,http,kv,lookup,secrets,timers" doc:"What manifests may ask for."`
+	Limits       Ceilings                     `yaml:"limits" doc:"What no manifest may ask more than."`
+	Storage      config.Size                  `yaml:"storage" default:"64MiB" min:"0" doc:"Keys and values of all plugins together; 0: no limit."`
+	Emits        float64                      `yaml:"emits_per_second" default:"1000" min:"0" doc:"Events that one plugin may send a second, and twice as many at once."`
+	HTTP         float64                      `yaml:"http_per_second" default:"50" min:"0" doc:"HTTP requests that one plugin may send a second, and twice as many at once."`
+	Timers       int                          `yaml:"timers" default:"10000" min:"0" doc:"Timers that one plugin may have set."`
+	Logs         float64                      `yaml:"logs_per_second" default:"100" min:"0" doc:"Lines of one plugin's log that are kept a second."`
+	Secrets      map[string]map[string]Secret `yaml:"secrets" doc:"By the plugin's name, what it may ask for by its name."`
+}
+
+// Ceilings are the operator's bounds of guest.Limits.
+type Ceilings struct {
+	Memory  config.Size   `yaml:"memory" default:"128MiB" min:"64KiB" doc:"As limits.memory of a manifest."`
+	Fuel    int64         `yaml:"fuel" default:"100000000" min:"1000" doc:"As limits.fuel."`
+	Timeout time.Duration `yaml:"timeout" default:"200ms" min:"1ms" doc:"As limits.timeout."`
+	Start   time.Duration `yaml:"start" default:"10s" min:"10ms" doc:"As limits.start."`
+	Module  config.Size   `yaml:"module" default:"32MiB" min:"1KiB" doc:"As limits.module."`
+}
+
+// Secret is a value that is not printed.
+type Secret string
+
+// allow refuses a manifest that asks for more than the policy grants.
+func (p *Policy) allow(m *manifest.Manifest) error {
+	for _, c := range m.Capabilities {
+		if !slices.Contains(p.Capabilities, c) {
+			return fmt.Errorf("the plugin asks for the capability %s, which the operator does not grant to this tenant", c)
+		}
+	}
+	l := &m.Limits
+	for _, x := range []struct {
+		name      string
+		asks, may int64
+	}{
+		{"memory", int64(l.Memory), int64(p.Limits.Memory)},
+		{"fuel", l.Fuel, p.Limits.Fuel},
+		{"timeout", int64(l.Timeout), int64(p.Limits.Timeout)},
+		{"start", int64(l.Start), int64(p.Limits.Start)},
+		{"module", int64(l.Module), int64(p.Limits.Module)},
+	} {
+		if x.asks > x.may {
+			return fmt.Errorf("limits.%s of the manifest is more than the operator permits this tenant", x.name)
+		}
+	}
+	return nil
+}
+
+// plan is what the module is compiled for.
+func plan(m *manifest.Manifest, h guest.Host) guest.Plan {
+	return guest.Plan{Limits: m.Limits, Granted: granted(m), Config: m.Config, Host: h}
+}
+
+func granted(m *manifest.Manifest) []hostapi.Capability { return m.Granted() }

@@ -1,0 +1,113 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/pool"
+)
+
+// shadowed is an event that a shadow is to see, with what the live version made of it.
+type shadowed struct {
+	version *Version
+	job     pool.Job
+	actions []hostapi.Action
+	failed  string
+}
+
+// Mirror has the plugin's shadow see what another version has seen, later and without
+// effect. The event is copied, since its bytes are not the job's own.
+func (p *Plugin) Mirror(j *pool.Job, failed error) {
+	s := p.set.Load()
+	if s == nil || s.shadow == nil || !s.shadow.hold() {
+		return
+	}
+	r := j.Record
+	full := slices.Clone(j.Full)
+	n := &shadowed{version: s.shadow, actions: slices.Clone(j.Actions), failed: reasonOf(failed)}
+	s.shadow.Shape.Fill(&r, full)
+	r.Attributes = slices.Clone(r.Attributes)
+	n.job = pool.Job{Record: r, Full: full, Key: j.Key, Shadow: true}
+	for i := range n.actions {
+		a := &n.actions[i]
+		a.A, a.B, a.C, a.D = bytes.Clone(a.A), bytes.Clone(a.B), bytes.Clone(a.C), bytes.Clone(a.D)
+	}
+	select {
+	case p.host.shadows <- n:
+	default:
+		p.host.ShadowsMissed.Add(1)
+		s.shadow.Release()
+	}
+}
+
+func reasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	if f, ok := err.(*pool.Failure); ok { //nolint:errorlint // it comes from Do itself
+		return f.Reason
+	}
+	return "error"
+}
+
+// compare runs one and notes whether it decided otherwise.
+func (h *Host) compare(ctx context.Context, n *shadowed) {
+	defer n.version.Release()
+	err := n.version.Pool.Do(ctx, &n.job)
+	h.Compared.Add(1)
+	if reasonOf(err) == n.failed && sameActions(n.actions, n.job.Actions) {
+		return
+	}
+	h.Differed.Add(1)
+	n.version.plugin.Diffs.add(Diff{
+		Time: h.deps.Now().UnixMilli(), Action: n.job.Record.Action, Room: n.job.Record.Room, User: n.job.Record.User, ID: n.job.Record.ID,
+		Live: n.actions, LiveFailed: n.failed, Shadow: n.job.Actions, ShadowFailed: reasonOf(err),
+	})
+}
+
+func sameActions(a, b []hostapi.Action) bool {
+	return slices.EqualFunc(a, b, func(x, y hostapi.Action) bool {
+		return x.Kind == y.Kind && x.Flags == y.Flags && x.Code == y.Code && x.Number == y.Number &&
+			bytes.Equal(x.A, y.A) && bytes.Equal(x.B, y.B) && bytes.Equal(x.C, y.C) && bytes.Equal(x.D, y.D)
+	})
+}
+
+// Diff is an event about which a shadow decided otherwise than the live version.
+type Diff struct {
+	Time         int64
+	Action       string
+	Room         string
+	User         string
+	ID           string
+	Live, Shadow []hostapi.Action
+	LiveFailed   string
+	ShadowFailed string
+}
+
+// maxDiffs is how many are kept.
+const maxDiffs = 50
+
+// Diffs are the newest.
+type Diffs struct {
+	mu   sync.Mutex
+	list []Diff
+}
+
+func (d *Diffs) add(n Diff) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.list) == maxDiffs {
+		d.list = append(d.list[:0], d.list[1:]...)
+	}
+	d.list = append(d.list, n)
+}
+
+// List is a copy, oldest first.
+func (d *Diffs) List() []Diff {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.list)
+}

@@ -1,0 +1,204 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/kv"
+	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/plugins/pool"
+	"github.com/heddle-rt/heddle/plugins/record"
+)
+
+// Meta is what is kept of a version beside its bundle.
+type Meta struct {
+	Number   int    `json:"number"` // counts the deploys of the plugin
+	Version  string `json:"version"`
+	Digest   string `json:"digest"`
+	By       string `json:"by"`       // who deployed it
+	Deployed int64  `json:"deployed"` // Unix milliseconds
+	Size     int    `json:"size"`     // of the module, bytes
+	Captured bool   `json:"captured"` // instances begin from an image
+	Took     string `json:"took"`     // to check, compile and start it
+}
+
+// Version is one that is ready to run.
+type Version struct {
+	Meta
+	Manifest *manifest.Manifest
+	Shape    *record.Shape
+	Pool     *pool.Pool
+
+	plugin  *Plugin
+	program *guest.Program
+	owned   map[string]*manifest.Action
+	refs    atomic.Int64 // those who use it, and 1 for as long as it is in place
+	seq     atomic.Uint64
+}
+
+// build makes a version of a bundle. Nothing of it is in force yet.
+func (h *Host) build(ctx context.Context, p *Plugin, b *manifest.Bundle, policy *Policy) (v *Version, err error) {
+	began := time.Now()
+	m := b.Manifest
+	if err := policy.allow(m); err != nil {
+		return nil, err
+	}
+	v = &Version{Manifest: m, Shape: record.Of(m), plugin: p, owned: map[string]*manifest.Action{}}
+	v.Version, v.Digest, v.Size = m.Version, b.Digest(), len(b.Module)
+	for i := range m.Actions {
+		a := &m.Actions[i]
+		if h.deps.Taken(a.Name) {
+			return nil, fmt.Errorf("the action %s is a builtin's, or one of its nouns: choose another noun", a.Name)
+		}
+		v.owned[a.Name] = a
+	}
+	var store *kv.Part
+	if m.Can(hostapi.CapKV) {
+		if store, err = h.deps.KV.Open(ctx, p.Tenant, p.Name, int64(policy.Storage)); err != nil {
+			return nil, err
+		}
+	}
+	reach := &reach{plugin: p, number: func() int { return v.Number }}
+	if v.program, err = h.deps.Engine.Compile(ctx, b.Module, plan(m, starting{reach})); err != nil {
+		return nil, err
+	}
+	v.Captured = v.program.Captured()
+	v.Pool = pool.New(h.poolConfig(m, policy), pool.Deps{
+		Program: v.program, Slots: h.slots(p.Tenant), KV: store, Reach: reach, Log: h.deps.Log, Now: h.deps.Now,
+	})
+	v.refs.Store(1)
+	if err := h.try(ctx, v, b); err != nil {
+		v.Release()
+		return nil, err
+	}
+	v.Took = time.Since(began).Round(time.Millisecond).String()
+	return v, nil
+}
+
+// try starts an instance and runs the fixtures.
+func (h *Host) try(ctx context.Context, v *Version, b *manifest.Bundle) error {
+	i, err := v.program.New(ctx)
+	if err != nil {
+		return err
+	}
+	i.Close()
+	if h.deps.Fixtures == nil {
+		return nil
+	}
+	return h.deps.Fixtures(ctx, v.program, b)
+}
+
+func (h *Host) poolConfig(m *manifest.Manifest, policy *Policy) pool.Config {
+	c := pool.Config{
+		Lanes: h.lanes(), Queue: h.cfg.Queue, Keep: m.Mode != manifest.Stateless, OneUser: m.OneUser,
+		Calls: m.Recycle.Calls, Memory: m.Recycle.Memory, LogsPerS: policy.Logs, BreakFor: h.cfg.BreakFor, BreakFrom: h.cfg.BreakFrom,
+	}
+	if c.Memory == 0 {
+		c.Memory = m.Limits.Memory / 4 * 3
+	}
+	return c
+}
+
+func (h *Host) lanes() int {
+	if h.cfg.Lanes > 0 {
+		return h.cfg.Lanes
+	}
+	return max(1, runtime.GOMAXPROCS(0)/2)
+}
+
+// hold keeps the version from being closed; false if it is already.
+func (v *Version) hold() bool {
+	for {
+		n := v.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if v.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// Release lets go of a version that was chosen.
+func (v *Version) Release() {
+	if v.refs.Add(-1) == 0 {
+		v.Pool.Close()
+		if err := v.program.Close(); err != nil {
+			v.plugin.host.deps.Log.Error("a plugin's version could not be closed", "tenant", v.plugin.Tenant, "plugin", v.plugin.Name, "number", v.Number, "error", err)
+		}
+	}
+}
+
+// Plugin is the one that the version is of.
+func (v *Version) Plugin() *Plugin { return v.plugin }
+
+// Next numbers the events of the version on this node.
+func (v *Version) Next() uint64 { return v.seq.Add(1) }
+
+// Subject is an event as bindings see it.
+type Subject struct {
+	Hook     hostapi.Hook
+	Action   string
+	Room     string
+	Receives bool // others receive it: actions of rate class message
+}
+
+// Wants reports whether the version's bindings choose an event.
+func (v *Version) Wants(s *Subject) bool {
+	for i := range v.Manifest.Bindings {
+		if wants(&v.Manifest.Bindings[i], s) {
+			return true
+		}
+	}
+	return false
+}
+
+func wants(b *manifest.Binding, s *Subject) bool {
+	hooked := false
+	for _, h := range b.Hooks {
+		hooked = hooked || h == s.Hook.String()
+	}
+	if !hooked || !matches(b.Rooms, s.Room) {
+		return false
+	}
+	switch s.Hook {
+	case hostapi.HookBefore, hostapi.HookAfter:
+		if len(b.Actions) == 0 {
+			return s.Receives
+		}
+		return matches(b.Actions, s.Action)
+	}
+	return true
+}
+
+// matches reports whether one of the patterns is a name, or there are none.
+func matches(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if p == name {
+			return true
+		}
+		if prefix, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return len(patterns) == 0
+}
+
+// priority is where in the route the version stands.
+func (v *Version) priority() int {
+	least := 1000
+	for i := range v.Manifest.Bindings {
+		least = min(least, v.Manifest.Bindings[i].Priority)
+	}
+	return least
+}
+
+// errMeanwhile says that somebody has decided otherwise meanwhile.
+var errMeanwhile = errors.New("host: the canary is another by now")

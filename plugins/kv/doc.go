@@ -1,0 +1,17 @@
+// Package kv is what plugins remember: keys and values of one plugin of one tenant,
+// with times to live and a quota, in a cell.Store.
+//
+// A call of a guest works on an Overlay: it sees what is stored and what it has
+// written itself, and nobody else sees that. When the call has succeeded, Commit
+// checks that everything that the call has read still is as it was, and makes its
+// writes, all together; otherwise it changes nothing and says Stale, and the call is
+// to be run again. So calls have effects as if they had run one after the other,
+// whichever instances ran them at the same time; and one that traps, or is a shadow's,
+// has none.
+//
+// Writes are seen at once and on disk a moment later: of a crash, the newest may be
+// lost.
+//
+// A key whose time is over is not there. Sweep removes such keys; the package owns
+// no goroutine, its caller calls that.
+package kv

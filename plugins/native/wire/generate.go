@@ -1,0 +1,5 @@
+//go:build protoc
+
+package wire
+
+//go:generate go run ./generate

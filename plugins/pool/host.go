@@ -1,0 +1,118 @@
+package pool
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/kv"
+)
+
+// host is what the guest of a lane reaches in one call.
+type host struct {
+	pool    *Pool
+	ctx     context.Context
+	begun   bool // of overlay
+	overlay kv.Overlay
+}
+
+func (h *host) begin() { h.begun = false }
+
+// commit makes what the call has written.
+func (h *host) commit() error {
+	if !h.begun {
+		return nil
+	}
+	return h.overlay.Commit()
+}
+
+// store is the call's view of the store, nil if the plugin has none.
+func (h *host) store() *kv.Overlay {
+	if !h.begun {
+		if h.pool.deps.KV == nil {
+			return nil
+		}
+		h.overlay.Begin(h.ctx, h.pool.deps.KV)
+		h.begun = true
+	}
+	return &h.overlay
+}
+
+func (h *host) Log(level int, text string) {
+	p := h.pool
+	if !p.logs.take(p.deps.Now()) {
+		p.Dropped.Add(1)
+		return
+	}
+	p.deps.Reach.Line(level, text)
+}
+
+func (h *host) Metric(kind int, name string, value float64) hostapi.Status {
+	return h.pool.deps.Reach.Metric(kind, name, value)
+}
+
+func (h *host) Secret(name string) ([]byte, hostapi.Status) { return h.pool.deps.Reach.Secret(name) }
+
+func (h *host) Lookup(kind hostapi.Lookup, name string) ([]byte, hostapi.Status) {
+	return h.pool.deps.Reach.Lookup(h.ctx, kind, name)
+}
+
+func (h *host) Get(key []byte) ([]byte, hostapi.Status) {
+	if o := h.store(); o != nil {
+		return o.Get(key)
+	}
+	return nil, hostapi.Denied
+}
+
+func (h *host) Put(key, value []byte, life time.Duration) hostapi.Status {
+	if o := h.store(); o != nil {
+		return o.Put(key, value, life)
+	}
+	return hostapi.Denied
+}
+
+func (h *host) Delete(key []byte) hostapi.Status {
+	if o := h.store(); o != nil {
+		return o.Delete(key)
+	}
+	return hostapi.Denied
+}
+
+func (h *host) Swap(key, old, value []byte, life time.Duration) hostapi.Status {
+	if o := h.store(); o != nil {
+		return o.Swap(key, old, value, life)
+	}
+	return hostapi.Denied
+}
+
+func (h *host) Add(key []byte, delta int64, life time.Duration) (int64, hostapi.Status) {
+	if o := h.store(); o != nil {
+		return o.Add(key, delta, life)
+	}
+	return 0, hostapi.Denied
+}
+
+// bucket is a budget.
+type bucket struct {
+	rate, burst float64
+	mu          sync.Mutex
+	left        float64
+	at          time.Time
+}
+
+func (b *bucket) take(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.at.IsZero() {
+		b.left = b.burst
+	} else {
+		b.left = min(b.burst, b.left+b.rate*now.Sub(b.at).Seconds())
+	}
+	b.at = now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}

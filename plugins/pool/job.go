@@ -1,0 +1,49 @@
+package pool
+
+import (
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest"
+)
+
+// take copies an action, whose bytes are the lane's.
+func (j *Job) take(a *hostapi.Action) {
+	n := len(a.A) + len(a.B) + len(a.C) + len(a.D)
+	if cap(j.text)-len(j.text) < n {
+		j.text = make([]byte, 0, 2*n) // actions taken before keep the old one
+	}
+	own := *a
+	for _, arg := range [...]*[]byte{&own.A, &own.B, &own.C, &own.D} {
+		from := len(j.text)
+		j.text = append(j.text, *arg...)
+		*arg = j.text[from:len(j.text):len(j.text)]
+	}
+	j.Actions = append(j.Actions, own)
+}
+
+func (p *Pool) count(u *guest.Usage) {
+	p.Batches.Add(1)
+	p.Fuel.Add(u.Fuel)
+	p.HostCalls.Add(uint64(u.HostCalls))
+	p.In.Add(uint64(u.In))
+	p.Out.Add(uint64(u.Out))
+	p.Took.Observe(u.Time)
+}
+
+// tell puts a failure into the guest's log, where its developer finds it.
+func (p *Pool) tell(f *Failure) {
+	if !p.logs.take(p.deps.Now()) {
+		p.Dropped.Add(1)
+		return
+	}
+	text := "failed (" + f.Reason + "): " + f.Why
+	if f.Stack != "" {
+		text += "\n" + f.Stack
+	}
+	p.deps.Reach.Line(levelError, text)
+}
+
+const levelError = 3
+
+// Forget clears the job for another event. Its actions' bytes stay whoever's holds
+// them.
+func (j *Job) Forget() { *j = Job{wake: j.wake} }

@@ -1,0 +1,158 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/kv"
+	"github.com/heddle-rt/heddle/runtime/config"
+	"github.com/heddle-rt/heddle/runtime/observe"
+)
+
+// Config is how a program is run.
+type Config struct {
+	Lanes     int         // instances at most; 0: half of the processors
+	Queue     int         // jobs that may wait in a lane
+	Keep      bool        // memory stays from batch to batch; otherwise each begins from the image
+	OneUser   bool        // no batch has events of two users
+	Calls     int         // batches after which an instance that keeps its memory is replaced
+	Memory    config.Size // memory from which on it is
+	Fuel      int64       // of one event, for Stats
+	LogsPerS  float64     // lines of a guest's log that are passed on a second
+	BreakFor  time.Duration
+	BreakFrom int // failures in a row from which on the breaker is open
+}
+
+// Deps is what a pool needs.
+type Deps struct {
+	Program *guest.Program
+	Slots   Slots    // of the tenant; nil: no bound
+	KV      *kv.Part // nil: none
+	Reach   Reach    // what guests may ask for
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Reach is what a guest gets from around the pool.
+type Reach interface {
+	// Line is a line of a guest's log.
+	Line(level int, text string)
+	Metric(kind int, name string, value float64) hostapi.Status
+	Secret(name string) ([]byte, hostapi.Status)
+	Lookup(ctx context.Context, kind hostapi.Lookup, name string) ([]byte, hostapi.Status)
+}
+
+// Slots bounds how many goroutines run guests at once: one token for each.
+type Slots chan struct{}
+
+// Job is one event for a guest. Whoever calls Do owns it.
+type Job struct {
+	Record hostapi.Record
+	Full   []byte // the payload, where the record does not have all of it
+	Key    uint64 // jobs with the same key are run in their order
+	Shadow bool   // its effects are dropped: nothing that it writes to the store stays
+
+	// Actions are what the guest wants done, copied: they are the job's own.
+	Actions []hostapi.Action
+	Fuel    int64         // of the batch, divided by its events
+	Took    time.Duration // likewise
+
+	err  error
+	text []byte
+	wake chan bool // true: it is done; false: it leads
+}
+
+// Failure is why a job could not be run.
+type Failure struct {
+	Reason string // for metrics: a guest.Reason, or one of this package's
+	Why    string // for the plugin's developer
+	Stack  string
+}
+
+func (f *Failure) Error() string { return "plugin: " + f.Why }
+
+// Reasons of this package.
+const (
+	ReasonBusy    = "busy"     // too many wait
+	ReasonBroken  = "broken"   // the breaker is open
+	ReasonStart   = "start"    // no instance could be started
+	ReasonStale   = "stale"    // what it reads of the store changes all the time
+	ReasonStore   = "store"    // the store fails, or is full
+	ReasonTooLong = "too_long" // the event does not fit into the guest's arena
+)
+
+// Pool runs jobs.
+type Pool struct {
+	cfg   Config
+	deps  Deps
+	lanes []lane
+	Breaker
+	Stats
+	logs   bucket
+	closed atomic.Bool
+}
+
+// Stats count what a pool has done.
+type Stats struct {
+	Events    atomic.Uint64 // also those that failed, but for those that a breaker kept away
+	Batches   atomic.Uint64 // calls
+	Failed    Failures
+	Fuel      atomic.Int64
+	HostCalls atomic.Uint64
+	In, Out   atomic.Uint64 // bytes copied
+	Dropped   atomic.Uint64 // lines of logs
+	Restarts  atomic.Uint64 // instances begun
+	Stale     atomic.Uint64 // calls that were run again because of others
+	Took      observe.Histogram
+}
+
+// New makes a pool; it starts nothing.
+func New(cfg Config, deps Deps) *Pool {
+	p := &Pool{cfg: cfg, deps: deps, lanes: make([]lane, cfg.Lanes)}
+	p.logs = bucket{rate: cfg.LogsPerS, burst: max(1, 2*cfg.LogsPerS)}
+	p.Breaker = Breaker{from: cfg.BreakFrom, least: cfg.BreakFor, now: deps.Now}
+	for i := range p.lanes {
+		p.lanes[i].init(p)
+	}
+	return p
+}
+
+// Do runs a job, and waits for it. The error is a *Failure, or nil.
+func (p *Pool) Do(ctx context.Context, j *Job) error {
+	if !p.Breaker.allow() {
+		p.Failed.add(ReasonBroken)
+		return &Failure{Reason: ReasonBroken, Why: fmt.Sprintf("it has failed too often in a row, and is asked again in %v", p.Breaker.wait())}
+	}
+	p.Events.Add(1)
+	p.lanes[j.Key%uint64(len(p.lanes))].do(ctx, j)
+	err := j.err
+	var f *Failure
+	if errors.As(err, &f) {
+		p.Failed.add(f.Reason)
+	}
+	p.Breaker.note(f == nil || f.Reason == ReasonBusy)
+	return err
+}
+
+// Idle lets guests tidy up that have not been called for a while, and ends instances
+// that were not called for much longer.
+func (p *Pool) Idle(quiet, end time.Duration) {
+	for i := range p.lanes {
+		p.lanes[i].rest(quiet, end)
+	}
+}
+
+// Close ends all instances, once the jobs that run are done. Nobody may call Do any
+// more.
+func (p *Pool) Close() {
+	p.closed.Store(true)
+	for i := range p.lanes {
+		p.lanes[i].close()
+	}
+}

@@ -1,0 +1,166 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/kv"
+)
+
+// maxStale is how often a call is run again because others changed what it has read.
+const maxStale = 20
+
+// fits is how many of the jobs go into one call, at least one.
+func (l *lane) fits(jobs []*Job) int {
+	if len(jobs) == 1 {
+		return 1
+	}
+	if l.ready() != nil {
+		return len(jobs) // they fail together
+	}
+	l.load(jobs, 0)
+	return max(1, l.inst.Fits(l.call.Records))
+}
+
+// load puts the jobs into the call.
+func (l *lane) load(jobs []*Job, attempt uint32) {
+	c := &l.call
+	c.Records, c.Full = c.Records[:0], c.Full[:0]
+	for _, j := range jobs {
+		c.Records = append(c.Records, j.Record)
+		c.Records[len(c.Records)-1].Attempt = attempt
+		full := j.Full
+		if full == nil {
+			full = j.Record.Payload
+		}
+		c.Full = append(c.Full, full)
+	}
+}
+
+// run has the guest look at the jobs; each has its actions or its error then.
+func (l *lane) run(jobs []*Job, attempt uint32) {
+	err := l.ready()
+	if err == nil {
+		err = l.attempt(jobs, attempt)
+	}
+	if err == nil {
+		return
+	}
+	var trap *guest.Trap
+	trapped := errors.As(err, &trap)
+	switch {
+	case trapped && len(jobs) > 1:
+		half := len(jobs) / 2
+		l.run(jobs[:half], 1)
+		l.run(jobs[half:], 1)
+	case trapped && attempt == 0:
+		l.run(jobs, 1)
+	default:
+		f := failure(err)
+		l.pool.tell(f)
+		for _, j := range jobs {
+			j.err = f
+		}
+	}
+}
+
+// failure says what an error of a call means.
+func failure(err error) *Failure {
+	var trap *guest.Trap
+	var f *Failure
+	switch {
+	case errors.As(err, &trap):
+		return &Failure{Reason: trap.Reason.String(), Why: trap.Why, Stack: trap.Stack}
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, kv.ErrStale):
+		return &Failure{Reason: ReasonStale, Why: "what it reads of its store is changed by others all the time"}
+	}
+	return &Failure{Reason: ReasonStore, Why: err.Error()}
+}
+
+// attempt calls the guest once, and again for as long as others have changed what it
+// has read.
+func (l *lane) attempt(jobs []*Job, attempt uint32) error {
+	l.load(jobs, attempt)
+	if len(jobs) == 1 && l.inst.Fits(l.call.Records) == 0 {
+		return &Failure{Reason: ReasonTooLong, Why: "the event is larger than the guest's input arena"}
+	}
+	for tries := 0; ; tries++ {
+		err := l.once(jobs)
+		if !errors.Is(err, kv.ErrStale) || tries == maxStale {
+			return err
+		}
+		l.pool.Stale.Add(1)
+		if err := l.ready(); err != nil {
+			return err
+		}
+	}
+}
+
+// once calls the guest, and makes what it has written to the store.
+func (l *lane) once(jobs []*Job) error {
+	p := l.pool
+	l.host.begin()
+	l.fresh = false
+	l.calls++
+	err := l.inst.Run(&l.call, &l.out)
+	p.count(&l.out.Usage)
+	if err == nil && !jobs[0].Shadow {
+		err = l.host.commit()
+	}
+	if err == nil {
+		l.deal(jobs)
+	}
+	l.after(err)
+	return err
+}
+
+// deal gives each job its actions.
+func (l *lane) deal(jobs []*Job) {
+	u := &l.out.Usage
+	n := len(jobs)
+	for _, j := range jobs {
+		j.Fuel, j.Took, j.err = u.Fuel/int64(n), u.Time/time.Duration(n), nil
+		j.Actions, j.text = j.Actions[:0], j.text[:0]
+	}
+	for i := range l.out.Actions {
+		if a := &l.out.Actions[i]; a.Kind != hostapi.Pass {
+			jobs[a.Record].take(a)
+		}
+	}
+}
+
+// after makes the instance ready for the next batch, or ends it.
+func (l *lane) after(err error) {
+	cfg := &l.pool.cfg
+	var trap *guest.Trap
+	switch {
+	case errors.As(err, &trap):
+		l.drop()
+	case !cfg.Keep:
+		if !l.inst.CanReset() || l.inst.Reset() != nil {
+			l.drop()
+		}
+		l.fresh = true
+	case l.calls >= cfg.Calls || int64(l.inst.Memory()) >= int64(cfg.Memory):
+		l.drop()
+	}
+}
+
+// ready makes sure that there is an instance.
+func (l *lane) ready() error {
+	if l.inst != nil {
+		return nil
+	}
+	inst, err := l.pool.deps.Program.New(context.Background())
+	if err != nil {
+		return &Failure{Reason: ReasonStart, Why: err.Error()}
+	}
+	l.pool.Restarts.Add(1)
+	l.inst, l.fresh, l.calls = inst, true, 0
+	return nil
+}

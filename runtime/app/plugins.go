@@ -1,0 +1,259 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/fetch"
+	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/host"
+	"github.com/heddle-rt/heddle/plugins/kv"
+	"github.com/heddle-rt/heddle/plugins/timer"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/observe"
+	"github.com/heddle-rt/heddle/runtime/plugin"
+	"github.com/heddle-rt/heddle/runtime/room"
+)
+
+// PluginsConfig is the operator's part of plugins.
+type PluginsConfig struct {
+	Run  host.Config  `yaml:"run" doc:"How plugins are run."`
+	HTTP fetch.Config `yaml:"http" doc:"Requests that plugins send."`
+}
+
+// plugins is all that tenants' plugins need of a node.
+type plugins struct {
+	engine   *guest.Engine
+	host     *host.Host
+	service  *plugin.Service
+	after    *plugin.After
+	fetcher  *fetch.Fetcher
+	timers   *timer.Timers
+	policies atomic.Pointer[map[string]host.Policy]
+}
+
+// newPlugins makes it; nothing runs yet.
+func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
+	p := &plugins{}
+	p.policies.Store(policies(cfg.Tenants))
+	cache := cfg.Plugins.Run.Cache
+	if cache == "" {
+		cache = filepath.Join(cfg.Storage.Dir, "compiled")
+	}
+	var err error
+	if p.engine, err = guest.New(guest.Config{Cache: cache}); err != nil {
+		return nil, err
+	}
+	p.fetcher = fetch.New(cfg.Plugins.HTTP, fetch.Deps{
+		Log: a.log, Answer: func(ctx context.Context, r *fetch.Response) { p.service.Answered(ctx, r) },
+	})
+	p.timers = timer.New(timer.Deps{
+		Cells: a.store, Log: a.log, Now: a.now, Fire: func(ctx context.Context, f timer.Firing) error { return p.service.Fired(ctx, f) },
+	})
+	p.host = host.New(cfg.Plugins.Run, host.Deps{
+		Engine: p.engine, Cells: a.store, KV: kv.New(a.store, a.now), Log: a.log, Now: a.now,
+		Policy: func(tenant string) *host.Policy {
+			if t, ok := (*p.policies.Load())[tenant]; ok {
+				return &t
+			}
+			return nil
+		},
+		Taken: func(action string) bool { return p.service.Taken(action) }, Lookup: a.lookup,
+	})
+	p.service = plugin.New(plugin.Deps{
+		Host: p.host, Rooms: a.rooms, Outside: &plugin.Reach{Fetcher: p.fetcher, Timers: p.timers}, Actions: actions,
+		Stored: a.storedBefore, Emit: a.emitOfPlugin, Log: a.log, Now: a.now,
+		Direct: func(env *event.Envelope, user, device string) int { return a.sessions.Direct(env, user, device) },
+	})
+	p.after = plugin.NewAfter(p.service)
+	return p, nil
+}
+
+// left is told of each room that a session leaves.
+func (a *App) left(tenant, room, user string) {
+	a.typing.Stop(tenant, room, user)
+	a.plugins.after.Left(tenant, room, user)
+}
+
+func policies(tenants map[string]Tenant) *map[string]host.Policy {
+	out := make(map[string]host.Policy, len(tenants))
+	for name, t := range tenants {
+		out[name] = t.Plugins
+	}
+	return &out
+}
+
+// load brings what was deployed to the node's tenants.
+func (p *plugins) load(ctx context.Context, tenants []string) error {
+	for _, tenant := range tenants {
+		if err := p.host.Load(ctx, tenant); err != nil {
+			return err
+		}
+		for _, s := range p.host.List(tenant) {
+			if err := p.timers.Load(ctx, tenant, s.Plugin); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reloadPlugins takes another configuration's policies.
+func (a *App) reloadPlugins(next *Config) (func(), error) {
+	list := policies(next.Tenants)
+	return func() {
+		a.plugins.policies.Store(list)
+		if err := a.plugins.load(context.Background(), a.tenants()); err != nil {
+			a.log.Error("plugins of new tenants could not be loaded", "error", err)
+		}
+	}, nil
+}
+
+// storedBefore reports whether an event was stored under its id.
+func (a *App) storedBefore(ctx context.Context, ev *event.Event) bool {
+	known, err := a.sequence.Known(ctx, ev)
+	return err == nil && known // otherwise the committer finds out
+}
+
+// emitOfPlugin brings an event to its room that no other event brings along.
+func (a *App) emitOfPlugin(ctx context.Context, e event.Effect) error {
+	if e.Durable {
+		return a.committer.Commit(ctx, e)
+	}
+	a.hub.Emit(&e.Envelope, e.Merge)
+	return nil
+}
+
+// lookup answers questions of guests, as JSON.
+func (a *App) lookup(ctx context.Context, tenant string, kind hostapi.Lookup, name string) ([]byte, hostapi.Status) {
+	first, second, _ := strings.Cut(name, " ")
+	var value any
+	found, err := true, error(nil)
+	switch kind {
+	case hostapi.LookupRoom:
+		var r room.Info
+		if r, found, err = a.store.Room(ctx, tenant, first); found && err == nil {
+			value = roomOf(&r)
+		}
+	case hostapi.LookupMember:
+		var m room.Member
+		if m, found, err = a.store.Member(ctx, tenant, first, second); found {
+			value = map[string]any{"role": m.Role, "joined_at": m.Joined}
+		}
+	case hostapi.LookupMembers:
+		value, err = a.membersOf(ctx, tenant, first, second)
+	case hostapi.LookupPresence:
+		st := a.presence.State(tenant, first)
+		value = map[string]any{"status": st.Status, "devices": st.Devices}
+	default:
+		return nil, hostapi.Invalid
+	}
+	switch {
+	case err != nil:
+		return nil, hostapi.Unavailable
+	case !found:
+		return nil, hostapi.NotFound
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, hostapi.Unavailable
+	}
+	return text, hostapi.OK
+}
+
+func roomOf(r *room.Info) map[string]any {
+	out := map[string]any{"name": r.Name, "creator": r.Creator, "created_at": r.Created}
+	if r.Meta != nil {
+		out["meta"] = json.RawMessage(r.Meta)
+	}
+	return out
+}
+
+// lookupMembers is how many members a guest is told of at once.
+const lookupMembers = 100
+
+func (a *App) membersOf(ctx context.Context, tenant, name, after string) (any, error) {
+	list, err := a.store.Members(ctx, tenant, name, after, lookupMembers)
+	out := struct {
+		Members []map[string]string `json:"members"`
+		Next    string              `json:"next,omitempty"`
+	}{Members: []map[string]string{}}
+	for _, m := range list {
+		out.Members = append(out.Members, map[string]string{"user": m.User, "role": m.Role})
+	}
+	if len(list) == lookupMembers {
+		out.Next = list[len(list)-1].User
+	}
+	return out, err
+}
+
+// pluginMetrics are those of plugins, by tenant, plugin and version.
+func (a *App) pluginMetrics(r *observe.Registry) {
+	each := func(visit func(tenant, name, as string, v *host.Version)) {
+		for _, p := range a.plugins.host.All() {
+			for as, v := range p.Versions() {
+				visit(p.Tenant, p.Name, as, v)
+				v.Release()
+			}
+		}
+	}
+	labels := []string{"tenant", "plugin", "as"}
+	for name, c := range map[string]struct {
+		doc string
+		of  func(*host.Version) float64
+	}{
+		"heddle_plugin_events_total":       {"Events that plugins were asked about.", func(v *host.Version) float64 { return float64(v.Pool.Events.Load()) }},
+		"heddle_plugin_calls_total":        {"Calls of plugins, each with a batch of events.", func(v *host.Version) float64 { return float64(v.Pool.Batches.Load()) }},
+		"heddle_plugin_fuel_total":         {"Fuel that plugins have used.", func(v *host.Version) float64 { return float64(v.Pool.Fuel.Load()) }},
+		"heddle_plugin_instances_total":    {"Instances begun.", func(v *host.Version) float64 { return float64(v.Pool.Restarts.Load()) }},
+		"heddle_plugin_logs_dropped_total": {"Lines of plugins' logs over their budget.", func(v *host.Version) float64 { return float64(v.Pool.Dropped.Load()) }},
+		"heddle_plugin_reruns_total":       {"Calls that were run again because others changed what they had read.", func(v *host.Version) float64 { return float64(v.Pool.Stale.Load()) }},
+		"heddle_plugin_breakers_total":     {"Times that a breaker opened.", func(v *host.Version) float64 { return float64(v.Pool.Opened.Load()) }},
+		"heddle_plugin_host_calls_total":   {"Host functions called.", func(v *host.Version) float64 { return float64(v.Pool.HostCalls.Load()) }},
+	} {
+		r.CountersFunc(name, c.doc, labels, func(y yield) {
+			each(func(tenant, plugin, as string, v *host.Version) { y(c.of(v), tenant, plugin, as) })
+		})
+	}
+	r.CountersFunc("heddle_plugin_failures_total", "Events on which plugins failed, by reason.", append(labels, "reason"), func(y yield) {
+		each(func(tenant, plugin, as string, v *host.Version) {
+			for reason, n := range v.Pool.Failed.Counts() {
+				y(float64(n), tenant, plugin, as, reason)
+			}
+		})
+	})
+	r.HistogramsFunc("heddle_plugin_call_seconds", "Time of calls of plugins.", labels, func(y summary) {
+		each(func(tenant, plugin, as string, v *host.Version) {
+			if s := v.Pool.Took.Summary(); s.Count > 0 {
+				y(s, tenant, plugin, as)
+			}
+		})
+	})
+	r.CountersFunc("heddle_plugin_own_total", "Plugins' own counters, and sums of seconds.", []string{"tenant", "plugin", "name"}, func(y yield) { a.ownMetrics(y, 0, 2) })
+	r.GaugesFunc("heddle_plugin_own", "Plugins' own gauges.", []string{"tenant", "plugin", "name"}, func(y yield) { a.ownMetrics(y, 1) })
+	f := &a.plugins.fetcher.Counters
+	r.CountersFunc("heddle_plugin_requests_total", "HTTP requests of plugins, by what became of them.", []string{"result"}, func(y yield) {
+		y(float64(f.Sent.Load()-f.Failed.Load()), "answered")
+		y(float64(f.Failed.Load()), "failed")
+		y(float64(f.Refused.Load()), "refused")
+		y(float64(f.Dropped.Load()), "dropped")
+	})
+	r.GaugeFunc("heddle_plugin_timers", "Timers of plugins that are set.", func() float64 { return float64(a.plugins.timers.Count()) })
+}
+
+func (a *App) ownMetrics(y yield, kinds ...int) {
+	for _, p := range a.plugins.host.All() {
+		for _, m := range p.Metrics.List() {
+			for _, k := range kinds {
+				if m.Kind == k {
+					y(m.Value, p.Tenant, p.Name, m.Name)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,27 @@
+// Package cell names the store of small values that belong to a tenant and to no
+// room: what plugins keep, their timers and their versions. Values are their
+// owner's; a table is all that one owner keeps of one kind. It is a leaf.
+package cell
+
+import "context"
+
+// Cell is one value under its key. Without a value, which is not an empty one, it is
+// to be deleted.
+type Cell struct {
+	Key   string
+	Value []byte
+}
+
+// Store keeps cells.
+type Store interface {
+	// Cell finds one; the value is the caller's.
+	Cell(ctx context.Context, tenant, table, key string) (value []byte, found bool, err error)
+	// Cells pages through a table, in the order of the keys, from the one behind after.
+	Cells(ctx context.Context, tenant, table, after string, limit int) ([]Cell, error)
+	// PutCells changes cells of one table, all or none, and returns when they are
+	// durable.
+	PutCells(ctx context.Context, tenant, table string, cells ...Cell) error
+	// PutCellsSoon changes them, all or none, for everybody who reads from now on; they
+	// are durable a moment later. What a crash loses of them is the newest.
+	PutCellsSoon(tenant, table string, cells ...Cell) error
+}

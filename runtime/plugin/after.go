@@ -1,0 +1,135 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/host"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+)
+
+// Bounds of hooks that no event waits for.
+const (
+	afterQueue   = 4096
+	afterWorkers = 4
+)
+
+// After takes events that are done, and what else has happened, to the plugins that
+// want to know. It is a stage behind the one that delivers.
+type After struct {
+	service *Service
+	queue   chan afterwards
+	Missed  atomic.Uint64 // because too many waited
+}
+
+// afterwards is one call that waits. The version is held.
+type afterwards struct {
+	version *host.Version
+	called  called
+}
+
+// NewAfter makes the stage; Run calls the plugins.
+func NewAfter(s *Service) *After { return &After{service: s, queue: make(chan afterwards, afterQueue)} }
+
+// Name is the stage's name in metrics.
+func (*After) Name() string { return "plugin_after" }
+
+// Process tells plugins of an event that was done. A repeat was told of before.
+func (a *After) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, error) {
+	if ev.Repeat || ev.Settled || ev.Type == event.TypeAck {
+		return pipeline.Pass, nil
+	}
+	id := ev.Origin.Identity()
+	if id == nil {
+		return pipeline.Pass, nil
+	}
+	t := a.service.deps.Host.For(id.Tenant)
+	if t == nil {
+		return pipeline.Pass, nil
+	}
+	a.offer(t, &host.Subject{Hook: hostapi.HookAfter, Action: ev.Action, Room: ev.Room, Receives: ev.Spec.Rate == event.RateMessage}, func() called {
+		return called{
+			codec: hostapi.CodecJSON, user: strings.Clone(ev.From.User), device: strings.Clone(ev.From.Device), room: strings.Clone(ev.Room),
+			action: strings.Clone(ev.Action), id: strings.Clone(ev.ID), data: bytes.Clone(ev.Data), more: given(ev.Extra),
+		}
+	})
+	return pipeline.Pass, nil
+}
+
+// Left tells plugins that a session has left a room.
+func (a *After) Left(tenant, room, user string) { a.gone(hostapi.HookLeave, tenant, room, user, "") }
+
+// Disconnected tells plugins that a session is over.
+func (a *After) Disconnected(id *event.Identity) {
+	if id != nil {
+		a.gone(hostapi.HookDisconnect, id.Tenant, "", id.User, id.Device)
+	}
+}
+
+func (a *After) gone(hook hostapi.Hook, tenant, room, user, device string) {
+	if t := a.service.deps.Host.For(tenant); t != nil {
+		a.offer(t, &host.Subject{Hook: hook, Room: room}, func() called {
+			return called{user: user, device: device, room: room}
+		})
+	}
+}
+
+// offer queues a call of each plugin that wants one.
+func (a *After) offer(t *host.Tenant, s *host.Subject, what func() called) {
+	for _, p := range t.Plugins {
+		v := p.Choose("")
+		if v == nil {
+			continue
+		}
+		if !v.Wants(s) {
+			v.Release()
+			continue
+		}
+		c := what()
+		c.hook = s.Hook
+		select {
+		case a.queue <- afterwards{v, c}:
+		default:
+			a.Missed.Add(1)
+			v.Release()
+		}
+	}
+}
+
+// Run calls plugins until ctx ends. What waits then is not told any more.
+func (a *After) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for range afterWorkers {
+		wg.Go(func() { // ends with ctx
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case n := <-a.queue:
+					a.tell(ctx, n)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for {
+		select {
+		case n := <-a.queue:
+			n.version.Release()
+		default:
+			return nil
+		}
+	}
+}
+
+func (a *After) tell(ctx context.Context, n afterwards) {
+	defer n.version.Release()
+	if err := a.service.callVersion(ctx, n.version, &n.called); err != nil {
+		n.version.Plugin().Note("error", "hook "+n.called.hook.String()+": "+err.Error())
+	}
+}

@@ -1,0 +1,127 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/room"
+	"github.com/heddle-rt/heddle/runtime/validate"
+)
+
+// actionMessage is the one action of a builtin that plugins may emit.
+const actionMessage = "message:send"
+
+// emit adds an event of the plugin's, which the tenant's server sends.
+func (c *change) emit(ctx context.Context, a *hostapi.Action) error {
+	if !c.version.Manifest.Can(hostapi.CapEmit) {
+		return fmt.Errorf("emit: the manifest does not ask for the capability %s", hostapi.CapEmit)
+	}
+	if !c.version.Plugin().May(hostapi.Emit) {
+		return errors.New("emit: the plugin sends more events a second than it may")
+	}
+	e, err := c.service.emitted(ctx, c.ev.Origin.Identity().Tenant, a)
+	if err != nil {
+		return fmt.Errorf("emit: %w", err)
+	}
+	c.later = append(c.later, e)
+	return nil
+}
+
+// emitted is the effect of an emit, checked as the server's own event would be.
+func (s *Service) emitted(ctx context.Context, tenant string, a *hostapi.Action) (event.Effect, error) {
+	name, action := string(a.A), string(a.B)
+	e := event.Effect{Envelope: event.Envelope{
+		Type: event.TypeEvent, Tenant: tenant, Room: name, Action: action, Data: a.C, Timestamp: s.deps.Now().UnixMilli(),
+	}}
+	if err := validate.RoomName(name); err != nil {
+		return e, fmt.Errorf("%q is no room", name)
+	}
+	_, t, err := s.deps.Rooms.Resolve(name)
+	if err != nil {
+		return e, err
+	}
+	if err := s.emittable(action, a.C); err != nil {
+		return e, err
+	}
+	if gone, err := s.deps.Rooms.Deleted(ctx, tenant, name); err != nil {
+		return e, err
+	} else if gone {
+		return e, fmt.Errorf("there is no room %s", name)
+	}
+	if len(a.D) > 0 {
+		return s.direct(e, string(a.D))
+	}
+	e.Unread = action == actionMessage
+	if a.Flags&hostapi.EmitDurable != 0 {
+		if !t.Stream {
+			return e, fmt.Errorf("rooms of the type of %s keep no stream: the event cannot be durable", name)
+		}
+		e.Durable, e.Type = true, event.TypeMessage
+	}
+	return e, nil
+}
+
+// emittable refuses actions that builtins speak, but for messages.
+func (s *Service) emittable(action string, data []byte) error {
+	spec := s.specs[action]
+	switch {
+	case spec == nil && !s.Taken(action) && isAction(action):
+		if !object(data) {
+			return fmt.Errorf("the payload of %s is not a JSON object", action)
+		}
+		return nil
+	case action != actionMessage:
+		return fmt.Errorf("%q is no action that a plugin emits: it has a noun of a builtin's, or is not noun:verb", action)
+	}
+	return validate.Payload(spec.Payload, data, func(int, []byte) {})
+}
+
+// direct is an event for one device of a user, at once.
+func (s *Service) direct(e event.Effect, device string) (event.Effect, error) {
+	if room.TypeOf(e.Room) != room.UserType || room.Base(e.Room) != e.Room {
+		return e, fmt.Errorf("a device is named, and %s is no user's own room", e.Room)
+	}
+	env, user := e.Envelope, e.Room[len(room.UserType)+1:]
+	return event.Effect{Kind: event.Perform, Do: func() { s.deps.Direct(&env, user, device) }}, nil
+}
+
+// Taken reports whether an action is a builtin's, or has a noun of theirs: a plugin
+// cannot own it.
+func (s *Service) Taken(action string) bool {
+	noun := nounOf(action)
+	for name := range s.specs {
+		if nounOf(name) == noun {
+			return true
+		}
+	}
+	return reserved[noun]
+}
+
+// reserved are nouns that builtins will have.
+var reserved = map[string]bool{"call": true, "doc": true, "ack": true, "user": true, "system": true, "heddle": true}
+
+func nounOf(action string) string {
+	for i := range len(action) {
+		if action[i] == ':' {
+			return action[:i]
+		}
+	}
+	return action
+}
+
+// isAction reports whether a word is noun:verb.
+func isAction(s string) bool {
+	colons := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == ':' && i > 0 && i < len(s)-1:
+			colons++
+		case (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_':
+			return false
+		}
+	}
+	return colons == 1 && len(s) <= 65
+}

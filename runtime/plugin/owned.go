@@ -1,0 +1,88 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+)
+
+var permissions = map[string]event.Permission{
+	"any": event.AnyUser, "participant": event.Participant, "publisher": event.Publisher, "moderator": event.Moderator,
+}
+
+// Action is the declaration of an action that a plugin of the tenant owns; nil: none
+// does.
+func (s *Service) Action(id *event.Identity, name string) *event.Action {
+	if id == nil {
+		return nil
+	}
+	p := s.deps.Host.For(id.Tenant).Owner(name)
+	if p == nil {
+		return nil
+	}
+	a := p.Owned(name)
+	if a == nil {
+		return nil
+	}
+	return &event.Action{
+		Name: name, Doc: a.Doc, NeedsRoom: !a.NoRoom, Durable: a.Durable, Permission: permissions[a.Permission], Rate: event.RateMessage,
+		Handle: s.handle,
+	}
+}
+
+// handle asks the plugin that owns the event's action, and brings the event to its
+// room if the plugin lets it pass.
+func (s *Service) handle(ctx context.Context, ev *event.Event) error {
+	p := s.deps.Host.For(ev.Origin.Identity().Tenant).Owner(ev.Action)
+	if p == nil {
+		return fault.New(fault.UnknownAction, "payload.action", "the plugin that knew it is gone")
+	}
+	v := p.Choose(who(ev))
+	if v == nil {
+		return fault.New(fault.UnknownAction, "payload.action", "the plugin that knew it is gone")
+	}
+	defer v.Release()
+	a := v.Action(ev.Action)
+	if a == nil {
+		return fault.New(fault.UnknownAction, "payload.action", "this version of the plugin does not know it")
+	}
+	if acts(v) && s.repeat(ctx, ev) {
+		// What it brought about is there; sequence says so by the same key.
+	} else if err := s.ask(ctx, ev, v, hostapi.HookHandle); err != nil {
+		return err
+	}
+	if !a.Silent && !ev.Settled && ev.Room != "" {
+		ev.Emit(s.passed(ev, a))
+	}
+	return nil
+}
+
+// passed is the event itself, as others get it.
+func (s *Service) passed(ev *event.Event, a *manifest.Action) event.Effect {
+	e := event.Effect{Envelope: event.Envelope{
+		Type: event.TypeEvent, Tenant: ev.Origin.Identity().Tenant, Room: ev.Room, From: ev.From, Action: ev.Action, Data: withExtra(ev.Data, ev.Extra),
+	}}
+	_, t, err := s.deps.Rooms.Resolve(ev.Room)
+	if e.Durable = a.Durable && err == nil && t.Stream; e.Durable {
+		e.Type = event.TypeMessage
+	} else {
+		e.Timestamp = s.deps.Now().UnixMilli()
+	}
+	return e
+}
+
+// withExtra adds the attributes that plugins have set to a payload.
+func withExtra(data, extra []byte) []byte {
+	if extra == nil {
+		return data
+	}
+	if !object(data) {
+		data = []byte("{}")
+	}
+	open := bytes.TrimRight(bytes.TrimSuffix(bytes.TrimSpace(data), []byte("}")), " \t\r\n")
+	return append(event.AppendMember(bytes.Clone(open), "attributes", extra), '}')
+}

@@ -1,0 +1,343 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/host"
+	"github.com/heddle-rt/heddle/plugins/kv"
+	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/config"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/pipeline"
+	"github.com/heddle-rt/heddle/runtime/room"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// built is the conformance guest of the Go SDK: what it does is chosen by the action.
+var built = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "plugin")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, "g.wasm")
+	sdk := filepath.Join("..", "..", "sdk-wasm")
+	if out, err := exec.Command(filepath.Join(sdk, "go", "build.sh"), filepath.Join(sdk, "conformance", "guest", "go"), file).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	return os.ReadFile(file)
+})
+
+var engine = sync.OnceValues(func() (*guest.Engine, error) {
+	return guest.New(guest.Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
+})
+
+// cells is a cell.Store in memory.
+type cells struct {
+	mu sync.Mutex
+	m  map[string][]byte
+}
+
+func (c *cells) Cell(_ context.Context, tenant, table, key string) ([]byte, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, ok := c.m[tenant+"|"+table+"|"+key]
+	return v, ok, nil
+}
+
+func (c *cells) Cells(_ context.Context, tenant, table, after string, limit int) (out []cell.Cell, _ error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k, v := range c.m {
+		if key, ok := strings.CutPrefix(k, tenant+"|"+table+"|"); ok && (after == "" || key > after) {
+			out = append(out, cell.Cell{Key: key, Value: v})
+		}
+	}
+	slices.SortFunc(out, func(a, b cell.Cell) int { return strings.Compare(a.Key, b.Key) })
+	return out[:min(len(out), limit)], nil
+}
+
+func (c *cells) PutCells(_ context.Context, tenant, table string, list ...cell.Cell) error {
+	return c.PutCellsSoon(tenant, table, list...)
+}
+
+func (c *cells) PutCellsSoon(tenant, table string, list ...cell.Cell) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, x := range list {
+		c.m[tenant+"|"+table+"|"+x.Key] = x.Value
+	}
+	return nil
+}
+
+// origin is a session of ann's.
+type origin struct{ id event.Identity }
+
+func (o *origin) Identity() *event.Identity { return &o.id }
+func (o *origin) Member(string) (event.Membership, bool) {
+	return event.Membership{Publish: true, Durable: true}, true
+}
+func (o *origin) Opened() bool { return true }
+
+// outside keeps what reaches beyond the node.
+type outside struct{ said []string }
+
+func (o *outside) HTTP(_ *host.Plugin, hosts []string, a hostapi.Action) {
+	o.said = append(o.said, fmt.Sprintf("http %s %v", a.A, hosts))
+}
+
+func (o *outside) SetTimer(_ *host.Plugin, a hostapi.Action) {
+	o.said = append(o.said, fmt.Sprintf("set %s in %d: %s", a.A, a.Number, a.C))
+}
+
+func (o *outside) CancelTimer(_ *host.Plugin, a hostapi.Action) {
+	o.said = append(o.said, fmt.Sprintf("cancel %s", a.A))
+}
+
+// rooms has all rooms but those of conv:gone.
+type rooms struct{ *room.Rooms }
+
+func (rooms) Deleted(_ context.Context, _, name string) (bool, error) {
+	return name == "conv:gone", nil
+}
+
+type rig struct {
+	*Service
+	host    *host.Host
+	outside outside
+	stored  bool
+	direct  []string
+}
+
+func newRig(t testing.TB, more string) *rig {
+	t.Helper()
+	code, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{}
+	hostCfg, err := config.Load[host.Config](config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := config.Load[host.Policy](config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy.Value.Limits.Start, policy.Value.Limits.Timeout = time.Minute, 10*time.Second
+	policy.Value.Secrets = map[string]map[string]host.Secret{"cases": {"token": "s3"}}
+	store := &cells{m: map[string][]byte{}}
+	r.host = host.New(*hostCfg.Value, host.Deps{
+		Engine: e, Cells: store, KV: kv.New(store, nil), Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Policy: func(string) *host.Policy { return policy.Value }, Taken: func(a string) bool { return r.Taken(a) },
+	})
+	t.Cleanup(r.host.Close)
+	r.Service = New(Deps{
+		Host: r.host, Rooms: rooms{room.New(map[string]room.TypeConfig{"user": {Join: room.JoinSelf, Stream: true}, "conv": {Members: true, Stream: true, Join: room.JoinOpen, Publish: room.ByParticipants}}, nil)}, Outside: &r.outside, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Actions: []event.Action{message()}, Stored: func(context.Context, *event.Event) bool { return r.stored },
+		Direct: func(env *event.Envelope, user, device string) int {
+			r.direct = append(r.direct, fmt.Sprintf("%s %s to %s of %s", env.Action, env.Data, device, user))
+			return 1
+		},
+	})
+	b := &manifest.Bundle{Module: code, Text: []byte("name: cases\nversion: '1'\nlimits: {timeout: 10s, start: 60s, fuel: 100000000}\ncapabilities: [emit, http, kv, lookup, secrets, timers]\nhosts: [api.example.com]\n" + more)}
+	if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.host.Deploy(t.Context(), host.Request{Tenant: "acme", By: "dev", Bundle: b, As: host.Live}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// message is message:send, as far as plugins see it.
+func message() event.Action {
+	return event.Action{
+		Name: "message:send", Durable: true, Rate: event.RateMessage,
+		Payload: event.Payload{{Name: "text", Kind: event.String, Max: 100}, {Name: "was", Kind: event.Object}},
+	}
+}
+
+// run takes an event of an action through the stage.
+func (r *rig) run(t testing.TB, action, data string) (*event.Event, pipeline.Verdict, error) {
+	t.Helper()
+	spec := message()
+	spec.Name = action
+	ev := &event.Event{Origin: &origin{event.Identity{Tenant: "acme", User: "ann"}}, Spec: &spec}
+	ev.Tenant, ev.From.User, ev.From.Device, ev.Room, ev.Action, ev.ID, ev.Data = "acme", "ann", "phone", "conv:1", action, "id1", []byte(data)
+	verdict, err := r.Process(context.Background(), ev)
+	return ev, verdict, err
+}
+
+const before = "bindings: [{actions: ['case:*'], rooms: ['conv:*']}]\n"
+
+func TestDecisions(t *testing.T) {
+	r := newRig(t, before)
+	for action, c := range map[string]struct {
+		code, field, text string
+		check             func(ev *event.Event) string
+	}{
+		"case:pass":     {},
+		"case:nothing":  {},
+		"case:unknown":  {},
+		"case:forbid":   {code: "forbidden", text: "not here"},
+		"case:invalid":  {code: "invalid", field: "data.text", text: "too long"},
+		"case:rate":     {code: "rate_limited", text: "slow down"},
+		"case:silent":   {check: func(ev *event.Event) string { return fmt.Sprint("settled ", ev.Settled) }, text: "settled true"},
+		"case:replace":  {check: func(ev *event.Event) string { return string(ev.Data) + string(ev.Arg("was")) }, text: `{"was":{"text":"hi"}}{"text":"hi"}`},
+		"case:set_attr": {check: func(ev *event.Event) string { return string(ev.Extra) }, text: `{"lang":"fr"}`},
+		"case:route":    {check: func(ev *event.Event) string { return ev.Room }, text: "conv:2"},
+		"case:fail":     {code: "plugin_failed"},
+		"case:trap":     {code: "plugin_failed"},
+		"case:reply":    {code: "plugin_failed"}, // not an action of its own
+	} {
+		t.Run(action, func(t *testing.T) {
+			ev, verdict, err := r.run(t, action, `{"text":"hi"}`)
+			if c.code == "" {
+				if err != nil || verdict != pipeline.Pass {
+					t.Fatalf("%v, %v", verdict, err)
+				}
+				if c.check != nil && c.check(ev) != c.text {
+					t.Errorf("%s, want %s", c.check(ev), c.text)
+				}
+				return
+			}
+			var f *fault.Error
+			if !errors.As(err, &f) || f.Kind.Code() != c.code || f.Field != c.field || !strings.Contains(f.Msg, c.text) || verdict != pipeline.Reject {
+				t.Errorf("%v, %v", verdict, err)
+			}
+			if len(ev.Later)+len(ev.Effects) > 0 || string(ev.Data) != `{"text":"hi"}` {
+				t.Errorf("a refused event has effects: %+v", ev)
+			}
+		})
+	}
+}
+
+func TestEffects(t *testing.T) {
+	r := newRig(t, before)
+	ev, _, err := r.run(t, "case:emit", `{}`)
+	if err != nil || len(ev.Later) != 2 {
+		t.Fatal(err, len(ev.Later))
+	}
+	e := ev.Later[0]
+	if e.Room != "conv:1" || e.Action != "order:created" || string(e.Data) != `{"id":1}` || !e.Durable || e.Type != event.TypeMessage || e.From.User != "" || e.Tenant != "acme" {
+		t.Errorf("%+v", e)
+	}
+	ev.Later[1].Do()
+	if got := fmt.Sprint(r.direct); got != `[order:told {"id":1} to phone of ann]` {
+		t.Error(got)
+	}
+	for _, action := range []string{"case:http", "case:timer"} {
+		ev, _, err := r.run(t, action, `{}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.outside.said) > 0 && action == "case:http" {
+			t.Error("it was done before the event")
+		}
+		for _, e := range ev.Later {
+			e.Do()
+		}
+	}
+	want := `http POST https://api.example.com/x?y=1 [api.example.com], set remind in 60000: {"n":1}, cancel old`
+	if got := strings.Join(r.outside.said, ", "); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	r.stored = true
+	if ev, _, err := r.run(t, "case:emit", `{}`); err != nil || len(ev.Later) != 0 {
+		t.Errorf("a repeat has effects again: %v", err)
+	}
+}
+
+func TestOwnActions(t *testing.T) {
+	r := newRig(t, "actions: [{name: 'case:reply', durable: true}, {name: 'case:emit', silent: true}, {name: 'case:silent'}]\n")
+	id := &event.Identity{Tenant: "acme", User: "ann"}
+	if r.Action(&event.Identity{Tenant: "globex"}, "case:reply") != nil || r.Action(id, "case:other") != nil {
+		t.Error("an action that is not there")
+	}
+	spec := r.Action(id, "case:reply")
+	if spec == nil || !spec.NeedsRoom || !spec.Durable || spec.Permission != event.Publisher {
+		t.Fatalf("%+v", spec)
+	}
+	ev, _, err := r.run(t, "case:reply", `{"a":1}`)
+	if err == nil {
+		err = spec.Handle(t.Context(), ev)
+	}
+	if err != nil || string(ev.Reply) != `{"ok":true}` || len(ev.Effects) != 1 || !ev.Effects[0].Durable || ev.Effects[0].Action != "case:reply" || ev.Effects[0].From.User != "ann" {
+		t.Errorf("%v, %+v", err, ev)
+	}
+	for action, want := range map[string]string{"case:emit": "0 2", "case:silent": "0 0"} {
+		ev, _, err := r.run(t, action, `{}`)
+		if err == nil {
+			err = r.Action(id, action).Handle(t.Context(), ev)
+		}
+		if got := fmt.Sprint(len(ev.Effects), len(ev.Later)); err != nil || got != want {
+			t.Errorf("%s: %v, %s effects, want %s", action, err, got, want)
+		}
+	}
+}
+
+func TestFailurePolicies(t *testing.T) {
+	for policy, want := range map[string]string{"open": "pass false", "closed": "plugin_failed false", "dead_letter": "plugin_failed true"} {
+		t.Run(policy, func(t *testing.T) {
+			r := newRig(t, before+"failure: "+policy+"\n")
+			ev, _, err := r.run(t, "case:trap", `{}`)
+			got := "pass"
+			if err != nil {
+				got = fault.Of(err).Kind.Code()
+			}
+			if got = fmt.Sprint(got, " ", ev.Keep); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestTaken(t *testing.T) {
+	r := New(Deps{Actions: []event.Action{message()}})
+	for action, want := range map[string]bool{"message:send": true, "message:fly": true, "order:created": false, "call:start": true} {
+		if r.Taken(action) != want {
+			t.Errorf("%s: %v", action, !want)
+		}
+	}
+}
+
+func BenchmarkStage(b *testing.B) {
+	for name, bindings := range map[string]string{"asked": before, "another's action": "bindings: [{actions: ['other:*']}]\n"} {
+		r := newRig(b, bindings+"mode: pooled\n")
+		b.Run(name, func(b *testing.B) {
+			spec := message()
+			spec.Name = "case:nothing"
+			ev := &event.Event{Origin: &origin{event.Identity{Tenant: "acme", User: "ann"}}, Spec: &spec}
+			ev.Tenant, ev.From.User, ev.Room, ev.Action, ev.Data = "acme", "ann", "conv:1", "case:nothing", []byte(`{"text":"hello, this is a message"}`)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.Process(context.Background(), ev); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,18 @@
+import { log } from "./log";
+
+/** Whether the plugin has said that it could not do what it was called for. */
+export let failed: bool = false;
+
+/**
+ * Says that it could not be done, and logs why: in start() the deploy fails, in an
+ * event's function the call, once the function has returned.
+ */
+export function fail(text: string): void {
+  failed = true;
+  log.error(text);
+}
+
+/** Begins a call. */
+export function hope(): void {
+  failed = false;
+}

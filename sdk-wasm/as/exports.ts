@@ -1,0 +1,2 @@
+// What `export * from "@heddle-rt/plugin/exports"` finds.
+export * from "./assembly/exports";

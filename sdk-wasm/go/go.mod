@@ -1,0 +1,3 @@
+module github.com/heddle-rt/heddle/sdk-wasm/go
+
+go 1.24
