@@ -9,7 +9,7 @@ STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: build ## build and start a development node with a chat page on http://127.0.0.1:8080 (data in ./dev-data)
+run: build ## build and start a development node with a chat page on http://127.0.0.1:8080 (data in ./data)
 	$(BIN) dev
 
 build: ## build bin/heddle

@@ -25,7 +25,7 @@ var devYAML string
 
 type devCmd struct {
 	sources
-	Data   string `default:"dev-data" help:"Folder of the data and of the secret, kept between runs; not that of a node that serves."`
+	Data   string `default:"data" help:"Folder of the data and of the secret, kept between runs; not the storage.dir of a node that serves."`
 	Listen string `default:"127.0.0.1:8080" help:"Address to serve on. Whoever reaches it can sign in as anybody."`
 }
 

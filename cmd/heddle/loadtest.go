@@ -16,7 +16,7 @@ type loadtestCmd struct {
 	Scenario string        `arg:"" enum:"idle,fanout,chat,storm" help:"idle, fanout, chat or storm."`
 	URL      string        `default:"ws://127.0.0.1:8080/v1/ws" help:"Where clients connect."`
 	Secret   string        `xor:"secret" env:"HEDDLE_SECRET" help:"The tenant's HS256 secret, to mint a token for each user."`
-	File     string        `xor:"secret" type:"existingfile" placeholder:"FILE" help:"File with that secret; dev-data/dev.secret of heddle dev."`
+	File     string        `xor:"secret" type:"existingfile" placeholder:"FILE" help:"File with that secret; data/dev.secret of heddle dev."`
 	Key      string        `help:"Key id (kid) of the secret, if the tenant has several keys."`
 	Tenant   string        `default:"dev" help:"Tenant."`
 	Conns    int           `help:"Connections, each a user of its own (default 1000)."`
@@ -36,9 +36,9 @@ type loadtestCmd struct {
 func (c *loadtestCmd) Help() string {
 	return `Verifies what it receives: lost, repeated or disordered durable messages end it with status 1.
 Examples:
-  heddle loadtest chat --file dev-data/dev.secret --conns 500 --rooms 50 --rate 2000 --durable
-  heddle loadtest storm --file dev-data/dev.secret --conns 5000 --resume --json
-  heddle loadtest idle --file dev-data/dev.secret --conns 5000 --metrics http://127.0.0.1:9090/metrics`
+  heddle loadtest chat --file data/dev.secret --conns 500 --rooms 50 --rate 2000 --durable
+  heddle loadtest storm --file data/dev.secret --conns 5000 --resume --json
+  heddle loadtest idle --file data/dev.secret --conns 5000 --metrics http://127.0.0.1:9090/metrics`
 }
 
 func (c *loadtestCmd) Run() error {

@@ -40,7 +40,7 @@ func scriptDev(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	bin, err := build()
 	ts.Check(err)
-	n, err := begin(bin, "dev", "--listen", "127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0", "--data", ts.MkAbs("dev-data"),
+	n, err := begin(bin, "dev", "--listen", "127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0", "--data", ts.MkAbs("data"),
 		"--set", "socket.handshake.rate_per_ip=0")
 	ts.Check(err)
 	ts.Defer(n.kill)
