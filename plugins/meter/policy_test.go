@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -91,6 +92,30 @@ func TestRefused(t *testing.T) {
 func longTable(n int) asm {
 	a := asm(nil).open(wasm.OpBlock, wasm.NoResult).i32(0).with(wasm.OpBrTable, uint32(n))
 	return a.join(make(asm, n+1)).op(wasm.OpEnd)
+}
+
+// TestHiddenCode takes a module whose instructions are longer than they have to be
+// for what it says, and not for what wazero would read: for wazero the constant of
+// this one is "drop, end, global.set 0, ..."; global 0 is the slice.
+func TestHiddenCode(t *testing.T) {
+	hidden := asm(nil).op(wasm.OpDrop, wasm.OpEnd).i32(9).with(wasm.OpGlobalSet, 0).op(wasm.OpUnreachable)
+	hidden = append(hidden, make([]byte, 16-len(hidden))...)
+	long := append(asm{0xfd, 0x8c, 0x00}, hidden...).op(wasm.OpDrop)
+	short := append(asm{0xfd, 0x0c}, hidden...).op(wasm.OpDrop)
+	var validated [2][]byte
+	var rewritten [2]*Module
+	for i, body := range []asm{long, short} {
+		validate := validator(t, features)
+		rewritten[i] = mustRewrite(t, run(1, 0, body), func(c *Config) {
+			c.Validate = func(module []byte) error {
+				validated[i] = module
+				return validate(module)
+			}
+		})
+	}
+	if !bytes.Equal(validated[0], validated[1]) || !bytes.Equal(rewritten[0].Code, rewritten[1].Code) {
+		t.Error("the encoding makes a difference")
+	}
 }
 
 // TestNamesInErrors finds the function's name in an error.

@@ -39,17 +39,20 @@ type scanner struct {
 	in      wasm.Instr
 }
 
-// scan reads the function with index i among those that the module defines.
+// scan reads the function with index i among those that the module defines, and puts
+// its instructions into their shortest form: what is validated, and rewritten later,
+// is what was understood here.
 func (s *scanner) scan(i int) (traits, error) {
 	code := &s.m.Codes[i]
 	s.begin(&s.m.Types[s.m.Funcs[i]], code)
 	t := traits{locals: s.locals}
-	r := wasm.NewReader(code.Body, code.Offset)
+	r, body := wasm.NewReader(code.Body, code.Offset), make([]byte, 0, len(code.Body))
 	for done := false; !done; {
 		r.Instr(&s.in)
 		if err := r.Err(); err != nil {
 			return t, s.located(i, err, 0)
 		}
+		body = append(body, s.in.Raw...)
 		closed, end, err := s.step(&s.in)
 		if err != nil {
 			return t, s.located(i, err, s.in.Offset)
@@ -64,6 +67,7 @@ func (s *scanner) scan(i int) (traits, error) {
 	if r.Len() > 0 {
 		return t, s.located(i, fmt.Errorf("has %d bytes behind its end", r.Len()), s.in.Offset)
 	}
+	code.Body = body
 	return t, s.bound(i, &t)
 }
 

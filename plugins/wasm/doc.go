@@ -15,9 +15,9 @@
 //   - Integers must be encoded as the specification says, with no unused bits
 //     and no more bytes than their type may have. Whoever reads the same bytes
 //     by the specification reads the same numbers.
-//   - Module.Append writes from what was understood, not from what was read. So
-//     a difference between this reader and another one cannot be carried into
-//     what is written.
+//   - Module.Append and Instr.Raw write from what was understood, not from what was
+//     read. So a difference between this reader and another one cannot be carried
+//     into what is written. (There is one: see Instr.Raw.)
 //
 // It does not validate: types of operands are not checked, indices are checked
 // by who follows them. It knows of each instruction what immediates it has and

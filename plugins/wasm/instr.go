@@ -9,8 +9,13 @@ type Instr struct {
 	X, Y   uint32
 	Block  BlockType // of block, loop and if
 	Labels []uint32  // of br_table, the default last; valid until the next read
-	Raw    []byte    // the instruction as encoded
-	Offset int       // of Raw in the module
+	Offset int       // in the module
+
+	// Raw is the instruction in its shortest form, valid until the next read. It is
+	// not the bytes that were read: of "0xfd 0x8c 0x00" wazero reads the second byte
+	// only, and takes what follows for other instructions than the specification
+	// does. A guest could hide code in that.
+	Raw []byte
 }
 
 // BlockType is the type of a block: the index of a function type, or, below
@@ -44,11 +49,11 @@ func (m *Module) Arity(t BlockType) (params, results int, ok bool) {
 	return 0, 0, false
 }
 
-// Instr reads the next instruction into in, whose Labels are used again.
+// Instr reads the next instruction into in, whose Labels and Raw are used again.
 func (r *Reader) Instr(in *Instr) {
-	from := r.pos
-	in.Offset = r.base + from
-	in.Op = Op(r.U8())
+	in.Offset = r.base + r.pos
+	op := r.U8()
+	in.Op, in.Raw = Op(op), append(in.Raw[:0], op)
 	switch in.Op {
 	case opMisc:
 		r.misc(in)
@@ -59,41 +64,52 @@ func (r *Reader) Instr(in *Instr) {
 	}
 	if r.err != nil {
 		r.err.Offset = in.Offset
-		in.Op, in.Raw = OpUnreachable, nil
-		return
+		in.Op, in.Raw = OpUnreachable, in.Raw[:0]
 	}
-	in.Raw = r.data[from:r.pos:r.pos]
 }
+
+// index reads an immediate that is an index or a number.
+func (in *Instr) index(r *Reader) uint32 {
+	v := r.U32()
+	in.Raw = AppendU32(in.Raw, v)
+	return v
+}
+
+// bytes reads an immediate of n bytes.
+func (in *Instr) bytes(r *Reader, n uint32) { in.Raw = append(in.Raw, r.Bytes(n)...) }
 
 // plain reads the immediates of an instruction without prefix.
 func (r *Reader) plain(in *Instr) {
 	switch op := in.Op; {
 	case op == OpBlock, op == OpLoop, op == OpIf:
 		in.Block = r.blockType()
+		in.Raw = in.Block.Append(in.Raw)
 	case op == OpBr, op == OpBrIf, op == OpCall, op == OpRefFunc, op >= OpLocalGet && op <= OpTableSet:
-		in.X = r.U32()
+		in.X = in.index(r)
 	case op == OpBrTable:
 		r.labels(in)
 	case op == OpCallIndirect:
-		in.X, in.Y = r.U32(), r.U32()
+		in.X, in.Y = in.index(r), in.index(r)
 	case op >= OpI32Load && op <= OpI64Store32:
-		r.memArg()
+		r.memArg(in)
 	case op == OpMemorySize, op == OpMemoryGrow:
-		r.memIndex()
+		r.memIndex(in)
 	case op == OpI32Const:
-		r.S32()
+		in.Raw = AppendS64(in.Raw, int64(r.S32()))
 	case op == OpI64Const:
-		r.S64()
+		in.Raw = AppendS64(in.Raw, r.S64())
 	case op == OpF32Const:
-		r.Bytes(4)
+		in.bytes(r, 4)
 	case op == OpF64Const:
-		r.Bytes(8)
+		in.bytes(r, 8)
 	case op == OpSelectType:
-		for range r.Count(1, 1, "types of a select") {
-			r.valType()
+		n := r.Count(1, 1, "types of a select")
+		in.Raw = append(in.Raw, byte(n))
+		for range n {
+			in.Raw = append(in.Raw, byte(r.valType()))
 		}
 	case op == OpRefNull:
-		r.refType()
+		in.Raw = append(in.Raw, byte(r.refType()))
 	case op == OpUnreachable, op == OpReturn, op == OpEnd, op == OpElse:
 	default:
 		if stackPlain[op] == '.' {
@@ -118,19 +134,20 @@ func (r *Reader) misc(in *Instr) {
 		return
 	}
 	in.Op = OpMisc + Op(n)
+	in.Raw = in.Op.Append(in.Raw[:0])
 	switch in.Op {
 	case OpMemoryInit:
-		in.X = r.U32()
-		r.memIndex()
+		in.X = in.index(r)
+		r.memIndex(in)
 	case OpMemoryCopy:
-		r.memIndex()
-		r.memIndex()
+		r.memIndex(in)
+		r.memIndex(in)
 	case OpMemoryFill:
-		r.memIndex()
+		r.memIndex(in)
 	case OpTableInit, OpTableCopy:
-		in.X, in.Y = r.U32(), r.U32()
+		in.X, in.Y = in.index(r), in.index(r)
 	case OpDataDrop, OpElemDrop, OpTableGrow, OpTableSize, OpTableFill:
-		in.X = r.U32()
+		in.X = in.index(r)
 	}
 }
 
@@ -146,16 +163,17 @@ func (r *Reader) vector(in *Instr) {
 		return
 	}
 	in.Op = OpVector + Op(n)
+	in.Raw = in.Op.Append(in.Raw[:0])
 	switch {
 	case n <= 11 || n == 92 || n == 93: // loads and stores
-		r.memArg()
+		r.memArg(in)
 	case n == 12 || n == 13: // constant, shuffle
-		r.Bytes(16)
+		in.bytes(r, 16)
 	case n >= 21 && n <= 34: // lanes
-		r.U8()
+		in.bytes(r, 1)
 	case n >= 84 && n <= 91: // loads and stores of a lane
-		r.memArg()
-		r.U8()
+		r.memArg(in)
+		in.bytes(r, 1)
 	}
 }
 
@@ -172,23 +190,24 @@ func (r *Reader) blockType() BlockType {
 
 func (r *Reader) labels(in *Instr) {
 	n := r.Count(1, 0, "labels")
-	in.Labels = in.Labels[:0]
+	in.Labels, in.Raw = in.Labels[:0], AppendU32(in.Raw, uint32(n))
 	for range n + 1 {
-		in.Labels = append(in.Labels, r.U32())
+		in.Labels = append(in.Labels, in.index(r))
 	}
 }
 
 // memArg reads alignment and offset of a load or store.
-func (r *Reader) memArg() {
-	if align := r.U32(); align >= 64 {
+func (r *Reader) memArg(in *Instr) {
+	if align := in.index(r); align >= 64 {
 		r.Fail("%s", featMultiMem.off())
 	}
-	r.U32()
+	in.index(r)
 }
 
-// memIndex reads the index of a memory.
-func (r *Reader) memIndex() {
+// memIndex reads the index of a memory, of which there is one.
+func (r *Reader) memIndex(in *Instr) {
 	if r.U8() != 0 {
 		r.Fail("%s", featMultiMem.off())
 	}
+	in.Raw = append(in.Raw, 0)
 }

@@ -23,7 +23,7 @@ func TestInstr(t *testing.T) {
 		"a constant":           {"\x44\x00\x00\x00\x00\x00\x00\xf0\x3f", Instr{Op: OpF64Const}},
 		"memory.init":          {"\xfc\x08\x03\x00", Instr{Op: OpMemoryInit, X: 3}},
 		"memory.copy":          {"\xfc\x0a\x00\x00", Instr{Op: OpMemoryCopy}},
-		"table.copy":           {"\xfc\x8e\x00\x01\x02", Instr{Op: OpTableCopy, X: 1, Y: 2}},
+		"table.copy":           {"\xfc\x0e\x01\x02", Instr{Op: OpTableCopy, X: 1, Y: 2}},
 		"a vector's constant":  {"\xfd\x0c" + "0123456789abcdef", Instr{Op: OpV128Const}},
 		"a vector's lane":      {"\xfd\x15\x03", Instr{Op: OpVector + 0x15}},
 		"a load of a lane":     {"\xfd\x54\x00\x10\x01", Instr{Op: OpVector + 0x54}},
@@ -43,6 +43,33 @@ func TestInstr(t *testing.T) {
 				t.Errorf("it is %x at %d, and %d bytes are left", got.Raw, got.Offset, r.Len())
 			}
 		})
+	}
+}
+
+// TestShortest gives instructions in their shortest form, however they were written.
+func TestShortest(t *testing.T) {
+	for long, short := range map[string]string{
+		"\xfc\x8e\x00\x81\x00\x82\x80\x00":         "\xfc\x0e\x01\x02",
+		"\xfd\x8c\x00" + "0123456789abcdef":        "\xfd\x0c" + "0123456789abcdef",
+		"\xfd\xd5\x81\x00":                         "\xfd\xd5\x01",
+		"\xfd\xd5\x00\x80\x00\x90\x00\x01":         "\xfd\x55\x00\x10\x01",
+		"\x10\x85\x80\x80\x80\x00":                 "\x10\x05",
+		"\x41\xff\xff\xff\xff\x7f":                 "\x41\x7f",
+		"\x42\x80\x00":                             "\x42\x00",
+		"\x28\x82\x00\x88\x80\x80\x80\x00":         "\x28\x02\x08",
+		"\x0e\x81\x00\x80\x00\x83\x00":             "\x0e\x01\x00\x03",
+		"\x1c\x81\x00\x7e":                         "\x1c\x01\x7e",
+		"\x04\x85\x80\x00":                         "\x04\x05",
+		"\xfc\x88\x00\x83\x00\x00":                 "\xfc\x08\x03\x00",
+		"\x44\x01\x02\x03\x04\x05\x06\x07\x08":     "\x44\x01\x02\x03\x04\x05\x06\x07\x08",
+		"\x11\x81\x80\x80\x80\x00\x80\x80\x80\x00": "\x11\x01\x00",
+	} {
+		r := NewReader([]byte(long), 0)
+		var in Instr
+		r.Instr(&in)
+		if string(in.Raw) != short || r.Len() != 0 || r.Err() != nil {
+			t.Errorf("%x becomes %x, not %x; %d bytes are left, %v", long, in.Raw, short, r.Len(), r.Err())
+		}
 	}
 }
 

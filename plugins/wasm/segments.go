@@ -2,33 +2,15 @@ package wasm
 
 // constant reads a constant expression, its end included.
 func (r *Reader) constant() (c Const) {
-	from := r.pos
-	switch c.Op = Op(r.U8()); c.Op {
-	case OpI32Const:
-		r.S32()
-	case OpI64Const:
-		r.S64()
-	case OpF32Const:
-		r.Bytes(4)
-	case OpF64Const:
-		r.Bytes(8)
-	case OpRefNull:
-		r.refType()
+	var in Instr
+	r.Instr(&in)
+	switch c.Op = in.Op; c.Op {
+	case OpI32Const, OpI64Const, OpF32Const, OpF64Const, OpV128Const, OpRefNull:
+		c.Raw = in.Raw
 	case OpRefFunc, OpGlobalGet:
-		c.Index = r.U32()
-	case opVector:
-		if c.Op = OpVector + Op(r.U32()); c.Op != OpV128Const {
-			r.Fail("a constant expression has an instruction that is not constant")
-		}
-		r.Bytes(16)
+		c.Index = in.X
 	default:
 		r.Fail("a constant expression has an instruction that is not constant")
-	}
-	if r.err != nil {
-		return c
-	}
-	if c.Op != OpRefFunc && c.Op != OpGlobalGet {
-		c.Raw = r.data[from:r.pos:r.pos]
 	}
 	if Op(r.U8()) != OpEnd {
 		r.Fail("a constant expression has more than one instruction")

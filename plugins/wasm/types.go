@@ -104,7 +104,7 @@ type Export struct {
 type Const struct {
 	Op    Op
 	Index uint32 // of the function or global, for OpRefFunc and OpGlobalGet
-	Raw   []byte // the instruction with its immediates, for all others
+	Raw   []byte // the instruction in its shortest form, for all others
 }
 
 // Mode is when a segment is copied.

@@ -90,7 +90,7 @@ func devicesFields() event.Payload {
 		{Name: "device", Kind: event.String, Required: true, Doc: "empty for a session without one, each of which is listed by itself"},
 		{Name: "sessions", Kind: event.Array, Required: true, Elem: &event.Field{Kind: event.String}, Doc: "ids"},
 		{Name: "connected", Kind: event.Bool, Required: true},
-		{Name: "active", Kind: event.Bool, Required: true, Doc: "of the user's connected devices it is the one that sent the last event, other than acks and pings"},
+		{Name: "active", Kind: event.Bool, Required: true, Doc: "of the user's connected devices it is the one that sent the last event, other than acks, pings and this one"},
 		{Name: "since", Kind: event.Int, Required: true, Doc: "Unix milliseconds: connected since; else when its oldest session was opened"},
 		{Name: "last_seen", Kind: event.Int, Required: true, Doc: "Unix milliseconds of its last event; if it is not connected, of a time when it was, at most 10 minutes before the end"},
 		{Name: "transport", Kind: event.String, Required: true},

@@ -102,9 +102,10 @@ func since(list []*Session) int64 {
 	return first.UnixNano()
 }
 
-// use notes that the client has sent something of its own accord.
+// use notes that the client has sent something of its user's accord, and does not just
+// look by itself.
 func (s *Session) use(env *event.Envelope) {
-	if env.Type != event.TypeAck && env.Action != "session:ping" {
+	if env.Type != event.TypeAck && env.Action != "session:ping" && env.Action != "session:devices" {
 		s.stir(s.used.Swap(s.received))
 	}
 }
