@@ -109,7 +109,7 @@ func newHost(t testing.TB, store *cells, change func(*Policy)) *Host {
 		t.Fatal(err)
 	}
 	policy := defaults[Policy](t)
-	policy.Limits.Start = time.Minute
+	policy.Limits.Start, policy.Limits.Timeout = time.Minute, 10*time.Second
 	if change != nil {
 		change(&policy)
 	}
@@ -134,7 +134,7 @@ func bundle(t testing.TB, name, word, more string) *manifest.Bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &manifest.Bundle{Module: code, Text: fmt.Appendf(nil, "name: %s\nversion: '1'\nbindings: [{}]\nlimits: {start: 60s, timeout: 200ms}\nconfig: '\"%s\"'\n%s\n", name, word, more)}
+	b := &manifest.Bundle{Module: code, Text: fmt.Appendf(nil, "name: %s\nversion: '1'\nbindings: [{}]\nlimits: {start: 60s, timeout: 10s}\nconfig: '\"%s\"'\n%s\n", name, word, more)}
 	if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestRefusedDeploys(t *testing.T) {
 	h := newHost(t, store, func(p *Policy) { p.Plugins, p.Capabilities, p.Limits.Memory = 2, []string{"kv"}, 16<<20 })
 	defer h.Close()
 	fix := func(b *manifest.Bundle) *manifest.Bundle {
-		b.Text = []byte(strings.Replace(string(b.Text), "limits: {start: 60s, timeout: 200ms}", "limits: {memory: 16MiB, start: 60s, timeout: 200ms}", 1))
+		b.Text = []byte(strings.Replace(string(b.Text), "limits: {start: 60s, timeout: 10s}", "limits: {memory: 16MiB, start: 60s, timeout: 10s}", 1))
 		b.Manifest, _ = manifest.Read(manifest.FileName, b.Text)
 		return b
 	}

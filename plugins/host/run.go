@@ -129,7 +129,7 @@ func (h *Host) takeBack(ctx context.Context, p *Plugin, number int, why string) 
 		h.deps.Log.Error("a canary could not be taken back", "tenant", p.Tenant, "plugin", p.Name, "number", number, "error", err)
 		return
 	}
-	h.RolledBack.Add(1)
 	p.Logs.add(Line{Time: h.deps.Now().UnixMilli(), Number: number, Level: "error", Text: "the canary was taken back: " + why})
 	h.deps.Log.Warn("a canary was taken back", "tenant", p.Tenant, "plugin", p.Name, "number", number, "why", why)
+	h.RolledBack.Add(1)
 }

@@ -37,7 +37,7 @@ func (n *node) deploy(tenant, text string) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	b := &manifest.Bundle{Module: code, Text: []byte("name: cases\nversion: '1'\nlimits: {timeout: 200ms, start: 10s, fuel: 100000000}\n" + text)}
+	b := &manifest.Bundle{Module: code, Text: []byte("name: cases\nversion: '1'\nlimits: {timeout: 10s, start: 60s, fuel: 100000000}\n" + text)}
 	if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
 		n.t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func (n *node) deploy(tenant, text string) {
 // of no other; it is there again after a restart, and what it does is in the metrics.
 func TestPluginInTheRoute(t *testing.T) {
 	t.Parallel()
-	n := serve(t)
+	n := serve(t, "tenants.acme.plugins.limits.timeout=10s", "tenants.acme.plugins.limits.start=60s")
 	n.deploy("acme", `
 bindings: [{actions: ["message:send"], rooms: ["channel:guarded"]}]
 actions: [{name: "case:reply", durable: true}, {name: "case:forbid"}, {name: "case:emit", silent: true}, {name: "case:trap"}, {name: "case:attrs"}]
