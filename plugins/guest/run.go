@@ -95,12 +95,9 @@ func (i *Instance) begin(timeout time.Duration, fuel int64, calls int) time.Dura
 	return now
 }
 
-// slice is how much fuel is handed out at a time: about 10 µs.
-const slice = 10000
-
 // hand takes a slice out of what is left.
 func (m *meterState) hand() int64 {
-	n := min(m.left, slice)
+	n := min(m.left, meter.Slice)
 	m.left -= n
 	return n
 }

@@ -95,7 +95,7 @@ func BenchmarkGo(b *testing.B) {
 	code := buildGo(b)
 	original, metered := startGo(b, code), startGo(b, mustRewrite(b, code, nil).Code)
 	b.Run("json", func(b *testing.B) {
-		compare(b, original.ExportedFunction("run"), metered.ExportedFunction("run"), 100)
+		compare(b, original.ExportedFunction("run"), metered.ExportedFunction("run"), 10)
 	})
 }
 

@@ -23,7 +23,6 @@ type Config struct {
 	OneUser   bool        // no batch has events of two users
 	Calls     int         // batches after which an instance that keeps its memory is replaced
 	Memory    config.Size // memory from which on it is
-	Fuel      int64       // of one event, for Stats
 	LogsPerS  float64     // lines of a guest's log that are passed on a second
 	BreakFor  time.Duration
 	BreakFrom int // failures in a row from which on the breaker is open
