@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/heddle-rt/heddle/cmd/heddle/plugin"
 )
 
 type cli struct {
@@ -15,6 +17,7 @@ type cli struct {
 	Config      configCmd      `cmd:"" help:"Check, print or describe the configuration."`
 	Loadtest    loadtestCmd    `cmd:"" help:"Drive load against a node and verify what comes back."`
 	Deadletters deadlettersCmd `cmd:"" help:"List, replay or drop events that failed by a fault of the node."`
+	Plugin      plugin.Cmd     `cmd:"" help:"Build, test and deploy plugins."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
@@ -25,7 +28,8 @@ Examples:
   heddle serve --config heddle.yaml              a node as configured
   heddle config check --config heddle.yaml       every fault with file, line and path
   HEDDLE_SECRET="$SECRET" heddle token --tenant acme --user ann
-  HEDDLE_SECRET="$SECRET" heddle loadtest chat --tenant acme --conns 500 --rooms 50 --rate 1000`
+  HEDDLE_SECRET="$SECRET" heddle loadtest chat --tenant acme --conns 500 --rooms 50 --rate 1000
+  heddle plugin new --lang go links              begin a plugin`
 
 func main() {
 	var c cli

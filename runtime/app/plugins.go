@@ -3,13 +3,13 @@ package app
 import (
 	"context"
 	"encoding/json"
-
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/fetch"
+	"github.com/heddle-rt/heddle/plugins/fixture"
 	"github.com/heddle-rt/heddle/plugins/guest"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/kv"
@@ -64,6 +64,7 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 			return nil
 		},
 		Taken: func(action string) bool { return p.service.Taken(action) }, Lookup: a.lookup,
+		Fixtures: fixture.RunOn(p.engine),
 	})
 	p.service = plugin.New(plugin.Deps{
 		Host: p.host, Rooms: a.rooms, Outside: &plugin.Reach{Fetcher: p.fetcher, Timers: p.timers}, Actions: actions,
