@@ -123,7 +123,7 @@ export class Person {
       } catch (error) {
         if (Date.now() > deadline) throw error;
       }
-      await this.page.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
+      await new Promise((done) => setTimeout(done, 15)); // not a frame of the page: there is none while it is hidden
     }
   }
 
