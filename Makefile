@@ -4,13 +4,18 @@ BIN     := bin/heddle
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick bench-presence e2e clean
+.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-plugins sdks e2e clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: build ## build and start a development node with a chat page on http://127.0.0.1:8080 (data in ./data)
+EXAMPLE := data/plugins/dev/profanity.zip
+run: build $(EXAMPLE) ## build and start a development node with a chat page on http://127.0.0.1:8080 and a plugin in its route (data in ./data)
 	$(BIN) dev
+
+$(EXAMPLE): $(wildcard examples/plugins/profanity/*) $(wildcard sdk-wasm/go/*.go) | build
+	@mkdir -p $(@D)
+	$(BIN) plugin build examples/plugins/profanity -o $@
 
 build: ## build bin/heddle
 	$(GO) build -o $(BIN) ./cmd/heddle
@@ -59,6 +64,13 @@ bench-quick: ## the same, briefly, to see that it works
 bench-presence: ## presence and typing against their goals: latency, reconnects of a room of 5,000, typers (three minutes)
 	cd bench && $(GO) run ./cmd/matrix -build -servers heddle -scenarios presence,reconnect,typing -reps 1 -tries 1 -quiet-wait 15s -out results-presence.jsonl
 	cd bench && $(GO) run ./cmd/matrix -report -md -out results-presence.jsonl
+
+bench-plugins: ## plugins: the host beside its peers, metering, instances, deploys, chat (an hour or more; PLUGINS=-quick: three minutes)
+	cd bench && $(GO) run ./cmd/plugins -md $(PLUGINS)
+
+sdks: build ## plugins in every language: SDKs, examples, templates (needs clang, lld, rustc with a library for wasm32, Node)
+	cd sdk-wasm/as && npm ci --no-audit --no-fund
+	HEDDLE_SDKS=go,c,rust,as $(GO) test -count=1 ./sdk-wasm/... ./examples/plugins/... ./cmd/heddle/plugin/...
 
 e2e: build ## the demo page in a real Chromium (needs Node and chromium)
 	cd e2e && npm ci --no-audit --no-fund && E2E_BIN=$(abspath $(BIN)) npm test

@@ -34,7 +34,8 @@ export class Server {
   /** Whether the server can be killed and started again. */
   ours = Boolean(E2E_BIN || E2E_COMMAND);
   #command = E2E_COMMAND;
-  #data;
+  /** The folder of its data, if the binary was given. */
+  data;
   #child;
 
   /** Starts the server, if it is ours to start, and waits until it serves the page. */
@@ -60,15 +61,15 @@ export class Server {
 
   async #prepare() {
     const port = await freePort();
-    this.#data = await mkdtemp(join(tmpdir(), "heddle-e2e-"));
+    this.data = await mkdtemp(join(tmpdir(), "heddle-e2e-"));
     this.url = `http://127.0.0.1:${port}/`;
-    this.#command = `exec "${E2E_BIN}" dev --listen 127.0.0.1:${port} --data "${this.#data}" --set admin.listen=127.0.0.1:0`;
+    this.#command = `exec "${E2E_BIN}" dev --listen 127.0.0.1:${port} --data "${this.data}" --set admin.listen=127.0.0.1:0`;
   }
 
   /** Ends the server for good. */
   async stop() {
     await this.kill();
-    if (this.#data) await rm(this.#data, { recursive: true, force: true });
+    if (this.data) await rm(this.data, { recursive: true, force: true });
   }
 
   /** kill -9, and waits until it is dead. */

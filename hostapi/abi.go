@@ -109,7 +109,7 @@ const (
 var statusNames = [...]string{"ok", "not_found", "denied", "quota", "invalid", "conflict", "unavailable", "failed"}
 
 func (s Status) String() string {
-	if s <= 0 && int(-s) < len(statusNames) {
+	if s <= 0 && s > -Status(len(statusNames)) { // the least one has no counterpart
 		return statusNames[-s]
 	}
 	return "unknown"

@@ -36,7 +36,7 @@
 //	 7  u8  codec           of the payload, see Codec
 //	 8  u32 flags           see Flags
 //	12  u32 attempt         0, and 1 if the event is run again after a trap
-//	16  u64 sequence        counts the events of a binding on this node
+//	16  u64 sequence        counts the events of the version on this node
 //	24  i64 time            Unix milliseconds
 //	32  u64 connection      on this node; 0 for none
 //	40  u32 payload size    whole, also if only a part of it is here
@@ -62,7 +62,7 @@
 //	 0  u32 size
 //	 4  u16 kind            see ActionKind
 //	 6  u16 record          which of the batch it is about, from 0
-//	 8  u32 flags           see ActionFlags
+//	 8  u32 flags           of emit: 1 durable
 //	12  u32 code
 //	16  i64 number
 //	24  4 references        a, b, c, d: see ActionKind

@@ -78,8 +78,8 @@ func Functions() []Function {
 type Lookup int32
 
 const (
-	LookupRoom     Lookup = iota + 1 // name: room; {"name":…,"meta":…,"offset":…,"members":…}
+	LookupRoom     Lookup = iota + 1 // name: room; {"name":…,"meta":…,"creator":…,"created_at":…}
 	LookupMembers                    // name: room, or "room after"; {"members":[{"user":…,"role":…},…],"next":…}
-	LookupMember                     // name: "room user"; {"role":…} or NotFound
+	LookupMember                     // name: "room user"; {"role":…,"joined_at":…} or NotFound
 	LookupPresence                   // name: user; {"status":…,"devices":[…]}
 )

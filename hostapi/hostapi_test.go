@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -222,6 +223,15 @@ func BenchmarkNext(b *testing.B) {
 			if _, rest, err = Next(rest, 0, 3); err != nil {
 				b.Fatal(err)
 			}
+		}
+	}
+}
+
+// TestStatusNames: whatever number a guest answers has a name.
+func TestStatusNames(t *testing.T) {
+	for s, want := range map[Status]string{OK: "ok", Failed: "failed", Failed - 1: "unknown", 1: "unknown", math.MaxInt32: "unknown", math.MinInt32: "unknown"} {
+		if got := s.String(); got != want {
+			t.Errorf("%d is %s, want %s", s, got, want)
 		}
 	}
 }

@@ -25,13 +25,14 @@ var devYAML string
 
 type devCmd struct {
 	sources
-	Data   string `default:"data" help:"Folder of the data and of the secret, kept between runs; not the storage.dir of a node that serves."`
+	Data   string `default:"data" help:"Folder of the data and of the secrets, kept between runs; not the storage.dir of a node that serves."`
 	Listen string `default:"127.0.0.1:8080" help:"Address to serve on. Whoever reaches it can sign in as anybody."`
 }
 
 func (c *devCmd) Help() string {
 	return `Starts a node on the embedded store with a tenant called dev, whose tokens anybody who reaches the
-page can get: never expose it. Example:
+page can get: never expose it. It prints a key for the server API and for heddle plugin; bundles that
+lie in DATA/plugins/dev become live. Example:
   heddle dev --listen 127.0.0.1:9000 --data other-data`
 }
 
@@ -43,14 +44,20 @@ func (c *devCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	c.Set = append([]string{"socket.listen=" + c.Listen, "storage.dir=" + filepath.Join(c.Data, "store")}, c.Set...)
-	base := strings.Replace(devYAML, "DEV_SECRET", secret, 1)
+	key, err := devSecret(filepath.Join(c.Data, "dev.key"))
+	if err != nil {
+		return err
+	}
+	c.Set = append([]string{"socket.listen=" + c.Listen, "storage.dir=" + filepath.Join(c.Data, "store"),
+		"plugins.folder.path=" + filepath.Join(c.Data, "plugins"), "plugins.folder.watch=1s"}, c.Set...)
+	base := strings.NewReplacer("DEV_SECRET", secret, "DEV_KEY", key).Replace(devYAML)
 	mux := http.NewServeMux()
 	mux.Handle("/", chat.Handler())
 	mux.HandleFunc("POST /dev/token", devTokens(secret))
 	return c.run(base, mux, func(node *app.App) {
-		fmt.Printf("\n  Heddle is on %s — open it in two windows and sign in as two people.\n  Metrics and health: http://%s/metrics\n\n",
-			pageURL(node.Addr()), node.AdminAddr())
+		url := pageURL(node.Addr())
+		fmt.Printf("\n  Heddle is on %s — open it in two windows and sign in as two people.\n  Metrics and health: http://%s/metrics\n", url, node.AdminAddr())
+		fmt.Printf("  For heddle plugin, in another terminal:\n    export HEDDLE_URL=%s\n    export HEDDLE_KEY=dev.%s\n\n", strings.TrimSuffix(url, "/"), key)
 	})
 }
 

@@ -121,13 +121,68 @@ func TestDevTokensOutliveARestart(t *testing.T) {
 	if who := opens(t, n, token); who != "ann" {
 		t.Errorf("the token is %q's", who)
 	}
-	info, err := os.Stat(filepath.Join(data, "dev.secret"))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the secret's file: %v, %v", info, err)
+	for _, name := range []string{"dev.secret", "dev.key"} {
+		info, err := os.Stat(filepath.Join(data, name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
 	}
 	other := dev(t, filepath.Join(t.TempDir(), "data"))
 	if s, err := connect(other.url(), token, wire.JSON, nil); err == nil {
 		s.drop()
 		t.Error("another node takes the token")
 	}
+}
+
+// TestDevKey: what is to be exported opens the whole server API, also after a restart.
+func TestDevKey(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	before := ""
+	for range 2 {
+		n := dev(t, data)
+		eventually(t, "it prints what to export", func() bool { return len(exports(n)) == 2 })
+		url, key := exports(n)[0], strings.TrimPrefix(exports(n)[1], "HEDDLE_KEY=")
+		if url != "HEDDLE_URL=http://"+n.addr || before != "" && key != before {
+			t.Errorf("%s, %s, before %s", url, key, before)
+		}
+		before = key
+		for path, body := range map[string]string{
+			"plugins": "", "connections": "", "presence?user=ann": "", "rooms?user=ann": "", "rooms/channel:x/history": "",
+			"publish": `{"room":"channel:x","data":{"text":"x"}}`, "direct": `{"to":"ann","text":"x"}`, "disconnect": `{"user":"zoe"}`, "revoke": `{"user":"zoe"}`,
+		} {
+			if status, text := withKey(t, n, key, path, body); status != http.StatusOK {
+				t.Errorf("%s: %d %s", path, status, text)
+			}
+		}
+		if status, text := withKey(t, n, "dev."+strings.Repeat("0", 64), "plugins", ""); status != http.StatusUnauthorized {
+			t.Errorf("a key that it has not printed: %d %s", status, text)
+		}
+		n.signal(t, syscall.SIGINT)
+		n.awaitExit(t, patience)
+	}
+}
+
+// withKey asks the server API, and posts if there is a body.
+func withKey(t *testing.T, n *node, key, path, body string) (status int, text string) {
+	t.Helper()
+	method := http.MethodGet
+	if body != "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+n.addr+"/v1/api/"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {"application/json"}}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,7 +21,7 @@ import (
 // sources are the flags of every command that reads the configuration.
 type sources struct {
 	Config []string `short:"c" placeholder:"FILE" help:"YAML file; a later one goes over an earlier one."`
-	Set    []string `short:"s" placeholder:"PATH=VALUE" help:"Set one option, over files and environment (HEDDLE_SOCKET_LISTEN and so on)."`
+	Set    []string `short:"s" sep:"none" placeholder:"PATH=VALUE" help:"Set one option, over files and environment (HEDDLE_SOCKET_LISTEN and so on)."`
 }
 
 // load reads the configuration, and prints what is in doubt.
@@ -38,7 +39,7 @@ func (s *sources) load(base string) (*config.Result[app.Config], error) {
 // read reads the configuration. base, if not empty, lies under all files.
 func (s *sources) read(base string) (*config.Result[app.Config], error) {
 	const baseName = "(built in)"
-	opts := config.Options{Files: s.Config, Environ: os.Environ(), Set: s.Set}
+	opts := config.Options{Files: s.Config, Environ: slices.DeleteFunc(os.Environ(), ofTools), Set: s.Set}
 	if base != "" {
 		opts.Files = append([]string{baseName}, s.Config...)
 		opts.Open = func(name string) (io.ReadCloser, error) {
@@ -49,6 +50,13 @@ func (s *sources) read(base string) (*config.Result[app.Config], error) {
 		}
 	}
 	return config.Load[app.Config](opts)
+}
+
+// ofTools reports whether a variable is one of the other commands, which a shell may have
+// where a node is started.
+func ofTools(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return slices.Contains([]string{"HEDDLE_URL", "HEDDLE_KEY", "HEDDLE_SECRET"}, name)
 }
 
 type serveCmd struct {

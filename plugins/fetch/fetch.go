@@ -17,14 +17,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/heddle-rt/heddle/plugins/fair"
 	"github.com/heddle-rt/heddle/runtime/config"
 	"github.com/heddle-rt/heddle/runtime/observe"
 )
 
 // Config bounds requests.
 type Config struct {
-	Workers int           `yaml:"workers" default:"16" min:"1" max:"1024" doc:"Requests that run at once."`
-	Queue   int           `yaml:"queue" default:"1000" min:"1" max:"1000000" doc:"Requests that may wait; more are refused, and counted."`
+	Workers int           `yaml:"workers" default:"16" min:"1" max:"1024" doc:"Requests that run at once; half of them of one tenant."`
+	Queue   int           `yaml:"queue" default:"1000" min:"1" max:"1000000" doc:"Requests that may wait, half of them of one tenant; more are refused, and counted."`
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"10ms" max:"5m" doc:"Longest time of a request, whatever the plugin asks for."`
 	Body    config.Size   `yaml:"body" default:"256KiB" min:"1KiB" max:"64MiB" doc:"Bytes of an answer; a longer one is cut, and the plugin is told."`
 	Private bool          `yaml:"private" doc:"Let plugins reach private and loopback addresses: for development alone."`
@@ -39,6 +40,8 @@ type Request struct {
 	Body           []byte
 	Tag            string // comes back with the answer
 	Timeout        time.Duration
+
+	refused error
 }
 
 // Response is what came of a request.
@@ -67,7 +70,7 @@ type Deps struct {
 type Fetcher struct {
 	cfg   Config
 	deps  Deps
-	queue chan *Request
+	queue *fair.Queue[*Request]
 	Counters
 }
 
@@ -82,13 +85,14 @@ type Counters struct {
 
 // New makes one; Run sends.
 func New(cfg Config, deps Deps) *Fetcher {
-	return &Fetcher{cfg: cfg, deps: deps, queue: make(chan *Request, cfg.Queue)}
+	return &Fetcher{cfg: cfg, deps: deps, queue: fair.New[*Request](fair.Halves(cfg.Queue, cfg.Workers))}
 }
 
 // ErrBusy says that too many requests wait.
 var ErrBusy = errors.New("fetch: too many requests wait")
 
-// Send queues a request, or says why it is not sent.
+// Send queues a request. An error says why it is not sent; the plugin that asks for it
+// is told the same by an answer, but for ErrBusy.
 func (f *Fetcher) Send(r *Request) error {
 	u, err := url.Parse(r.URL)
 	if err == nil {
@@ -99,15 +103,13 @@ func (f *Fetcher) Send(r *Request) error {
 	}
 	if err != nil {
 		f.Refused.Add(1)
-		return fmt.Errorf("fetch: %w", err)
+		r.refused = fmt.Errorf("fetch: %w", err)
 	}
-	select {
-	case f.queue <- r:
-		return nil
-	default:
+	if !f.queue.Put(r.Tenant, r) {
 		f.Dropped.Add(1)
 		return ErrBusy
 	}
+	return r.refused
 }
 
 // Run sends until ctx ends. What waits then is dropped.
@@ -116,15 +118,15 @@ func (f *Fetcher) Run(ctx context.Context) error {
 	for range f.cfg.Workers {
 		wg.Go(func() { // ends with ctx
 			for {
-				select {
-				case <-ctx.Done():
+				r, done, ok := f.queue.Take(ctx)
+				if !ok {
 					return
-				case r := <-f.queue:
-					out := f.do(ctx, r)
-					if ctx.Err() == nil {
-						f.deps.Answer(ctx, out)
-					}
 				}
+				out := f.do(ctx, r)
+				if ctx.Err() == nil {
+					f.deps.Answer(ctx, out)
+				}
+				done()
 			}
 		})
 	}
@@ -136,6 +138,10 @@ func (f *Fetcher) Run(ctx context.Context) error {
 func (f *Fetcher) do(ctx context.Context, r *Request) *Response {
 	began := time.Now()
 	out := &Response{Tenant: r.Tenant, Plugin: r.Plugin, Tag: r.Tag}
+	if r.refused != nil {
+		out.Err = plainly(r.refused)
+		return out
+	}
 	limit := f.cfg.Timeout
 	if r.Timeout > 0 {
 		limit = min(limit, r.Timeout)

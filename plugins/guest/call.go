@@ -27,6 +27,9 @@ type Call struct {
 	Records []hostapi.Record // 1 to hostapi.MaxBatch
 	Full    [][]byte         // payloads of Records, where these do not have all of it
 	Host    Host
+	// Now is what the guest's clocks show, for as long as the call lasts; zero: those
+	// of the plan.
+	Now time.Time
 }
 
 // Output is what came of a call. Its bytes are the Output's own, until it is used

@@ -15,11 +15,13 @@ import (
 
 // Config of an engine.
 type Config struct {
-	Cache string `yaml:"cache" doc:"Folder for compiled code, so that a restart does not compile again. It holds machine code: nobody else may write to it. Empty: none."`
+	Cache string // folder for compiled code, so that a restart does not compile again; nobody else may write to it. Empty: none
+	Most  int64  // bytes in Cache from which on Trim removes the oldest; 0: no bound
 }
 
 // Engine compiles modules and runs their instances. It is safe for concurrent use.
 type Engine struct {
+	cfg       Config
 	validator wazero.Runtime // interprets nothing: it only validates, quickly
 	runtime   wazero.Runtime
 	cache     wazero.CompilationCache
@@ -32,7 +34,7 @@ const features = api.CoreFeaturesV2
 // New makes an engine.
 func New(cfg Config) (*Engine, error) {
 	ctx := context.Background()
-	e := &Engine{start: time.Now(), cache: wazero.NewCompilationCache()}
+	e := &Engine{cfg: cfg, start: time.Now(), cache: wazero.NewCompilationCache()}
 	if cfg.Cache != "" {
 		var err error
 		if e.cache, err = wazero.NewCompilationCacheWithDir(cfg.Cache); err != nil {
@@ -73,6 +75,12 @@ func (e *Engine) link(ctx context.Context) error {
 		b := e.runtime.NewHostModuleBuilder(name)
 		for _, f := range functions {
 			run := f.run
+			if name == wasiModule {
+				run = func(i *Instance, stack []uint64) {
+					i.charge(callFuel)
+					f.run(i, stack)
+				}
+			}
 			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, _ api.Module, stack []uint64) {
 				run(ctx.(*Instance), stack)
 			}), types(f.params), types(f.results)).Export(f.name)

@@ -3,7 +3,6 @@ package guest
 import (
 	"crypto/rand"
 	"math"
-	"time"
 	"unicode/utf8"
 
 	"github.com/heddle-rt/heddle/hostapi"
@@ -22,10 +21,28 @@ func hostFunctions() []function {
 			if i.calls--; i.calls < 0 {
 				i.stop(TrapCalls, "too many calls of the host: an event may make %d", i.program.plan.Limits.HostCalls)
 			}
+			i.charge(callFuel)
 			act(i, stack)
 		}})
 	}
 	return list
+}
+
+// What host functions take of the guest's fuel: it runs out, and the guest's time is
+// looked at, as if the guest did the work itself.
+const (
+	callFuel   = 500 // a call
+	copyBytes  = 64  // for a unit, that are copied
+	drawnBytes = 8   // for a unit, that are drawn, or searched for lines
+)
+
+// charge takes fuel from the slice, also more than there is; the guest's next charge
+// point calls tick then.
+func (i *Instance) charge(fuel int) {
+	if i.slice == nil {
+		return // the start function, which time alone bounds
+	}
+	i.slice.Set(uint64(uint32(max(math.MinInt32/2, int(int32(i.slice.Get()))-fuel))))
 }
 
 // bytes is what a pointer and a length name; false if that is outside of the memory.
@@ -44,7 +61,7 @@ func (i *Instance) give(stack []uint64, value []byte, st hostapi.Status, at, cap
 		return
 	}
 	if len(value) <= len(buffer) {
-		copy(buffer, value)
+		i.charge(copy(buffer, value) / copyBytes)
 	}
 	stack[0] = uint64(uint32(len(value)))
 }
@@ -53,7 +70,10 @@ func answer(stack []uint64, st hostapi.Status) { stack[0] = uint64(uint32(st)) }
 
 func readConfig(i *Instance, s []uint64) { i.give(s, i.program.plan.Config, hostapi.OK, s[0], s[1]) }
 
-func now(_ *Instance, s []uint64) { s[0] = uint64(time.Now().UnixMilli()) }
+func now(i *Instance, s []uint64) {
+	t, _ := i.clock.read(i.program.plan.Now)
+	s[0] = uint64(t.UnixMilli())
+}
 
 func random(i *Instance, s []uint64) {
 	b, ok := i.bytes(s[0], s[1])
@@ -62,8 +82,20 @@ func random(i *Instance, s []uint64) {
 		answer(s, hostapi.Invalid)
 		return
 	}
-	_, _ = rand.Read(b) // never fails
+	i.draw(b)
 	answer(s, hostapi.OK)
+}
+
+// draw fills b with what nobody can guess.
+func (i *Instance) draw(b []byte) {
+	const piece = 64 << 10 // some 50 µs
+	for len(b) > 0 {
+		n := min(len(b), piece)
+		_, _ = rand.Read(b[:n]) // never fails
+		b = b[n:]
+		i.charge(n / drawnBytes)
+		i.inTime()
+	}
 }
 
 func logText(i *Instance, s []uint64) {
@@ -134,5 +166,7 @@ func payload(i *Instance, s []uint64) {
 		answer(s, hostapi.Invalid)
 		return
 	}
-	s[0] = uint64(copy(buffer, whole[from:]))
+	n := copy(buffer, whole[from:])
+	i.charge(n / copyBytes)
+	s[0] = uint64(n)
 }

@@ -41,13 +41,57 @@ func (r *recorder) Log(_ int, text string) { r.lines = append(r.lines, text) }
 
 func limits() Limits {
 	return Limits{
-		Memory: 32 << 20, Fuel: 50e6, Timeout: 100 * time.Millisecond, Start: 10 * time.Second, Stack: 1 << 20, Output: 256 << 10,
+		Memory: 32 << 20, Fuel: 50e6, Timeout: 10 * time.Second, Start: 10 * time.Second, Stack: 1 << 20, Output: 256 << 10,
 		HostCalls: 100, Logs: 4 << 10, Module: 16 << 20,
 	}
 }
 
-func program(t testing.TB, change func(*Plan)) *Program {
+// engine is shared, since it keeps compiled code.
+var engine = sync.OnceValues(func() (*Engine, error) {
+	return New(Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
+})
+
+// compiled is a program with the config, once for all tests: with the race detector it
+// takes seconds.
+var compiled = map[string]func() (*Program, error){"": compiling(""), "seed": compiling("seed")}
+
+func compiling(config string) func() (*Program, error) {
+	return sync.OnceValues(func() (*Program, error) {
+		code, err := built()
+		if err != nil {
+			return nil, err
+		}
+		e, err := engine()
+		if err != nil {
+			return nil, err
+		}
+		return e.Compile(context.Background(), code, Plan{Limits: limits(), Host: &recorder{}, Config: []byte(config), Now: time.Now})
+	})
+}
+
+// program is one whose plan the test may change: of what is not compiled in. It is the
+// test's until it ends.
+func program(t testing.TB, config string, change func(*Plan)) *Program {
 	t.Helper()
+	p, err := compiled[config]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := p.plan
+	if change != nil {
+		change(&p.plan)
+	}
+	t.Cleanup(func() {
+		p.plan = before
+		if n := p.Instances(); n != 0 {
+			t.Errorf("%d instances are left", n)
+		}
+	})
+	return p
+}
+
+// TestClose has a program of its own.
+func TestClose(t *testing.T) {
 	code, err := built()
 	if err != nil {
 		t.Fatal(err)
@@ -56,23 +100,18 @@ func program(t testing.TB, change func(*Plan)) *Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := Plan{Limits: limits(), Host: &recorder{}}
-	if change != nil {
-		change(&plan)
-	}
-	p, err := e.Compile(t.Context(), code, plan)
+	p, err := e.Compile(t.Context(), code, Plan{Limits: limits(), Host: &recorder{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := errors.Join(p.Close(), e.Close()); err != nil {
-			t.Error(err)
-		}
-		if n := p.Instances(); n != 0 {
-			t.Errorf("%d instances are left", n)
-		}
-	})
-	return p
+	i, err := p.New(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Close()
+	if err := errors.Join(p.Close(), e.Close()); err != nil || p.Instances() != 0 {
+		t.Errorf("%v, %d instances are left", err, p.Instances())
+	}
 }
 
 func instance(t testing.TB, p *Program) *Instance {
@@ -90,7 +129,7 @@ func record(action, payload string) hostapi.Record {
 }
 
 func TestRun(t *testing.T) {
-	p := program(t, nil)
+	p := program(t, "", nil)
 	i := instance(t, p)
 	if !p.Captured() {
 		t.Error("a Go guest was not captured")
@@ -116,7 +155,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestResetForgets(t *testing.T) {
-	i := instance(t, program(t, nil))
+	i := instance(t, program(t, "", nil))
 	var out Output
 	for range 3 {
 		call := Call{Host: &recorder{}, Records: []hostapi.Record{record("count", "")}}
@@ -133,7 +172,7 @@ func TestResetForgets(t *testing.T) {
 }
 
 func TestHostileGuests(t *testing.T) {
-	p := program(t, nil)
+	p := program(t, "", nil)
 	for name, tc := range map[string]struct {
 		reason Reason
 		why    string
@@ -167,7 +206,7 @@ func TestHostileGuests(t *testing.T) {
 }
 
 func TestDeadline(t *testing.T) {
-	i := instance(t, program(t, func(p *Plan) { p.Limits.Fuel, p.Limits.Timeout = 1e12, 20*time.Millisecond }))
+	i := instance(t, program(t, "", func(p *Plan) { p.Limits.Fuel, p.Limits.Timeout = 1e12, 20*time.Millisecond }))
 	var out Output
 	began := time.Now()
 	done := make(chan struct{})
@@ -189,7 +228,7 @@ func TestDeadline(t *testing.T) {
 }
 
 func BenchmarkRun(b *testing.B) {
-	p := program(b, nil)
+	p := program(b, "", nil)
 	for _, tc := range []struct {
 		name, action string
 		n            int

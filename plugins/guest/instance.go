@@ -2,10 +2,9 @@ package guest
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -26,6 +25,7 @@ type Instance struct {
 	mem     api.Memory
 	batch   api.Function
 	idle    api.Function // nil if the guest has none
+	seed    api.Function // likewise
 	arenas  arenas
 	slice   api.MutableGlobal
 	depth   api.MutableGlobal
@@ -38,13 +38,15 @@ type Instance struct {
 	calls   int    // of host functions that are left
 	logs    int    // bytes of text that are left
 	line    []byte // of standard output, not yet logged
-	trap    *Trap  // why the guest was stopped
+	clock   clock
+	trap    *Trap // why the guest was stopped
 	dead    bool
 }
 
 // meterState is what a call may use yet.
 type meterState struct {
 	left     int64 // fuel that was not handed out
+	timeout  time.Duration
 	deadline time.Duration
 }
 
@@ -99,7 +101,7 @@ func (p *Program) boot(ctx context.Context, im *image) (*Instance, error) {
 		return nil, err
 	}
 	if im != nil {
-		i.arenas = im.arenas
+		i.arenas, i.clock = im.arenas, im.clock
 		err = i.reseed()
 	} else {
 		err = i.initialise()
@@ -120,6 +122,7 @@ func (i *Instance) attach() error {
 		return missing(hostapi.ExportBatch)
 	}
 	i.idle = i.module.ExportedFunction(hostapi.ExportIdle)
+	i.seed = i.module.ExportedFunction(hostapi.ExportSeed)
 	i.slice, _ = i.module.ExportedGlobal(meter.ExportSlice).(api.MutableGlobal)
 	i.depth, _ = i.module.ExportedGlobal(meter.ExportDepth).(api.MutableGlobal)
 	for _, name := range i.program.globals {
@@ -226,16 +229,16 @@ func (i *Instance) captured() []uint64 {
 	return values
 }
 
-// reseed tells a guest that began from an image, as others did, to be different.
+// reseed tells a guest that began from an image, as others did, to be different. What
+// nobody may guess it asks for when it needs it.
 func (i *Instance) reseed() error {
-	f := i.module.ExportedFunction(hostapi.ExportSeed)
-	if f == nil {
+	if i.seed == nil {
 		return nil
 	}
-	var seed [8]byte
-	_, _ = rand.Read(seed[:]) // never fails
-	i.begin(i.program.plan.Limits.Start, startFuel, startCalls)
-	_, err := i.run(f, binary.LittleEndian.Uint64(seed[:]))
+	limits := &i.program.plan.Limits
+	i.begin(limits.Timeout, limits.Fuel, limits.HostCalls) // as an event: it is behind each, if the plugin is stateless
+	i.logs = 0
+	_, err := i.run(i.seed, rand.Uint64())
 	return err
 }
 
@@ -254,13 +257,22 @@ func (i *Instance) Reset() error {
 	return i.reseed()
 }
 
-// Idle lets the guest tidy up, while nothing waits.
+// What tidying up may use. It is no part of an event, so its time alone bounds it: a
+// collection of a large heap takes longer than an event may.
+const (
+	idleTime = 250 * time.Millisecond
+	idleFuel = 1 << 40
+)
+
+// Idle lets the guest tidy up, while nothing waits. It can log, and do nothing else
+// outside. After an error, a *Trap, it is not to be used again.
 func (i *Instance) Idle() error {
 	if i.idle == nil || i.dead {
 		return nil
 	}
-	i.begin(i.program.plan.Limits.Timeout, i.program.plan.Limits.Fuel, i.program.plan.Limits.HostCalls)
+	i.begin(idleTime, idleFuel, i.program.plan.Limits.HostCalls)
 	_, err := i.run(i.idle, 0)
+	i.flush(1)
 	return err
 }
 

@@ -10,7 +10,7 @@ import (
 // Limits are what one call of a guest may use.
 type Limits struct {
 	Memory    config.Size   `yaml:"memory" default:"32MiB" min:"64KiB" max:"1GiB" doc:"Memory of an instance."`
-	Fuel      int64         `yaml:"fuel" default:"20000000" min:"1000" max:"100000000000" doc:"Fuel for each event, about an instruction a unit; 1,000,000 last about a millisecond."`
+	Fuel      int64         `yaml:"fuel" default:"2000000000" min:"1000" max:"100000000000" doc:"Fuel for each event. Code is charged by the heaviest way through it: a millisecond takes about 1,000,000 of a tight loop and 25,000,000 of a Go guest's collector. The default is more than a call can use in the default timeout, which stops it first."`
 	Timeout   time.Duration `yaml:"timeout" default:"50ms" min:"1ms" max:"10s" doc:"How long a call may last."`
 	Start     time.Duration `yaml:"start" default:"2s" min:"10ms" max:"1m" doc:"How long initialising may last."`
 	Stack     config.Size   `yaml:"stack" default:"1MiB" min:"16KiB" max:"16MiB" doc:"Stack of nested calls."`

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/memory"
@@ -22,6 +25,9 @@ type Plan struct {
 	// Host answers while the guest is initialised: it may log and ask for its config;
 	// the image must not hold what is only true now.
 	Host Host
+	// Now is what the guest's clocks show; nil: time.Now. What bounds the guest goes by
+	// the node's own clock.
+	Now func() time.Time
 }
 
 // Program is a module that is ready to run. It is safe for concurrent use.
@@ -39,6 +45,7 @@ type image struct {
 	memory  *memory.Image
 	globals []uint64 // in the order of Program.globals
 	arenas  arenas
+	clock   clock
 }
 
 // Compile makes a program of a module. The error is the developer's to read.
@@ -50,12 +57,19 @@ func (e *Engine) Compile(ctx context.Context, code []byte, plan Plan) (*Program,
 	if err := granted(&m.Info, plan.Granted); err != nil {
 		return nil, err
 	}
+	if plan.Now == nil {
+		plan.Now = time.Now
+	}
+	ctx = experimental.WithCompilationWorkers(ctx, max(1, runtime.GOMAXPROCS(0)/2)) // events flow meanwhile
 	p := &Program{engine: e, plan: plan}
 	for _, g := range m.Info.Globals {
 		p.globals = append(p.globals, g.Export)
 	}
 	if p.compiled, err = e.runtime.CompileModule(ctx, m.Code); err != nil {
 		return nil, fmt.Errorf("the rewritten module is not valid, which is a fault of the node's: %w", err)
+	}
+	if err := callable(p.compiled.ExportedFunctions()); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
 	if err := p.capture(ctx, m); err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -114,7 +128,7 @@ func (p *Program) capture(ctx context.Context, m *meter.Module) error {
 		return errors.Join(err, compiled.Close(ctx))
 	}
 	err = p.compiled.Close(ctx)
-	p.compiled, p.image = compiled, &image{memory: im, globals: globals, arenas: first.arenas}
+	p.compiled, p.image = compiled, &image{memory: im, globals: globals, arenas: first.arenas, clock: first.clock}
 	return err
 }
 

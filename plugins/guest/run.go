@@ -28,6 +28,7 @@ func (i *Instance) Fits(records []hostapi.Record) int {
 func (i *Instance) Run(c *Call, out *Output) error {
 	limits := &i.program.plan.Limits
 	i.call, i.host = c, c.Host
+	i.clock.begin(c.Now)
 	n := int64(len(c.Records))
 	began := i.begin(limits.Timeout, limits.Fuel*n, limits.HostCalls*len(c.Records))
 	input, ok := i.mem.Read(i.arenas.in, i.arenas.inCap)
@@ -41,7 +42,7 @@ func (i *Instance) Run(c *Call, out *Output) error {
 	wrote, err := i.run(i.batch, uint64(len(c.Records)), uint64(at))
 	i.flush(1)
 	out.Usage = Usage{Fuel: limits.Fuel*n - i.fuel(), Time: i.program.engine.now() - began, HostCalls: limits.HostCalls*int(n) - i.calls, In: at}
-	i.call, i.host = nil, nil
+	i.call, i.host = nil, i.program.plan.Host
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (i *Instance) fail(t *Trap) error {
 // begin gives the guest what it may use, and returns the time.
 func (i *Instance) begin(timeout time.Duration, fuel int64, calls int) time.Duration {
 	now := i.program.engine.now()
-	i.spent = meterState{left: fuel, deadline: now + timeout}
+	i.spent = meterState{left: fuel, timeout: timeout, deadline: now + timeout}
 	i.calls, i.logs, i.trap = calls, int(i.program.plan.Limits.Logs), nil
 	given := i.spent.hand()
 	if i.slice != nil { // the module is there already
@@ -140,12 +141,16 @@ func tick(i *Instance, stack []uint64) {
 	if i.slice != nil { // not the start function
 		i.spent.left += int64(int32(i.slice.Get())) // it is overdrawn
 	}
-	limits := &i.program.plan.Limits
-	switch {
-	case i.spent.left <= 0:
-		i.stop(TrapFuel, "out of fuel: an event may use %d", limits.Fuel)
-	case i.program.engine.now() > i.spent.deadline:
-		i.stop(TrapDeadline, "out of time: a call may last %v", limits.Timeout)
+	if i.spent.left <= 0 {
+		i.stop(TrapFuel, "out of fuel: an event may use %d", i.program.plan.Limits.Fuel)
 	}
+	i.inTime()
 	stack[0] = uint64(uint32(i.spent.hand()))
+}
+
+// inTime stops a guest whose time is over.
+func (i *Instance) inTime() {
+	if i.program.engine.now() > i.spent.deadline {
+		i.stop(TrapDeadline, "out of time: a call may last %v", i.spent.timeout)
+	}
 }

@@ -2,8 +2,8 @@ package guest
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
@@ -71,11 +71,12 @@ func (i *Instance) put64(s []uint64, at, value uint64) {
 	}
 }
 
-// clockTime tells the time of day in clock 0, and that of the node in all others.
+// clockTime tells the time of day in clock 0, and a steady one in all others.
 func clockTime(i *Instance, s []uint64) {
-	t := uint64(i.program.engine.now())
+	day, steady := i.clock.read(i.program.plan.Now)
+	t := uint64(steady)
 	if uint32(s[0]) == 0 {
-		t = uint64(time.Now().UnixNano())
+		t = uint64(day.UnixNano())
 	}
 	i.put64(s, s[2], t)
 }
@@ -86,12 +87,13 @@ func wasiRandom(i *Instance, s []uint64) {
 		s[0] = errnoFault
 		return
 	}
-	_, _ = rand.Read(b) // never fails
+	i.draw(b)
 	s[0] = errnoSuccess
 }
 
 // pollOneoff says that the first of the events that a guest waits for has come: it
-// waits for a clock, since there is nothing else, and time is not to be waited for.
+// waits for a clock, since there is nothing else, and time is not to be waited for. A
+// clock that stands still moves on by it, or a guest would ask for ever.
 func pollOneoff(i *Instance, s []uint64) {
 	const subscription, event = 48, 32
 	sub, ok := i.bytes(s[0], subscription)
@@ -100,10 +102,29 @@ func pollOneoff(i *Instance, s []uint64) {
 		s[0] = errnoFault
 		return
 	}
+	i.sleep(sub)
 	clear(ev)
 	copy(ev, sub[:8]) // the guest's own name for it
 	ev[10] = sub[8]   // clock
 	s[0] = errnoSuccess
+}
+
+// sleep passes the time that a subscription names, if it is one to a clock.
+func (i *Instance) sleep(sub []byte) {
+	const clockTag, absolute, most = 0, 1, 24 * time.Hour
+	if sub[8] != clockTag {
+		return
+	}
+	le := binary.LittleEndian
+	until := time.Duration(min(le.Uint64(sub[24:]), math.MaxInt64))
+	if le.Uint16(sub[40:])&absolute != 0 {
+		day, steady := i.clock.read(i.program.plan.Now)
+		if le.Uint32(sub[16:]) == 0 {
+			steady = time.Duration(day.UnixNano())
+		}
+		until -= steady
+	}
+	i.clock.pass(min(until, most))
 }
 
 // fdStat says that 0, 1 and 2 are character devices.
@@ -159,16 +180,22 @@ func fdWrite(i *Instance, s []uint64) {
 		return
 	}
 	le, n := binary.LittleEndian, uint32(0)
-	for ; len(list) > 0; list = list[8:] {
+	for ; len(list) > 0 && n < maxWrite; list = list[8:] {
 		text, ok := i.bytes(uint64(le.Uint32(list)), uint64(le.Uint32(list[4:])))
 		if !ok {
 			s[0] = errnoFault
 			return
 		}
+		text = text[:min(len(text), int(maxWrite-n))]
 		n += uint32(len(text))
 		i.print(fd, text)
 	}
+	i.charge(int(n / drawnBytes))
 	if s[0] = errnoSuccess; !i.mem.WriteUint32Le(uint32(s[3]), n) {
 		s[0] = errnoFault
 	}
 }
+
+// maxWrite is how much is taken of one write, in bytes. The guest writes the rest in
+// another one.
+const maxWrite = 64 << 10

@@ -52,7 +52,11 @@ func (p *Plugin) MaxTimers() int {
 	return 0
 }
 
-// Note puts a line of the node's own into the plugin's log.
+// Note puts a line of the node's own into the plugin's log, unless there are too many
+// of them.
 func (p *Plugin) Note(level, text string) {
-	p.Logs.add(Line{Time: p.host.deps.Now().UnixMilli(), Level: level, Text: text})
+	if policy := p.host.deps.Policy(p.Tenant); policy == nil || !p.notes.take(policy.Logs) {
+		return
+	}
+	p.Logs.add(Line{Time: p.host.deps.Now().UnixMilli(), Level: level, Text: short(text)})
 }

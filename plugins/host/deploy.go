@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -46,22 +47,71 @@ func (h *Host) deploy(ctx context.Context, r Request) (Meta, error) {
 	case r.As == Canary && (r.Share <= 0 || r.Share > 1):
 		return Meta{}, fault.New(fault.Invalid, "share", "a canary is asked about a share of the users, above 0 and at most 1")
 	}
+	end, err := h.turn(ctx, r.Tenant)
+	if err != nil {
+		return Meta{}, err
+	}
+	defer end()
+	p, err := h.begin(r.Tenant, name, policy)
+	if err != nil {
+		return Meta{}, err
+	}
+	v, err := h.build(ctx, p, r.Bundle, policy)
+	if err == nil {
+		if err = h.keepBundle(ctx, p, r.Bundle); err != nil {
+			v.Release()
+		}
+	}
 	h.changing.Lock()
 	defer h.changing.Unlock()
-	there := h.tenants[r.Tenant][name]
-	if there == nil && h.count(r.Tenant) >= policy.Plugins {
-		return Meta{}, fault.New(fault.Forbidden, "", fmt.Sprintf("the tenant may have %d plugins; remove one first", policy.Plugins))
+	if err == nil {
+		if err = h.settle(ctx, p, v, r); err != nil {
+			v.Release()
+			_ = h.drop(ctx, p, p.state.Last+1) // or else the next one is written over it
+		}
 	}
-	p := h.plugin(r.Tenant, name)
-	v, err := h.build(ctx, p, r.Bundle, policy)
 	if err != nil {
 		h.forget(p)
-		return Meta{}, fault.New(fault.Invalid, "bundle", err.Error())
+		return Meta{}, refused(err)
+	}
+	return v.Meta, nil
+}
+
+// refused is why a bundle does not get its place: if the node is not at fault, then the
+// bundle is.
+func refused(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return err
+	}
+	return fault.New(fault.Invalid, "bundle", err.Error())
+}
+
+// turn waits until nobody else builds for the tenant.
+func (h *Host) turn(ctx context.Context, tenant string) (end func(), err error) {
+	if end, err = h.turns.Take(ctx, tenant); err != nil {
+		return nil, fault.Wrap("host.turn", fault.Timeout, err)
+	}
+	return end, nil
+}
+
+// begin finds the plugin that a bundle is of, or makes it, with the tenant's turn held.
+func (h *Host) begin(tenant, name string, policy *Policy) (*Plugin, error) {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	if h.tenants[tenant][name] == nil && h.count(tenant) >= policy.Plugins {
+		return nil, fault.New(fault.Forbidden, "", fmt.Sprintf("the tenant may have %d plugins; remove one first", policy.Plugins))
+	}
+	return h.plugin(tenant, name), nil
+}
+
+// settle puts a version that was built in its place, with changing held.
+func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request) error {
+	if h.closed {
+		return fault.New(fault.Draining, "", "")
 	}
 	if err := h.owns(p, v); err != nil {
-		v.Release()
-		h.forget(p)
-		return Meta{}, err
+		return err
 	}
 	next := p.state
 	next.Versions = slices.Clone(next.Versions)
@@ -69,19 +119,15 @@ func (h *Host) deploy(ctx context.Context, r Request) (Meta, error) {
 	next.Last = v.Number
 	next.Versions = append(next.Versions, v.Meta)
 	if err := next.place(v.Number, r.As, r.Share); err != nil {
-		v.Release()
-		h.forget(p)
-		return Meta{}, err
+		return err
 	}
 	old := next.trim(h.cfg.Canary.History)
-	if err := h.keep(ctx, p, &next, r.Bundle, v.Number, old); err != nil {
-		v.Release()
-		h.forget(p)
-		return Meta{}, err
+	if err := h.keep(ctx, p, &next, old); err != nil {
+		return err
 	}
 	h.write(func() { p.state = next })
 	h.install(p, v)
-	return v.Meta, nil
+	return nil
 }
 
 // count is how many plugins of a tenant have versions, with changing held.
@@ -117,20 +163,29 @@ func (h *Host) owns(p *Plugin, v *Version) error {
 }
 
 // install puts into place what the state says, with changing held. v is a version that was
-// just built; others that are needed are there already, or nil.
+// just built, or nil; others that are needed are there already.
 func (h *Host) install(p *Plugin, v *Version) {
-	byNumber := map[int]*Version{v.Number: v}
-	if s := p.set.Load(); s != nil {
-		for _, old := range []*Version{s.live, s.canary, s.shadow} {
-			if old != nil {
-				byNumber[old.Number] = old
-			}
-		}
+	byNumber := p.placed()
+	if v != nil {
+		byNumber[v.Number] = v
 	}
 	p.swap(&set{
 		live: byNumber[p.state.Live], canary: byNumber[p.state.Canary], shadow: byNumber[p.state.Shadow], share: uint64(p.state.Share * 10000),
 	})
 	h.publish()
+}
+
+// placed are the versions in place by their numbers, with changing held.
+func (p *Plugin) placed() map[int]*Version {
+	out := map[int]*Version{}
+	if s := p.set.Load(); s != nil {
+		for _, v := range []*Version{s.live, s.canary, s.shadow} {
+			if v != nil {
+				out[v.Number] = v
+			}
+		}
+	}
+	return out
 }
 
 // Switch makes another kept version live: number, or the one that was live before if
@@ -144,7 +199,7 @@ func (h *Host) Switch(ctx context.Context, tenant, name string, number int) (Met
 			return 0, fault.New(fault.Conflict, "", "there is no version before this one")
 		}
 		if s.find(number) == nil {
-			return 0, fault.New(fault.NotFound, "number", fmt.Sprintf("version %d is not kept", number))
+			return 0, notKept(number)
 		}
 		return number, s.place(number, Live, 0)
 	})
@@ -171,62 +226,106 @@ func (h *Host) Stop(ctx context.Context, tenant, name string) (Meta, error) {
 	})
 }
 
-// change makes another choice of kept versions.
+// change makes another choice of kept versions. decide is asked again if a version has
+// to be built first.
 func (h *Host) change(ctx context.Context, tenant, name string, decide func(*state) (number int, err error)) (Meta, error) {
+	end, err := h.turn(ctx, tenant)
+	if err != nil {
+		return Meta{}, err
+	}
+	defer end()
+	v, err := h.chosen(ctx, tenant, name, decide)
+	if err != nil {
+		return Meta{}, err
+	}
 	h.changing.Lock()
 	defer h.changing.Unlock()
+	p := v.plugin
+	next := p.state
+	number, err := decide(&next)
+	switch {
+	case h.closed:
+		err = fault.New(fault.Draining, "", "")
+	case err == nil && number != v.Number:
+		err = errMeanwhile
+	case err == nil:
+		err = h.keep(ctx, p, &next, nil)
+	}
+	if err != nil {
+		v.Release()
+		return Meta{}, err
+	}
+	there := p.placed()[number] == v
+	h.write(func() { p.state = next })
+	h.install(p, v)
+	if there {
+		v.Release() // it had its place before
+	}
+	h.deps.Log.Info("a plugin was switched", "tenant", tenant, "plugin", name, "number", number)
+	return v.Meta, nil
+}
+
+// errMeanwhile says that the plugin's versions are others by now.
+var errMeanwhile = fault.New(fault.Conflict, "", "the plugin was changed meanwhile")
+
+// chosen is the version that is wanted, held: one in place, or built of what is kept. The
+// tenant's turn is held.
+func (h *Host) chosen(ctx context.Context, tenant, name string, decide func(*state) (number int, err error)) (*Version, error) {
+	h.changing.Lock()
 	p := h.tenants[tenant][name]
 	if p == nil {
-		return Meta{}, notThere(name)
+		h.changing.Unlock()
+		return nil, notThere(name)
 	}
 	next := p.state
 	number, err := decide(&next)
-	if err != nil {
-		return Meta{}, err
+	v := p.placed()[number]
+	if err == nil && v != nil {
+		v.hold() // it has its place, and so can be held
 	}
-	v, built, err := h.revive(ctx, p, number)
-	if err != nil {
-		return Meta{}, err
+	h.changing.Unlock()
+	if err != nil || v != nil {
+		return v, err
 	}
-	if err := h.keep(ctx, p, &next, nil, 0, nil); err != nil {
-		if built {
-			v.Release()
-		}
-		return Meta{}, err
-	}
-	h.write(func() { p.state = next })
-	h.install(p, v)
-	h.deps.Log.Info("a plugin was switched", "tenant", tenant, "plugin", name, "number", number)
-	return v.Meta, nil
+	return h.revive(ctx, p, number)
 }
 
 func notThere(name string) error {
 	return fault.New(fault.NotFound, "plugin", fmt.Sprintf("there is no plugin %q", name))
 }
 
-// revive finds a version among those in place, or builds it from what is kept, with
-// changing held.
-func (h *Host) revive(ctx context.Context, p *Plugin, number int) (v *Version, built bool, err error) {
-	if s := p.set.Load(); s != nil {
-		for _, v := range []*Version{s.live, s.canary, s.shadow} {
-			if v != nil && v.Number == number {
-				return v, false, nil
-			}
-		}
-	}
+// revive builds a version of what is kept, with the tenant's turn held.
+func (h *Host) revive(ctx context.Context, p *Plugin, number int) (*Version, error) {
 	b, err := h.bundle(ctx, p, number)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if v, err = h.build(ctx, p, b, h.deps.Policy(p.Tenant)); err != nil {
-		return nil, false, fault.New(fault.Conflict, "number", err.Error())
+	v, err := h.build(ctx, p, b, h.deps.Policy(p.Tenant))
+	if err != nil {
+		return nil, fault.New(fault.Conflict, "number", err.Error())
 	}
-	v.Meta = *p.state.find(number)
-	return v, true, nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if kept := p.state.find(number); kept != nil {
+		v.Meta = *kept
+	}
+	return v, nil
 }
 
-// Remove takes a plugin away, with all that is kept of it but its keys.
+// Remove takes a plugin away, with all that is kept of it.
 func (h *Host) Remove(ctx context.Context, tenant, name string) error {
+	end, err := h.turn(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := h.takeAway(ctx, tenant, name); err != nil {
+		return err
+	}
+	return h.deps.KV.Drop(ctx, tenant, name)
+}
+
+func (h *Host) takeAway(ctx context.Context, tenant, name string) error {
 	h.changing.Lock()
 	defer h.changing.Unlock()
 	p := h.tenants[tenant][name]

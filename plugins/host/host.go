@@ -6,12 +6,14 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/fair"
 	"github.com/heddle-rt/heddle/plugins/guest"
 	"github.com/heddle-rt/heddle/plugins/kv"
 	"github.com/heddle-rt/heddle/plugins/manifest"
@@ -44,12 +46,14 @@ type Host struct {
 	seed  maphash.Seed
 	table atomic.Pointer[table]
 
-	changing sync.Mutex // held by whoever changes something, for as long as building takes
+	turns    *Turns     // a tenant's is held by who builds for it, for as long as that takes
+	changing sync.Mutex // held by who changes what is in place, for as long as writing takes
+	closed   bool       // guarded by changing
 	mu       sync.Mutex // of what follows, and of Plugin.state: a moment
 	tenants  map[string]map[string]*Plugin
 	slotted  map[string]pool.Slots
 
-	shadows chan *shadowed
+	shadows *fair.Queue[*shadowed]
 	Counters
 }
 
@@ -78,10 +82,12 @@ type Plugin struct {
 	Logs         Logs
 	Metrics      Metrics
 	Diffs        Diffs
+	Requests     atomic.Int64 // HTTP requests to it that are under way
 
 	host  *Host
 	emits budget
 	http  budget
+	notes budget
 	set   atomic.Pointer[set]
 	state state // written with both of Host's locks held, read with one
 }
@@ -99,7 +105,7 @@ const shadowQueue = 256
 func New(cfg Config, deps Deps) *Host {
 	h := &Host{
 		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), tenants: map[string]map[string]*Plugin{}, slotted: map[string]pool.Slots{},
-		shadows: make(chan *shadowed, shadowQueue),
+		shadows: fair.New[*shadowed](fair.Halves(shadowQueue, shadowTasks)), turns: NewTurns(max(2, runtime.GOMAXPROCS(0))),
 	}
 	h.table.Store(&table{})
 	return h
@@ -191,8 +197,10 @@ func (h *Host) publish() {
 	h.table.Store(&next)
 }
 
-// slots are those of a tenant, with changing held.
+// slots are those of a tenant.
 func (h *Host) slots(tenant string) pool.Slots {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	s := h.slotted[tenant]
 	if s == nil {
 		s = make(pool.Slots, h.lanes())
@@ -247,6 +255,7 @@ func (p *Plugin) Versions() map[string]*Version {
 func (h *Host) Close() {
 	h.changing.Lock()
 	defer h.changing.Unlock()
+	h.closed = true
 	for _, plugins := range h.tenants {
 		for _, p := range plugins {
 			p.swap(&set{})

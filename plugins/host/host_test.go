@@ -118,7 +118,7 @@ func newHost(t testing.TB, store *cells, change func(*Policy)) *Host {
 	return New(cfg, Deps{
 		Engine: e, Cells: store, KV: kv.New(store, nil), Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Policy: func(tenant string) *Policy {
-			if tenant != "acme" {
+			if tenant != "acme" && tenant != "globex" {
 				return nil
 			}
 			return &policy
@@ -157,7 +157,7 @@ func ask(h *Host, name, who string) (word string, number int) {
 	full := v.Shape.Fill(&j.Record, []byte(`{"text":"x"}`))
 	j.Full = full
 	err := v.Pool.Do(context.Background(), &j)
-	p.Mirror(&j, err)
+	p.Mirror(&j, hostapi.CodecJSON, nil, err)
 	if err != nil {
 		return reasonOf(err), v.Number
 	}
@@ -275,7 +275,7 @@ func TestRefusedDeploys(t *testing.T) {
 	if _, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: fix(bundle(t, "third", "x", "")), As: Live}); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("one too many: %v", err)
 	}
-	if _, err := h.Deploy(t.Context(), Request{Tenant: "globex", Bundle: ok, As: Live}); !fault.Is(err, fault.NotFound) {
+	if _, err := h.Deploy(t.Context(), Request{Tenant: "nobody", Bundle: ok, As: Live}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("another tenant: %v", err)
 	}
 	store.fails = errors.New("away")
@@ -317,6 +317,65 @@ func TestSwapUnderLoad(t *testing.T) {
 		t.Errorf("%d instances are left", n)
 	}
 	t.Logf("%d events over 7 deploys", events.Load())
+}
+
+// TestCannotBeRun: a version that the policy does not permit any more is still bound to
+// its events, and refuses them; a good one that is deployed takes its place.
+func TestCannotBeRun(t *testing.T) {
+	store := &cells{m: map[string][]byte{}}
+	first := newHost(t, store, nil)
+	deploy(t, first, bundle(t, "filter", "one", ""), Live, 0)
+	first.Close()
+	h := newHost(t, store, func(p *Policy) { p.Limits.Module = 1 << 10 })
+	if err := h.Load(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	if word, n := ask(h, "filter", "ann"); word != pool.ReasonStart || n != 1 {
+		t.Errorf("version %d says %q", n, word)
+	}
+	lines, _ := h.Find("acme", "filter").Logs.After(0)
+	if len(lines) == 0 || !strings.Contains(lines[0].Text, "limits.module") {
+		t.Errorf("the developer is told %+v", lines)
+	}
+	h.Close()
+	h = newHost(t, store, nil)
+	if err := h.Load(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	if word, n := ask(h, "filter", "ann"); word != "one" || n != 1 {
+		t.Errorf("version %d says %q", n, word)
+	}
+}
+
+// TestOthersDoNotWait: while one tenant's deploy takes long, another's rollback does not.
+func TestOthersDoNotWait(t *testing.T) {
+	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
+	entered, release := make(chan struct{}), make(chan struct{})
+	h.deps.Fixtures = func(context.Context, *guest.Program, *manifest.Bundle) error { return nil }
+	deploy(t, h, bundle(t, "filter", "one", ""), Live, 0)
+	deploy(t, h, bundle(t, "filter", "two", ""), Live, 0)
+	h.deps.Fixtures = func(context.Context, *guest.Program, *manifest.Bundle) error {
+		close(entered)
+		<-release
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { // ended by release
+		_, err := h.Deploy(context.Background(), Request{Tenant: "globex", By: "dev", Bundle: bundle(t, "slow", "x", ""), As: Live})
+		done <- err
+	}()
+	<-entered
+	h.deps.Fixtures = nil
+	if m, err := h.Switch(t.Context(), "acme", "filter", 1); err != nil || m.Number != 1 {
+		t.Errorf("%v, %+v", err, m)
+	}
+	if word, _ := ask(h, "filter", "ann"); word != "one" {
+		t.Errorf("it says %q", word)
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 // TestBadCanary is taken back by itself, and the log says why.

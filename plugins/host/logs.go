@@ -43,10 +43,14 @@ func (l *Logs) add(n Line) {
 }
 
 // After lists the lines behind a number, oldest first, and gives a channel that is
-// closed when there are more.
+// closed when there are more. A number that no line has had is of a log before this one:
+// all lines are behind it.
 func (l *Logs) After(seq uint64) (lines []Line, more <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if seq > l.next {
+		seq = 0
+	}
 	from := max(seq, l.next-min(l.next, uint64(len(l.lines))))
 	for n := from; n < l.next; n++ {
 		lines = append(lines, l.lines[n%maxLines])

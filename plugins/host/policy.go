@@ -13,7 +13,8 @@ import (
 
 // Config is the operator's, for all tenants.
 type Config struct {
-	Cache     string        `yaml:"cache" doc:"Folder for compiled code; empty: plugins in storage.dir."`
+	Cache     string        `yaml:"cache" doc:"Folder for compiled code; empty: compiled in storage.dir."`
+	CacheSize config.Size   `yaml:"cache_size" default:"1GiB" min:"0" doc:"Bytes in that folder from which on the oldest are removed, once a minute; 0: no bound."`
 	Lanes     int           `yaml:"lanes" default:"0" min:"0" max:"256" doc:"Instances of one plugin, and goroutines that run one tenant's plugins, at most; 0: half of the processors."`
 	Queue     int           `yaml:"queue" default:"1024" min:"1" max:"100000" doc:"Events that may wait for an instance; more are refused as overloaded."`
 	Idle      time.Duration `yaml:"idle" default:"5m" min:"1s" doc:"An instance that was not called for so long is ended."`
@@ -46,10 +47,14 @@ type Policy struct {
 // Ceilings are the operator's bounds of guest.Limits.
 type Ceilings struct {
 	Memory  config.Size   `yaml:"memory" default:"128MiB" min:"64KiB" doc:"As limits.memory of a manifest."`
-	Fuel    int64         `yaml:"fuel" default:"100000000" min:"1000" doc:"As limits.fuel."`
+	Fuel    int64         `yaml:"fuel" default:"10000000000" min:"1000" doc:"As limits.fuel."`
 	Timeout time.Duration `yaml:"timeout" default:"200ms" min:"1ms" doc:"As limits.timeout."`
 	Start   time.Duration `yaml:"start" default:"10s" min:"10ms" doc:"As limits.start."`
 	Module  config.Size   `yaml:"module" default:"32MiB" min:"1KiB" doc:"As limits.module."`
+
+	Output    config.Size `yaml:"output" default:"1MiB" min:"1KiB" doc:"As limits.output."`
+	HostCalls int         `yaml:"host_calls" default:"100000" min:"0" doc:"As limits.host_calls."`
+	Logs      config.Size `yaml:"logs" default:"64KiB" min:"0" doc:"As limits.logs."`
 }
 
 // Secret is a value that is not printed.
@@ -72,6 +77,9 @@ func (p *Policy) allow(m *manifest.Manifest) error {
 		{"timeout", int64(l.Timeout), int64(p.Limits.Timeout)},
 		{"start", int64(l.Start), int64(p.Limits.Start)},
 		{"module", int64(l.Module), int64(p.Limits.Module)},
+		{"output", int64(l.Output), int64(p.Limits.Output)},
+		{"host_calls", int64(l.HostCalls), int64(p.Limits.HostCalls)},
+		{"logs", int64(l.Logs), int64(p.Limits.Logs)},
 	} {
 		if x.asks > x.may {
 			return fmt.Errorf("limits.%s of the manifest is more than the operator permits this tenant", x.name)
@@ -81,8 +89,8 @@ func (p *Policy) allow(m *manifest.Manifest) error {
 }
 
 // plan is what the module is compiled for.
-func plan(m *manifest.Manifest, h guest.Host) guest.Plan {
-	return guest.Plan{Limits: m.Limits, Granted: granted(m), Config: m.Config, Host: h}
+func plan(m *manifest.Manifest, h guest.Host, now func() time.Time) guest.Plan {
+	return guest.Plan{Limits: m.Limits, Granted: granted(m), Config: m.Config, Host: h, Now: now}
 }
 
 func granted(m *manifest.Manifest) []hostapi.Capability { return m.Granted() }

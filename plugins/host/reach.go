@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
@@ -14,7 +15,18 @@ type reach struct {
 }
 
 func (r *reach) Line(level int, text string) {
-	r.plugin.Logs.add(Line{Time: r.plugin.host.deps.Now().UnixMilli(), Number: r.number(), Level: levels[level], Text: text})
+	r.plugin.Logs.add(Line{Time: r.plugin.host.deps.Now().UnixMilli(), Number: r.number(), Level: levels[level], Text: short(text)})
+}
+
+// maxText is the longest line of a log, in bytes: what a guest says may be as long as
+// its memory, and hundreds of lines are kept.
+const maxText = 4 << 10
+
+func short(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
 func (r *reach) Metric(kind int, name string, value float64) hostapi.Status {
@@ -23,6 +35,9 @@ func (r *reach) Metric(kind int, name string, value float64) hostapi.Status {
 
 func (r *reach) Secret(name string) ([]byte, hostapi.Status) {
 	p := r.plugin.host.deps.Policy(r.plugin.Tenant)
+	if p == nil { // the tenant is gone
+		return nil, hostapi.NotFound
+	}
 	if s, ok := p.Secrets[r.plugin.Name][name]; ok {
 		return []byte(s), hostapi.OK
 	}

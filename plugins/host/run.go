@@ -35,6 +35,9 @@ func (h *Host) Run(ctx context.Context) error {
 			h.rest()
 			if time.Since(swept) >= sweepEvery {
 				swept = time.Now()
+				if err := h.deps.Engine.Trim(); err != nil {
+					h.deps.Log.Warn("the folder of compiled plugins could not be trimmed", "error", err)
+				}
 				if _, err := h.deps.KV.Sweep(ctx); err != nil && ctx.Err() == nil {
 					h.deps.Log.Warn("expired keys of plugins could not be removed", "error", err)
 				}
@@ -45,19 +48,15 @@ func (h *Host) Run(ctx context.Context) error {
 
 func (h *Host) mirror(ctx context.Context) {
 	for {
-		select {
-		case <-ctx.Done():
-			for { // let go of what waits
-				select {
-				case n := <-h.shadows:
-					n.version.Release()
-				default:
-					return
-				}
-			}
-		case n := <-h.shadows:
-			h.compare(ctx, n)
+		n, done, ok := h.shadows.Take(ctx)
+		if !ok {
+			break
 		}
+		h.compare(ctx, n)
+		done()
+	}
+	for _, n := range h.shadows.Rest() {
+		n.version.Release()
 	}
 }
 
@@ -117,18 +116,21 @@ func part(n, of uint64) float64 {
 	return min(1, float64(n)/float64(max(1, of)))
 }
 
+// takeBack ends a canary. It waits for nobody who builds.
 func (h *Host) takeBack(ctx context.Context, p *Plugin, number int, why string) {
-	_, err := h.change(ctx, p.Tenant, p.Name, func(s *state) (int, error) {
-		if s.Canary != number {
-			return 0, errMeanwhile
-		}
-		s.Canary, s.Share, s.Why = 0, 0, why
-		return s.Live, nil
-	})
-	if err != nil {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	next := p.state
+	if next.Canary != number || h.closed {
+		return // meanwhile
+	}
+	next.Canary, next.Share, next.Why = 0, 0, why
+	if err := h.keep(ctx, p, &next, nil); err != nil {
 		h.deps.Log.Error("a canary could not be taken back", "tenant", p.Tenant, "plugin", p.Name, "number", number, "error", err)
 		return
 	}
+	h.write(func() { p.state = next })
+	h.install(p, nil)
 	p.Logs.add(Line{Time: h.deps.Now().UnixMilli(), Number: number, Level: "error", Text: "the canary was taken back: " + why})
 	h.deps.Log.Warn("a canary was taken back", "tenant", p.Tenant, "plugin", p.Name, "number", number, "why", why)
 	h.RolledBack.Add(1)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/heddle-rt/heddle/hostapi"
@@ -18,39 +19,57 @@ type shadowed struct {
 	failed  string
 }
 
+// Shadowed reports whether the plugin has a shadow.
+func (p *Plugin) Shadowed() bool {
+	s := p.set.Load()
+	return s != nil && s.shadow != nil
+}
+
 // Mirror has the plugin's shadow see what another version has seen, later and without
-// effect. The event is copied, since its bytes are not the job's own.
-func (p *Plugin) Mirror(j *pool.Job, failed error) {
+// effect. codec is the payload's, more are the attributes that are not of the
+// manifest; failed is the error of the job. The event is copied, since its bytes are
+// not the job's own.
+func (p *Plugin) Mirror(j *pool.Job, codec hostapi.Codec, more []hostapi.Attribute, failed error) {
 	s := p.set.Load()
 	if s == nil || s.shadow == nil || !s.shadow.hold() {
 		return
 	}
 	r := j.Record
+	for _, text := range []*string{&r.Tenant, &r.User, &r.Device, &r.Room, &r.Action, &r.ID} {
+		*text = strings.Clone(*text)
+	}
 	full := slices.Clone(j.Full)
+	r.Codec, r.Flags, r.Attributes, more = codec, r.Flags&^hostapi.FlagPrefix, nil, slices.Clone(more)
+	for i := range more {
+		more[i].Name, more[i].Text = strings.Clone(more[i].Name), bytes.Clone(more[i].Text)
+	}
 	n := &shadowed{version: s.shadow, actions: slices.Clone(j.Actions), failed: reasonOf(failed)}
-	s.shadow.Shape.Fill(&r, full)
-	r.Attributes = slices.Clone(r.Attributes)
+	s.shadow.Shape.Fill(&r, full, more...)
 	n.job = pool.Job{Record: r, Full: full, Key: j.Key, Shadow: true}
 	for i := range n.actions {
 		a := &n.actions[i]
 		a.A, a.B, a.C, a.D = bytes.Clone(a.A), bytes.Clone(a.B), bytes.Clone(a.C), bytes.Clone(a.D)
 	}
-	select {
-	case p.host.shadows <- n:
-	default:
+	if !p.host.shadows.Put(p.Tenant, n) {
 		p.host.ShadowsMissed.Add(1)
 		s.shadow.Release()
 	}
 }
 
+// reasonOf is why a version has failed. Whether what it wants can be done is not asked
+// of a shadow, and so makes no difference.
 func reasonOf(err error) string {
 	if err == nil {
 		return ""
 	}
-	if f, ok := err.(*pool.Failure); ok { //nolint:errorlint // it comes from Do itself
-		return f.Reason
+	f, ok := err.(*pool.Failure) //nolint:errorlint // it comes from Do itself
+	switch {
+	case !ok:
+		return "error"
+	case f.Reason == pool.ReasonAction:
+		return ""
 	}
-	return "error"
+	return f.Reason
 }
 
 // compare runs one and notes whether it decided otherwise.

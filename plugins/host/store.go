@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,24 +23,33 @@ const (
 
 func piece(number, part int) string { return fmt.Sprintf("%08d/%06d", number, part) }
 
-// keep writes a plugin's state; before it the bundle of a new version, and behind it
-// old ones are removed.
-func (h *Host) keep(ctx context.Context, p *Plugin, s *state, b *manifest.Bundle, number int, old []int) error {
-	if b != nil {
-		packed, err := b.Pack()
-		if err != nil {
-			return fault.Wrap("host.keep", fault.Internal, err)
-		}
-		var pieces []cell.Cell
-		for part := 0; len(packed) > 0; part++ {
-			n := min(len(packed), pieceSize)
-			pieces = append(pieces, cell.Cell{Key: piece(number, part), Value: packed[:n]})
-			packed = packed[n:]
-		}
-		if err := h.deps.Cells.PutCells(ctx, p.Tenant, tableBundles+p.Name, pieces...); err != nil {
-			return err
-		}
+// keepBundle writes the bundle of the version that comes next, with the tenant's turn
+// held.
+func (h *Host) keepBundle(ctx context.Context, p *Plugin, b *manifest.Bundle) error {
+	packed, err := b.Pack()
+	if err != nil {
+		return fault.Wrap("host.keep", fault.Internal, err)
 	}
+	h.mu.Lock()
+	number := p.state.Last + 1
+	h.mu.Unlock()
+	if err := h.drop(ctx, p, number); err != nil { // of one that did not get its place
+		return err
+	}
+	var pieces []cell.Cell
+	for part := 0; len(packed) > 0; part++ {
+		n := min(len(packed), pieceSize)
+		pieces = append(pieces, cell.Cell{Key: piece(number, part), Value: packed[:n]})
+		packed = packed[n:]
+	}
+	if err := h.deps.Cells.PutCells(ctx, p.Tenant, tableBundles+p.Name, pieces...); err != nil {
+		return fault.Wrap("host.keep", fault.Internal, err)
+	}
+	return nil
+}
+
+// keep writes a plugin's state, and then removes old versions.
+func (h *Host) keep(ctx context.Context, p *Plugin, s *state, old []int) error {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return fault.Wrap("host.keep", fault.Internal, err)
@@ -78,6 +88,9 @@ func (h *Host) pieces(ctx context.Context, p *Plugin, number int) (out []cell.Ce
 
 func (h *Host) drop(ctx context.Context, p *Plugin, number int) error {
 	list, err := h.pieces(ctx, p, number)
+	if len(list) == 0 {
+		return err
+	}
 	for i := range list {
 		list[i].Value = nil
 	}
@@ -101,6 +114,41 @@ func (h *Host) bundle(ctx context.Context, p *Plugin, number int) (*manifest.Bun
 	return b, nil
 }
 
+// Bundle is the bundle of a version that is kept, packed; number 0 is the live one.
+func (h *Host) Bundle(ctx context.Context, tenant, name string, number int) ([]byte, error) {
+	h.mu.Lock()
+	p := h.tenants[tenant][name]
+	var want *Meta
+	if p != nil {
+		if number == 0 {
+			number = p.state.Live
+		}
+		if m := p.state.find(number); m != nil {
+			kept := *m
+			want = &kept
+		}
+	}
+	h.mu.Unlock()
+	switch {
+	case p == nil:
+		return nil, notThere(name)
+	case want == nil:
+		return nil, notKept(number)
+	}
+	b, err := h.bundle(ctx, p, number)
+	if err != nil || b.Digest() != want.Digest { // it is being removed, perhaps
+		if st, gone := h.Status(tenant, name); gone != nil || st.find(number) == nil {
+			return nil, notKept(number)
+		}
+		return nil, cmp.Or(err, fault.Wrap("host.bundle", fault.Internal, errors.New("what is kept of the version is not what was deployed")))
+	}
+	return b.Pack()
+}
+
+func notKept(number int) error {
+	return fault.New(fault.NotFound, "number", fmt.Sprintf("version %d is not kept", number))
+}
+
 // erase removes all that is kept of a plugin, the state first.
 func (h *Host) erase(ctx context.Context, p *Plugin) error {
 	if err := h.deps.Cells.PutCells(ctx, p.Tenant, tableStates, cell.Cell{Key: p.Name}); err != nil {
@@ -114,9 +162,9 @@ func (h *Host) erase(ctx context.Context, p *Plugin) error {
 	return nil
 }
 
-// Load brings what was deployed to a tenant. A version that can not be built any
-// more, because the policy or the node is another by now, is left out, and the log
-// says why: the tenant's other plugins run.
+// Load brings what was deployed to a tenant. Of a version that can not be built any
+// more, because the policy or the node is another by now, all calls fail, and the log
+// says why: what a filter should have seen does not go past it because it is away.
 func (h *Host) Load(ctx context.Context, tenant string) error {
 	policy := h.deps.Policy(tenant)
 	if policy == nil {
@@ -126,32 +174,53 @@ func (h *Host) Load(ctx context.Context, tenant string) error {
 	if err != nil {
 		return err
 	}
+	end, err := h.turn(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	defer end()
+	for _, c := range list {
+		if err := h.restore(ctx, tenant, c.Key, c.Value); err != nil {
+			return err
+		}
+	}
 	h.changing.Lock()
 	defer h.changing.Unlock()
-	for _, c := range list {
-		if h.tenants[tenant][c.Key] != nil {
-			continue // is there already
-		}
-		p := h.plugin(tenant, c.Key)
-		var kept state
-		if err := json.Unmarshal(c.Value, &kept); err != nil {
-			return fault.Wrap("host.load", fault.Internal, err)
-		}
-		h.write(func() { p.state = kept })
-		next := &set{share: uint64(p.state.Share * 10000)}
-		for number, place := range map[int]**Version{p.state.Live: &next.live, p.state.Canary: &next.canary, p.state.Shadow: &next.shadow} {
-			if number == 0 {
-				continue
-			}
-			v, _, err := h.revive(ctx, p, number)
-			if err != nil {
-				h.deps.Log.Error("a plugin's version can not be run", "tenant", tenant, "plugin", p.Name, "number", number, "error", err)
-				continue
-			}
-			*place = v
-		}
-		p.set.Store(next)
-	}
 	h.publish()
+	return nil
+}
+
+// restore brings one plugin, if it is not there already, with the tenant's turn held.
+func (h *Host) restore(ctx context.Context, tenant, name string, value []byte) error {
+	var kept state
+	if err := json.Unmarshal(value, &kept); err != nil {
+		return fault.Wrap("host.load", fault.Internal, err)
+	}
+	h.changing.Lock()
+	there := h.tenants[tenant][name] != nil
+	p := h.plugin(tenant, name)
+	if !there {
+		h.write(func() { p.state = kept })
+	}
+	h.changing.Unlock()
+	if there {
+		return nil
+	}
+	next := &set{share: uint64(kept.Share * 10000)}
+	for number, place := range map[int]**Version{kept.Live: &next.live, kept.Canary: &next.canary, kept.Shadow: &next.shadow} {
+		if number == 0 {
+			continue
+		}
+		v, err := h.revive(ctx, p, number)
+		if err != nil {
+			h.deps.Log.Error("a plugin's version can not be run", "tenant", tenant, "plugin", name, "number", number, "error", err)
+			p.Logs.add(Line{Time: h.deps.Now().UnixMilli(), Number: number, Level: "error", Text: "it can not be run: " + err.Error()})
+			if v = h.standIn(ctx, p, number, err); v == nil {
+				continue
+			}
+		}
+		*place = v
+	}
+	p.set.Store(next)
 	return nil
 }

@@ -2,9 +2,9 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,6 +15,7 @@ import (
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/plugins/pool"
 	"github.com/heddle-rt/heddle/plugins/record"
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // Meta is what is kept of a version beside its bundle.
@@ -62,11 +63,11 @@ func (h *Host) build(ctx context.Context, p *Plugin, b *manifest.Bundle, policy 
 	var store *kv.Part
 	if m.Can(hostapi.CapKV) {
 		if store, err = h.deps.KV.Open(ctx, p.Tenant, p.Name, int64(policy.Storage)); err != nil {
-			return nil, err
+			return nil, fault.Wrap("host.build", fault.Internal, err)
 		}
 	}
 	reach := &reach{plugin: p, number: func() int { return v.Number }}
-	if v.program, err = h.deps.Engine.Compile(ctx, b.Module, plan(m, starting{reach})); err != nil {
+	if v.program, err = h.deps.Engine.Compile(ctx, b.Module, plan(m, starting{reach}, h.deps.Now)); err != nil {
 		return nil, err
 	}
 	v.Captured = v.program.Captured()
@@ -80,6 +81,27 @@ func (h *Host) build(ctx context.Context, p *Plugin, b *manifest.Bundle, policy 
 	}
 	v.Took = time.Since(began).Round(time.Millisecond).String()
 	return v, nil
+}
+
+// standIn is a version that was kept and cannot be built: it is bound to what it was
+// bound to, and fails. nil if not even its manifest can be read.
+func (h *Host) standIn(ctx context.Context, p *Plugin, number int, why error) *Version {
+	b, err := h.bundle(ctx, p, number)
+	if err != nil {
+		return nil
+	}
+	v := &Version{Manifest: b.Manifest, Shape: record.Of(b.Manifest), plugin: p, owned: map[string]*manifest.Action{}}
+	for i := range b.Manifest.Actions {
+		v.owned[b.Manifest.Actions[i].Name] = &b.Manifest.Actions[i]
+	}
+	if kept := p.state.find(number); kept != nil {
+		v.Meta = *kept
+	}
+	v.Pool = pool.New(h.poolConfig(b.Manifest, h.deps.Policy(p.Tenant)), pool.Deps{
+		Why: why.Error(), Reach: &reach{plugin: p, number: func() int { return number }}, Log: h.deps.Log, Now: h.deps.Now,
+	})
+	v.refs.Store(1)
+	return v
 }
 
 // try starts an instance and runs the fixtures.
@@ -130,6 +152,9 @@ func (v *Version) hold() bool {
 func (v *Version) Release() {
 	if v.refs.Add(-1) == 0 {
 		v.Pool.Close()
+		if v.program == nil {
+			return
+		}
 		if err := v.program.Close(); err != nil {
 			v.plugin.host.deps.Log.Error("a plugin's version could not be closed", "tenant", v.plugin.Tenant, "plugin", v.plugin.Name, "number", v.Number, "error", err)
 		}
@@ -165,7 +190,7 @@ func wants(b *manifest.Binding, s *Subject) bool {
 	for _, h := range b.Hooks {
 		hooked = hooked || h == s.Hook.String()
 	}
-	if !hooked || !matches(b.Rooms, s.Room) {
+	if !hooked || !matches(b.Rooms, s.Room) || len(b.Spaces) > 0 && !slices.Contains(b.Spaces, namespace(s.Room)) {
 		return false
 	}
 	switch s.Hook {
@@ -176,6 +201,14 @@ func wants(b *manifest.Binding, s *Subject) bool {
 		return matches(b.Actions, s.Action)
 	}
 	return true
+}
+
+// namespace is what a room belongs to.
+func namespace(room string) string {
+	if _, feature, inside := strings.Cut(room, "/"); inside && manifest.IsNamespace("/"+feature) {
+		return "/" + feature
+	}
+	return "/"
 }
 
 // matches reports whether one of the patterns is a name, or there are none.
@@ -199,6 +232,3 @@ func (v *Version) priority() int {
 	}
 	return least
 }
-
-// errMeanwhile says that somebody has decided otherwise meanwhile.
-var errMeanwhile = errors.New("host: the canary is another by now")

@@ -275,3 +275,51 @@ func TestStoreFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDrop: keys go, their room is free, and who had begun before writes nothing.
+func TestDrop(t *testing.T) {
+	cells := &table{cells: map[string][]byte{}}
+	s := New(cells, nil)
+	part := func(plugin string) *Part {
+		p, err := s.Open(t.Context(), "acme", plugin, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	put := func(o *Overlay, key string) error {
+		if got := o.Put([]byte(key), []byte("v"), 0); got != hostapi.OK {
+			t.Fatal(got)
+		}
+		return o.Commit()
+	}
+	var early, o Overlay
+	old := part("gone")
+	early.Begin(t.Context(), old)
+	for i := range 3 * page {
+		o.Begin(t.Context(), old)
+		if err := put(&o, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.Begin(t.Context(), part("stays"))
+	if err := put(&o, "k"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Drop(t.Context(), "acme", "gone"); err != nil {
+		t.Fatal(err)
+	}
+	if _, keys := s.Usage("acme"); keys != 1 || len(cells.cells) != 1 {
+		t.Errorf("%d keys are counted, %d there", keys, len(cells.cells))
+	}
+	if err := put(&early, "late"); err == nil || len(cells.cells) != 1 {
+		t.Errorf("a call writes for a plugin that is gone: %v", err)
+	}
+	o.Begin(t.Context(), part("gone"))
+	if err := put(&o, "again"); err != nil {
+		t.Error(err)
+	}
+	if err := New(cells, nil).Drop(t.Context(), "acme", "gone"); err != nil || len(cells.cells) != 1 {
+		t.Errorf("not opened: %v, %d keys", err, len(cells.cells))
+	}
+}

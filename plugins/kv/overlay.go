@@ -176,6 +176,9 @@ func (u *tenant) fits(grown int64) bool {
 	return u.quota == 0 || u.bytes+grown <= u.quota
 }
 
+// errDropped says that the plugin is gone.
+var errDropped = errors.New("kv: the plugin was removed")
+
 // Commit makes the call's writes, or says why none of them was made: ErrStale,
 // ErrQuota, or a *fault.Error of the store.
 func (o *Overlay) Commit() error {
@@ -194,6 +197,9 @@ func (o *Overlay) Commit() error {
 	p := o.part
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.dropped {
+		return errDropped
+	}
 	cells := make([]cell.Cell, 0, dirty)
 	var keys int64
 	for i := range o.touched {

@@ -44,7 +44,9 @@ type Part struct {
 	tenant string
 	table  string
 	used   *tenant
-	mu     sync.Mutex // held while writes are checked and made
+
+	mu      sync.Mutex // held while writes are checked and made
+	dropped bool
 }
 
 // tablePrefix is how the tables of this package begin.
@@ -75,6 +77,38 @@ func (s *Store) Open(ctx context.Context, tenantName, plugin string, quota int64
 	}
 	s.parts[n] = p
 	return p, nil
+}
+
+// Drop removes all that a plugin keeps. A call that is under way can write nothing any
+// more; a plugin of the same name that is opened afterwards begins with nothing.
+func (s *Store) Drop(ctx context.Context, tenantName, plugin string) error {
+	s.mu.Lock()
+	n := name{tenantName, plugin}
+	p := s.parts[n]
+	delete(s.parts, n)
+	s.mu.Unlock()
+	if p == nil { // it was not opened, and so is not counted
+		p = &Part{store: s, tenant: tenantName, table: tablePrefix + plugin, used: &tenant{}}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dropped = true
+	for {
+		list, err := s.cells.Cells(ctx, tenantName, p.table, "", page)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		gone := make([]cell.Cell, len(list))
+		for i := range list {
+			gone[i].Key = list[i].Key
+		}
+		if err := s.cells.PutCells(ctx, tenantName, p.table, gone...); err != nil {
+			return err
+		}
+		for i := range list {
+			p.used.add(&list[i], -1)
+		}
+	}
 }
 
 // Usage is what a tenant's plugins keep, as far as their parts are open.

@@ -25,6 +25,8 @@ const (
 	maxText     = 256 << 10
 	maxFixtures = 200
 	maxFixture  = 1 << 20
+	maxAll      = 32 << 20 // bytes of all fixtures, unpacked
+	maxFiles    = 1000     // and folders
 )
 
 // Bundle is a plugin as it travels.
@@ -78,20 +80,29 @@ func Unpack(archive []byte, maxModule int64) (*Bundle, error) {
 	if len(archive) > MaxBundle {
 		return nil, fmt.Errorf("bundle: %d bytes; at most %d", len(archive), MaxBundle)
 	}
+	// What an archive says of their number may be a lie, and each takes memory.
+	if n := bytes.Count(archive, []byte("PK\x01\x02")); n > maxFiles {
+		return nil, fmt.Errorf("bundle: %d files; at most %d", n, maxFiles)
+	}
 	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		return nil, fmt.Errorf("bundle: not a zip archive (%w); heddle plugin build makes one", err)
 	}
 	b := &Bundle{}
+	seen, all := map[string]bool{}, int64(0)
 	for _, f := range r.File {
 		name, most := f.Name, int64(0)
+		if seen[name] { // one piece of the archive may stand for many files
+			return nil, fmt.Errorf("bundle: %q is there twice", name)
+		}
+		seen[name] = true
 		switch dir, file := path.Split(name); {
 		case name == FileName:
 			most = maxText
 		case name == ModuleName:
 			most = maxModule
-		case dir == FixturesDir+"/" && file != "" && len(b.Fixtures) < maxFixtures:
-			most = maxFixture
+		case dir == FixturesDir+"/" && file != "" && file != "." && file != ".." && !strings.Contains(file, `\`) && len(b.Fixtures) < maxFixtures:
+			most = min(maxFixture, maxAll-all)
 		case strings.HasSuffix(name, "/"):
 			continue
 		default:
@@ -107,6 +118,7 @@ func Unpack(archive []byte, maxModule int64) (*Bundle, error) {
 		case ModuleName:
 			b.Module = text
 		default:
+			all += int64(len(text))
 			b.Fixtures = append(b.Fixtures, Fixture{Name: path.Base(name), Text: text})
 		}
 	}
@@ -132,6 +144,8 @@ func extract(f *zip.File, most int64) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("bundle: %s: %w", f.Name, err)
+	case int64(len(text)) > most && most < maxFixture && path.Dir(f.Name) == FixturesDir:
+		return nil, fmt.Errorf("bundle: the fixtures have more than %d bytes together", maxAll)
 	case int64(len(text)) > most:
 		return nil, fmt.Errorf("bundle: %s has more than %d bytes", f.Name, most)
 	}

@@ -123,11 +123,21 @@ var bindable = []hostapi.Hook{
 	hostapi.HookBefore, hostapi.HookAfter, hostapi.HookConnect, hostapi.HookDisconnect, hostapi.HookJoin, hostapi.HookLeave, hostapi.HookRequest,
 }
 
+var namespaces = []string{"/", "/voice", "/video", "/collab", "/notification"}
+
+// IsNamespace reports whether there is such a namespace.
+func IsNamespace(s string) bool { return slices.Contains(namespaces, s) }
+
 // Check reports what the single options can not tell.
 func (b *Binding) Check(report func(path, problem string)) {
 	for i, h := range b.Hooks {
 		if !slices.Contains(bindable, hostapi.ParseHook(h)) {
 			report(fmt.Sprintf("hooks[%d]", i), fmt.Sprintf("no binding has the hook %q; there are %v", h, bindable))
+		}
+	}
+	for i, s := range b.Spaces {
+		if !IsNamespace(s) {
+			report(fmt.Sprintf("namespaces[%d]", i), fmt.Sprintf("there is no namespace %q; there are %v", s, namespaces))
 		}
 	}
 	for name, list := range map[string][]string{"actions": b.Actions, "rooms": b.Rooms} {

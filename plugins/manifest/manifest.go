@@ -56,6 +56,7 @@ type Binding struct {
 	Hooks    []string `yaml:"hooks" default:"before" doc:"When: before, after, connect, disconnect, join, leave, request."`
 	Actions  []string `yaml:"actions" doc:"Actions, or beginnings of such with a star: message:*. Of hooks before and after. Empty: all that others receive, those of rate class message."`
 	Rooms    []string `yaml:"rooms" doc:"Rooms, or beginnings of such with a star: conv:*. Empty: all, and events without a room."`
+	Spaces   []string `yaml:"namespaces" doc:"Namespaces: a room with the name of one as its feature belongs to it, conv:1/voice to /voice; all else belongs to /. Empty: all."`
 	Priority int      `yaml:"priority" default:"100" min:"0" max:"1000" doc:"Plugins with a lower number are asked first; among equals by name."`
 }
 

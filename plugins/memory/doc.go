@@ -2,7 +2,7 @@
 // (Linux), instances of a plugin that was initialised once share an Image of its
 // memory: it is mapped copy-on-write, so that a new instance costs no copy, an idle
 // one no more than the pages that it has written, and going back to the image is to
-// give these away. Elsewhere the image is copied.
+// restore these: the kernel knows which they are. Elsewhere the image is copied.
 //
 // A Space reserves addresses for as much as the instance may ever have, so that its
 // memory never moves: growing it costs nothing, and a slice of it is good until Free.

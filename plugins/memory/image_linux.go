@@ -11,6 +11,7 @@ import (
 // Image is a memory as it was captured, which never changes.
 type Image struct {
 	fd      int
+	pagemap int    // of the process; -1: it cannot be read
 	content []byte // mapped read-only
 }
 
@@ -27,6 +28,9 @@ func NewImage(content []byte) (*Image, error) {
 	if err := i.fill(content); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("memory: image: %w", err)
+	}
+	if i.pagemap, err = unix.Open(pagemapFile, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		i.pagemap = -1 // some containers have none: Reset is slower
 	}
 	return i, nil
 }
@@ -65,8 +69,13 @@ func empty(p []byte) bool {
 func (i *Image) Close() error {
 	err := unix.Munmap(i.content)
 	i.content = nil
-	if e := unix.Close(i.fd); err == nil {
-		err = e
+	for _, fd := range []int{i.fd, i.pagemap} {
+		if fd < 0 {
+			continue
+		}
+		if e := unix.Close(fd); err == nil {
+			err = e
+		}
 	}
 	return err
 }
@@ -78,9 +87,6 @@ func (i *Image) bring(space []byte) error {
 	return err
 }
 
-// restore throws the pages away that were written: those of the image show again.
-func (i *Image) restore(mapped []byte) error { return unix.Madvise(mapped, unix.MADV_DONTNEED) }
-
 // reserve maps addresses that take memory only where they are written.
 func reserve(n int) ([]byte, error) {
 	p, err := unix.MmapPtr(-1, 0, nil, uintptr(n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
@@ -91,26 +97,3 @@ func reserve(n int) ([]byte, error) {
 }
 
 func release(b []byte) { _ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(b)), uintptr(len(b))) }
-
-// Private is how many bytes of the memory are the instance's own, not the image's.
-func (s *Space) Private() (int, error) {
-	page := os.Getpagesize()
-	f, err := os.Open("/proc/self/pagemap")
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close() // read only: nothing to lose
-	from := int64(uintptr(unsafe.Pointer(unsafe.SliceData(s.reserved)))) / int64(page)
-	entries := make([]byte, s.size/page*8)
-	if _, err := f.ReadAt(entries, from*8); err != nil {
-		return 0, err
-	}
-	n := 0
-	for e := entries; len(e) > 0; e = e[8:] {
-		const present, ofFile = 1 << 7, 1 << 5 // bits 63 and 61 of the entry
-		if e[7]&present != 0 && e[7]&ofFile == 0 {
-			n += page
-		}
-	}
-	return n, nil
-}

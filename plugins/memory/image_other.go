@@ -30,7 +30,11 @@ func (i *Image) bring(space []byte) error {
 	return nil
 }
 
-func (i *Image) restore(mapped []byte) error { return i.bring(mapped) }
+// resetting is what a Space needs for Reset: nothing here.
+type resetting struct{}
+
+// restore makes the memory what the image is.
+func (s *Space) restore() error { return s.image.bring(s.reserved) }
 
 func reserve(n int) ([]byte, error) { return make([]byte, n), nil }
 

@@ -10,10 +10,6 @@ import (
 // PageSize is WebAssembly's.
 const PageSize = 64 << 10
 
-// copied is how large an image may be to be copied back by Reset: below it, copying
-// is cheaper than the page faults that follow giving pages away.
-const copied = 512 << 10
-
 var errFreed = errors.New("memory: used after it was freed")
 
 // Space is the linear memory of one instance. It is wazero's allocator for it, and
@@ -22,6 +18,7 @@ type Space struct {
 	reserved []byte // as far as it may grow
 	size     int    // as far as it has grown
 	image    *Image // nil: it began empty
+	resetting
 }
 
 var (
@@ -71,18 +68,16 @@ func (s *Space) Limit() int { return len(s.reserved) }
 // has not grown. WebAssembly knows no way to take pages back.
 func (s *Space) CanReset() bool { return s.image != nil && s.size == len(s.image.content) }
 
-// Reset makes the memory what the image is.
+// Reset makes the memory what the image is, byte for byte. Some pages that were written
+// stay the instance's own, for the next time: see Private.
 func (s *Space) Reset() error {
 	switch {
 	case s.reserved == nil:
 		return errFreed
 	case !s.CanReset():
 		return errors.New("memory: there is no way back to the image")
-	case s.size <= copied:
-		copy(s.reserved, s.image.content)
-		return nil
 	}
-	return s.image.restore(s.reserved[:s.size])
+	return s.restore()
 }
 
 // Free gives the addresses back; slices of the memory must not be used any more.

@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -39,7 +40,7 @@ func space(t testing.TB, pages int, i *Image) *Space {
 }
 
 func TestResetGivesTheImageBack(t *testing.T) {
-	for name, pages := range map[string]int{"small, copied": 2, "large, remapped": copied/PageSize + 4} {
+	for name, pages := range map[string]int{"small": 2, "large": 12} {
 		t.Run(name, func(t *testing.T) {
 			i := image(t, pages)
 			one, other := space(t, pages+8, i), space(t, pages+8, i)
@@ -60,6 +61,65 @@ func TestResetGivesTheImageBack(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestResetAfterAnything writes anywhere, as much as one likes, again and again: a few
+// pages, the same ones, many, all. It ends when the memory has grown.
+func TestResetAfterAnything(t *testing.T) {
+	const pages = 70 // more than a look at the kernel's list shows
+	r := rand.New(rand.NewPCG(1, 2))
+	want := content(pages)
+	for range len(want) / 9 {
+		want[r.IntN(len(want))] = byte(r.Int())
+	}
+	clear(want[9*PageSize : 11*PageSize]) // holes
+	i, err := NewImage(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = i.Close() }()
+	for name, list := range everyWay(i) {
+		t.Run(name, func(t *testing.T) {
+			s := space(t, pages+4, list)
+			mem := s.Reallocate(pages * PageSize)
+			usual := r.Perm(pages * 16)[:20] // pages of 4 KiB that each batch writes
+			for round := range 160 {
+				scribble(r, mem, usual, round)
+				if err := s.Reset(); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(mem, want) {
+					t.Fatalf("round %d: the memory is not the image", round)
+				}
+			}
+			grown := s.Reallocate((pages + 2) * PageSize)
+			grown[len(grown)-1] = 1
+			if s.CanReset() || s.Reset() == nil {
+				t.Error("it has grown, and is said to be as it was")
+			}
+		})
+	}
+}
+
+// scribble writes to memory as the batch of a round does.
+func scribble(r *rand.Rand, mem []byte, usual []int, round int) {
+	for _, p := range usual {
+		mem[p*4096+r.IntN(4096)]++
+	}
+	for range r.IntN(8) { // anywhere
+		from := r.IntN(len(mem))
+		clear(mem[from:min(len(mem), from+r.IntN(3*4096))])
+	}
+	switch {
+	case round%50 == 7: // much
+		for at := r.IntN(4096); at < len(mem); at += 3 * 4096 {
+			mem[at]++
+		}
+	case round%100 == 11: // all
+		for at := range mem {
+			mem[at] = ^mem[at]
+		}
 	}
 }
 

@@ -16,9 +16,9 @@ import (
 
 // Credentials are what a client brings with its handshake.
 type Credentials struct {
-	Tenant    string // empty: the plugin's answer names one
+	Tenant    string // empty: the plugin's only one, or the one that its answer names
 	Token     string
-	Remote    string // the client's address
+	Remote    string // the client's address; empty if it is not known
 	Transport string // "websocket"
 }
 
@@ -45,14 +45,17 @@ const maxToken = 8 << 10
 // Authenticate says who a token speaks for, at most Config.Timeout later. Errors are
 // *fault.Error: what the plugin refuses in its own words, a kind of the protocol
 // (Unauthenticated, TokenExpired, Forbidden, RateLimited, Unavailable); Unavailable when
-// the plugin does not answer, or when too many wait; Internal when its answer is no
-// identity of the tenant.
+// the plugin does not answer, or when too many wait; Unauthenticated when its answer is
+// of a tenant that it is not for; Internal when it is no identity of the tenant.
 func (a *Authenticator) Authenticate(ctx context.Context, c Credentials) (*event.Identity, error) {
 	if len(c.Token) > maxToken {
 		return nil, &fault.Error{Op: opAuthenticate, Kind: fault.Unauthenticated, Msg: fmt.Sprintf("the token has %d bytes: it may have %d", len(c.Token), maxToken)}
 	}
 	if !utf8.ValidString(c.Token) { // no string of the protocol
 		return nil, &fault.Error{Op: opAuthenticate, Kind: fault.Unauthenticated, Msg: "the token is not UTF-8"}
+	}
+	if c.Tenant == "" && len(a.cfg.Tenants) == 1 {
+		c.Tenant = a.cfg.Tenants[0]
 	}
 	if c.Tenant != "" && !a.Serves(c.Tenant) {
 		return nil, &fault.Error{Op: opAuthenticate, Kind: fault.Unauthenticated, Msg: "the token is not one of this tenant"}

@@ -64,8 +64,8 @@ func TestAnswersOfAnAuthenticator(t *testing.T) {
 		"expired":            {"acme", ann(func(id *serve.Identity) { id.Expires = now.Add(-time.Second) }), nil, fault.TokenExpired},
 		"another tenant":     {"acme", ann(func(id *serve.Identity) { id.Tenant = "other" }), nil, fault.Internal},
 		"no tenant":          {"", ann(func(*serve.Identity) {}), nil, fault.Internal},
-		"tenant not its own": {"", ann(func(id *serve.Identity) { id.Tenant = "other" }), nil, fault.Internal},
-		"no such tenant":     {"", ann(func(id *serve.Identity) { id.Tenant = "unknown" }), nil, fault.Internal},
+		"tenant not its own": {"", ann(func(id *serve.Identity) { id.Tenant = "other" }), nil, fault.Unauthenticated},
+		"no such tenant":     {"", ann(func(id *serve.Identity) { id.Tenant = "unknown" }), nil, fault.Unauthenticated},
 		"no user":            {"acme", map[string]any{"Identity": &serve.Identity{}}, nil, fault.Internal},
 		"bad user":           {"acme", ann(func(id *serve.Identity) { id.User = "a:b" }), nil, fault.Internal},
 		"bad device":         {"acme", ann(func(id *serve.Identity) { id.Device = "a b" }), nil, fault.Internal},
@@ -244,7 +244,7 @@ func TestRefusedPrograms(t *testing.T) {
 			if n, _ := r.count("plugin ready"); n > 0 {
 				t.Error("it is ready")
 			}
-			if err := r.Check(t.Context()); err == nil || !strings.Contains(r.Stats()[0].Failure, c.want) {
+			if err := r.Check(); err == nil || !strings.Contains(r.Stats()[0].Failure, c.want) {
 				t.Errorf("check: %v; failure: %s", err, r.Stats()[0].Failure)
 			}
 			r.stop()
@@ -279,7 +279,7 @@ func TestAuthenticatorExample(t *testing.T) {
 	if _, err = a.Authenticate(ctx, native.Credentials{Token: "x"}); !fault.Is(err, fault.Unavailable) {
 		t.Fatal(err)
 	}
-	if err := r.Check(t.Context()); err != nil {
+	if err := r.Check(); err != nil {
 		t.Error(err)
 	}
 	r.stop()

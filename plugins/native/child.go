@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -20,8 +21,31 @@ import (
 // child is a program that runs, and the connection to it.
 type child struct {
 	client  *plugin.Client
-	process *process // nil until go-plugin has asked for it
+	process *process // nil until go-plugin has asked for it; written by who starts it
 	conn    *grpc.ClientConn
+
+	mu     sync.Mutex // for who writes process, and who reads it meanwhile
+	doomed bool       // what is started is killed
+}
+
+// began is told of the process before it is started.
+func (c *child) began(p *process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.process = p
+	if c.doomed {
+		p.kill()
+	}
+}
+
+// doom kills the process, also one that is still to be started.
+func (c *child) doom() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.doomed = true
+	if c.process != nil {
+		c.process.kill()
+	}
 }
 
 // dispensed hands out the connection; which service the program has shows when its
@@ -56,8 +80,11 @@ func start(ctx context.Context, cfg *Config, out *output) (*child, error) {
 		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage))},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
 			p, err := newProcess(cfg, spec.Env, dir, out.stream("stdout"))
-			c.process = p
-			return p, err
+			if err != nil {
+				return nil, err
+			}
+			c.began(p)
+			return p, nil
 		},
 	})
 	if err := c.connect(ctx, cfg); err != nil {
@@ -74,11 +101,8 @@ func (c *child) connect(ctx context.Context, cfg *Config) error {
 	go func() { // ends with connect
 		select {
 		case <-ctx.Done():
+			c.doom()
 		case <-started:
-			return
-		}
-		if c.process != nil {
-			c.process.kill()
 		}
 	}()
 	protocol, err := c.client.Client()

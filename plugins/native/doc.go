@@ -5,12 +5,13 @@
 //
 // # Place in the route
 //
-// None is on the path of events. An authenticator is asked once for a handshake; a
-// notifier gets what builtin/notification sends to users who are not there; a sink and a
-// moderator see durable events once the committer has published them. What is handed
-// over waits in a queue of the plugin's own, bounded in items and bytes: a full one
-// refuses (authenticator, notifier), drops its oldest (sink, moderator), or makes the
-// caller wait for a bounded time (a sink with overflow: block).
+// None is on the path of events. An authenticator is asked about tokens, on the goroutine
+// of a handshake or on a worker; a notifier gets what builtin/notification sends to users
+// who are not there; a sink and a moderator see durable events once the committer has
+// published them. runtime/app brings these together. What is handed over waits in a queue
+// of the plugin's own, bounded in items and bytes: a full one refuses (authenticator,
+// notifier), drops its oldest (sink, moderator), or makes the caller wait for a bounded
+// time (a sink with overflow: block).
 //
 // What waits is sent in batches over one stream: as many as have come while the one
 // before was sent, never waiting for more.

@@ -37,6 +37,10 @@ func (a *Authenticator) decide(c *Credentials, d *wire.Decision) (*event.Identit
 		return nil, refusal(d.Refusal)
 	case *wire.Decision_Identity:
 		id, err := a.identity(c, d.Identity)
+		var foreign errForeign
+		if errors.As(err, &foreign) {
+			return nil, &fault.Error{Op: opAuthenticate, Kind: fault.Unauthenticated, Msg: "the token is not of a tenant that is served here", Err: fmt.Errorf("plugin %s: %w", a.cfg.Name, err)}
+		}
 		if err != nil {
 			a.stats.failed.Add(1)
 			return nil, &fault.Error{Op: opAuthenticate, Kind: fault.Internal, Err: fmt.Errorf("plugin %s: %w", a.cfg.Name, err)}
@@ -72,6 +76,14 @@ func sentence(s string) string {
 	return s
 }
 
+// errForeign is an identity of a tenant that the plugin may know, and the node does not
+// let it speak for.
+type errForeign struct{ tenant string }
+
+func (e errForeign) Error() string {
+	return fmt.Sprintf("answers an identity of tenant %.80q, which it is not for", e.tenant)
+}
+
 // identity holds the plugin's answer to the rules of tokens.
 func (a *Authenticator) identity(c *Credentials, in *wire.Identity) (*event.Identity, error) {
 	id := &event.Identity{
@@ -91,7 +103,7 @@ func (a *Authenticator) identity(c *Credentials, in *wire.Identity) (*event.Iden
 	case id.Tenant == "":
 		return nil, errors.New("answers an identity without a tenant")
 	case !a.Serves(id.Tenant) || !a.deps.Tenant(id.Tenant):
-		return nil, fmt.Errorf("answers an identity of tenant %.80q, which it is not for", id.Tenant)
+		return nil, errForeign{id.Tenant}
 	case !event.IsUser(id.User):
 		return nil, fmt.Errorf("answers a user %.80q, which is no name of a user", id.User)
 	case id.Device != "" && !event.IsUser(id.Device):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,6 +40,7 @@ type Plugins struct {
 type running interface {
 	Run(ctx context.Context) error
 	Stats() Stats
+	config() *Config
 }
 
 // New makes plugins of configurations that Load has found good; an error names the
@@ -93,14 +95,41 @@ func (d Deps) filled() Deps {
 	return d
 }
 
-// Run runs all programs until ctx ends, and then returns nil. Whoever hands something to
-// a plugin stops before.
-func (p *Plugins) Run(ctx context.Context) error {
-	var group errgroup.Group
+// The kinds of plugins, as Config.Kind has them.
+const (
+	KindAuthenticator = wire.KindAuthenticator
+	KindNotifier      = wire.KindNotifier
+	KindSink          = wire.KindSink
+	KindModerator     = wire.KindModerator
+)
+
+// of are the plugins of these kinds, all without any.
+func (p *Plugins) of(kinds []string) (some []running) {
 	for _, one := range p.all {
+		if len(kinds) == 0 || slices.Contains(kinds, one.config().Kind) {
+			some = append(some, one)
+		}
+	}
+	return some
+}
+
+// Run runs the programs of these kinds, all without any, until ctx ends, and then returns
+// nil. Whoever hands something to a plugin stops before. No kind may be run twice.
+func (p *Plugins) Run(ctx context.Context, kinds ...string) error {
+	var group errgroup.Group
+	for _, one := range p.of(kinds) {
 		group.Go(func() error { return one.Run(ctx) })
 	}
 	return group.Wait()
+}
+
+// Ending is how long Run may take to return once its ctx has ended, save for a Verdict
+// that hangs; 0 if there is no plugin of these kinds.
+func (p *Plugins) Ending(kinds ...string) (longest time.Duration) {
+	for _, one := range p.of(kinds) {
+		longest = max(longest, one.config().Stop+2*kindly)
+	}
+	return longest
 }
 
 // Stats reads all counters, in the order of the configuration.
@@ -112,12 +141,17 @@ func (p *Plugins) Stats() []Stats {
 	return out
 }
 
-// Check fails while a program is not ready, and says which and why.
-func (p *Plugins) Check(context.Context) error {
+// Check fails while a program of these kinds is not ready, of all without any, and says
+// which and why.
+func (p *Plugins) Check(kinds ...string) error {
 	var err error
-	for _, st := range p.Stats() {
-		if st.State != Ready {
-			err = errors.Join(err, fmt.Errorf("plugin %s is in state %s: %s", st.Name, st.State, st.Failure))
+	for _, one := range p.of(kinds) {
+		switch st := one.Stats(); {
+		case st.State == Ready:
+		case st.Failure == "":
+			err = errors.Join(err, fmt.Errorf("%s %s is in state %s", st.Kind, st.Name, st.State))
+		default:
+			err = errors.Join(err, fmt.Errorf("%s %s is in state %s: %s", st.Kind, st.Name, st.State, st.Failure))
 		}
 	}
 	return err

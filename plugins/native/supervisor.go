@@ -61,6 +61,8 @@ func (s *supervisor) init(cfg Config, deps Deps, l lane) {
 	s.out = newOutput(s.log, &s.stats, s.now)
 }
 
+func (s *supervisor) config() *Config { return &s.cfg }
+
 // Serves reports whether the plugin is for a tenant.
 func (s *supervisor) Serves(tenant string) bool {
 	return len(s.cfg.Tenants) == 0 || slices.Contains(s.cfg.Tenants, tenant)

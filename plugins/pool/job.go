@@ -23,15 +23,19 @@ func (j *Job) take(a *hostapi.Action) {
 func (p *Pool) count(u *guest.Usage) {
 	p.Batches.Add(1)
 	p.Fuel.Add(u.Fuel)
-	p.HostCalls.Add(uint64(u.HostCalls))
 	p.In.Add(uint64(u.In))
-	p.Out.Add(uint64(u.Out))
+	if u.HostCalls != 0 {
+		p.HostCalls.Add(uint64(u.HostCalls))
+	}
+	if u.Out != 0 {
+		p.Out.Add(uint64(u.Out))
+	}
 	p.Took.Observe(u.Time)
 }
 
 // tell puts a failure into the guest's log, where its developer finds it.
 func (p *Pool) tell(f *Failure) {
-	if !p.logs.take(p.deps.Now()) {
+	if !p.told.take(p.deps.Now()) {
 		p.Dropped.Add(1)
 		return
 	}

@@ -2,6 +2,8 @@ package pool
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -21,7 +23,7 @@ type lane struct {
 	inst  *guest.Instance
 	fresh bool // since it was begun, or reset, it has not been called
 	calls int
-	last  time.Time
+	rest  rest
 	call  guest.Call
 	out   guest.Output
 	host  host
@@ -36,7 +38,7 @@ func (l *lane) init(p *Pool) {
 
 // do runs a job, as leader of a batch or as part of another one's.
 func (l *lane) do(ctx context.Context, j *Job) {
-	j.err, j.Actions = errUnfinished, nil
+	j.ctx, j.err, j.Actions = ctx, errUnfinished, nil
 	l.mu.Lock()
 	if l.busy {
 		if len(l.queue) >= l.pool.cfg.Queue {
@@ -58,8 +60,18 @@ func (l *lane) do(ctx context.Context, j *Job) {
 	l.batch = append(l.batch[:0], j)
 	l.join()
 	l.mu.Unlock()
-	defer l.pass() // also if this node has a fault that panics
+	defer l.pass()
+	defer l.survive()
 	l.lead(ctx)
+}
+
+// survive contains a panic of the node's own while it runs a guest: it costs the events
+// of the batch, and not the process. Some callers are goroutines that nobody guards.
+func (l *lane) survive() {
+	if r := recover(); r != nil {
+		l.pool.deps.Log.Error("running a plugin panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		l.drop()
+	}
 }
 
 // errUnfinished is a job's error until it is done.
@@ -81,10 +93,13 @@ func (l *lane) join() {
 
 // pass tells the batch that it is done, and who is first in line that it leads.
 func (l *lane) pass() {
-	for _, j := range l.batch[1:] {
-		j.wake <- true
+	for i, j := range l.batch {
+		if i > 0 { // the first leads
+			j.wake <- true
+		}
 	}
 	clear(l.batch)
+	l.batch = l.batch[:0] // whoever tidies up passes on, too
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
@@ -109,27 +124,6 @@ func (l *lane) lead(ctx context.Context) {
 		l.run(rest[:n], 0)
 		rest = rest[n:]
 	}
-	l.last = l.pool.deps.Now()
-}
-
-// rest lets an instance tidy up that nobody uses.
-func (l *lane) rest(quiet, end time.Duration) {
-	l.mu.Lock()
-	if l.busy || l.inst == nil {
-		l.mu.Unlock()
-		return
-	}
-	l.busy = true
-	l.mu.Unlock()
-	switch idle := l.pool.deps.Now().Sub(l.last); {
-	case idle >= end:
-		l.drop()
-	case idle >= quiet && !l.fresh:
-		if err := l.inst.Idle(); err != nil {
-			l.drop()
-		}
-	}
-	l.pass()
 }
 
 func (l *lane) close() {

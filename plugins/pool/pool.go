@@ -30,7 +30,8 @@ type Config struct {
 
 // Deps is what a pool needs.
 type Deps struct {
-	Program *guest.Program
+	Program *guest.Program // nil: every job fails, and Why says why
+	Why     string
 	Slots   Slots    // of the tenant; nil: no bound
 	KV      *kv.Part // nil: none
 	Reach   Reach    // what guests may ask for
@@ -57,14 +58,26 @@ type Job struct {
 	Key    uint64 // jobs with the same key are run in their order
 	Shadow bool   // its effects are dropped: nothing that it writes to the store stays
 
+	// Checker looks at what the guest wants done, on the goroutine that runs the batch,
+	// before what the guest has written to its store counts: an error is a failure of
+	// the job. It is asked again if the guest is, and not about a job without actions.
+	// nil: all may be done.
+	Checker Checker
+
 	// Actions are what the guest wants done, copied: they are the job's own.
 	Actions []hostapi.Action
 	Fuel    int64         // of the batch, divided by its events
 	Took    time.Duration // likewise
 
+	ctx  context.Context // of Do
 	err  error
 	text []byte
 	wake chan bool // true: it is done; false: it leads
+}
+
+// Checker decides whether what a guest wants can be done.
+type Checker interface {
+	Check(ctx context.Context, j *Job) error
 }
 
 // Failure is why a job could not be run.
@@ -84,6 +97,7 @@ const (
 	ReasonStale   = "stale"    // what it reads of the store changes all the time
 	ReasonStore   = "store"    // the store fails, or is full
 	ReasonTooLong = "too_long" // the event does not fit into the guest's arena
+	ReasonAction  = "action"   // it wants what it may not, or what cannot be
 )
 
 // Pool runs jobs.
@@ -93,8 +107,10 @@ type Pool struct {
 	lanes []lane
 	Breaker
 	Stats
-	logs   bucket
-	closed atomic.Bool
+	logs     bucket
+	told     bucket      // of failures: a guest cannot talk over them
+	restless atomic.Bool // its guests fail when they are to tidy up
+	closed   atomic.Bool
 }
 
 // Stats count what a pool has done.
@@ -115,6 +131,7 @@ type Stats struct {
 func New(cfg Config, deps Deps) *Pool {
 	p := &Pool{cfg: cfg, deps: deps, lanes: make([]lane, cfg.Lanes)}
 	p.logs = bucket{rate: cfg.LogsPerS, burst: max(1, 2*cfg.LogsPerS)}
+	p.told = bucket{rate: cfg.LogsPerS, burst: max(1, 2*cfg.LogsPerS)}
 	p.Breaker = Breaker{from: cfg.BreakFrom, least: cfg.BreakFor, now: deps.Now}
 	for i := range p.lanes {
 		p.lanes[i].init(p)
@@ -130,20 +147,24 @@ func (p *Pool) Do(ctx context.Context, j *Job) error {
 	}
 	p.Events.Add(1)
 	p.lanes[j.Key%uint64(len(p.lanes))].do(ctx, j)
-	err := j.err
+	if j.err == nil {
+		p.Breaker.note(true)
+		return nil
+	}
 	var f *Failure
-	if errors.As(err, &f) {
+	if errors.As(j.err, &f) {
 		p.Failed.add(f.Reason)
 	}
 	p.Breaker.note(f == nil || f.Reason == ReasonBusy)
-	return err
+	return j.err
 }
 
-// Idle lets guests tidy up that have not been called for a while, and ends instances
-// that were not called for much longer.
+// Idle lets guests tidy up that have not been called for a while, or very often, and
+// ends instances that were not called for much longer. It is called again and again;
+// one goroutine at a time.
 func (p *Pool) Idle(quiet, end time.Duration) {
 	for i := range p.lanes {
-		p.lanes[i].rest(quiet, end)
+		p.lanes[i].idle(quiet, end)
 	}
 }
 

@@ -72,6 +72,11 @@ func newPool(t testing.TB, change func(*Config, *Deps), bounds ...func(*guest.Li
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newPoolOf(t, code, change, bounds...)
+}
+
+func newPoolOf(t testing.TB, code []byte, change func(*Config, *Deps), bounds ...func(*guest.Limits)) (*Pool, *reach) {
+	t.Helper()
 	e, err := engine()
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +87,7 @@ func newPool(t testing.TB, change func(*Config, *Deps), bounds ...func(*guest.Li
 	for _, bound := range bounds {
 		bound(&limits)
 	}
-	program, err := e.Compile(t.Context(), code, guest.Plan{Host: &host{}, Limits: limits})
+	program, err := programs.of(e, code, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,9 +103,33 @@ func newPool(t testing.TB, change func(*Config, *Deps), bounds ...func(*guest.Li
 		if n := program.Instances(); n != 0 {
 			t.Errorf("%d instances are left", n)
 		}
-		_ = program.Close()
 	})
 	return p, r
+}
+
+// programs are compiled once for all tests: with the race detector it takes seconds.
+var programs compiled
+
+type compiled struct {
+	mu  sync.Mutex
+	all map[string]*guest.Program
+}
+
+func (c *compiled) of(e *guest.Engine, code []byte, limits guest.Limits) (p *guest.Program, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := fmt.Sprint(len(code), limits)
+	if p = c.all[key]; p != nil {
+		return p, nil
+	}
+	if p, err = e.Compile(context.Background(), code, guest.Plan{Host: &host{}, Limits: limits}); err != nil {
+		return nil, err
+	}
+	if c.all == nil {
+		c.all = map[string]*guest.Program{}
+	}
+	c.all[key] = p
+	return p, nil
 }
 
 func job(key uint64, action, payload string) *Job {

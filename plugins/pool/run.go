@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
@@ -49,10 +50,8 @@ func (l *lane) run(jobs []*Job, attempt uint32) {
 	if err == nil {
 		return
 	}
-	var trap *guest.Trap
-	trapped := errors.As(err, &trap)
-	switch {
-	case trapped && len(jobs) > 1:
+	switch trapped := trapped(err); {
+	case (trapped || unwanted(err)) && len(jobs) > 1:
 		half := len(jobs) / 2
 		l.run(jobs[:half], 1)
 		l.run(jobs[half:], 1)
@@ -107,16 +106,44 @@ func (l *lane) once(jobs []*Job) error {
 	l.host.begin()
 	l.fresh = false
 	l.calls++
+	l.rest.calls++
 	err := l.inst.Run(&l.call, &l.out)
 	p.count(&l.out.Usage)
+	if err == nil {
+		l.deal(jobs)
+		err = check(jobs)
+	}
 	if err == nil && !jobs[0].Shadow {
 		err = l.host.commit()
 	}
-	if err == nil {
-		l.deal(jobs)
-	}
 	l.after(err)
 	return err
+}
+
+// check looks at what the guest wants.
+func check(jobs []*Job) error {
+	for _, j := range jobs {
+		if j.Checker == nil || len(j.Actions) == 0 {
+			continue
+		}
+		if err := j.Checker.Check(j.ctx, j); err != nil {
+			why := err.Error()
+			if len(why) > maxWhy {
+				why = strings.ToValidUTF8(why[:maxWhy], "") + "…"
+			}
+			return &Failure{Reason: ReasonAction, Why: why}
+		}
+	}
+	return nil
+}
+
+// maxWhy bounds what a failure quotes of the guest's own words, in bytes.
+const maxWhy = 1 << 10
+
+// unwanted reports whether a guest has run well and wants what it may not.
+func unwanted(err error) bool {
+	f, ok := err.(*Failure) //nolint:errorlint // it comes from check itself
+	return ok && f.Reason == ReasonAction
 }
 
 // deal gives each job its actions.
@@ -137,9 +164,8 @@ func (l *lane) deal(jobs []*Job) {
 // after makes the instance ready for the next batch, or ends it.
 func (l *lane) after(err error) {
 	cfg := &l.pool.cfg
-	var trap *guest.Trap
 	switch {
-	case errors.As(err, &trap):
+	case trapped(err), unwanted(err):
 		l.drop()
 	case !cfg.Keep:
 		if !l.inst.CanReset() || l.inst.Reset() != nil {
@@ -151,10 +177,21 @@ func (l *lane) after(err error) {
 	}
 }
 
+func trapped(err error) bool {
+	if err == nil {
+		return false // most are: errors.As would allocate
+	}
+	var trap *guest.Trap
+	return errors.As(err, &trap)
+}
+
 // ready makes sure that there is an instance.
 func (l *lane) ready() error {
 	if l.inst != nil {
 		return nil
+	}
+	if l.pool.deps.Program == nil {
+		return &Failure{Reason: ReasonStart, Why: l.pool.deps.Why}
 	}
 	inst, err := l.pool.deps.Program.New(context.Background())
 	if err != nil {

@@ -94,7 +94,9 @@ func (s *step) enter(b []byte, i int) (int, bool) {
 	return i, false
 }
 
-func (s *step) member(b []byte, i int) (int, bool) {
+// member finds the last member of the name, as most readers of JSON do: a plugin must
+// not be shown another value than who reads the payload.
+func (s *step) member(b []byte, i int) (at int, found bool) {
 	i, more := jsonscan.First(b, i, '}')
 	for more {
 		end, escaped, p := jsonscan.String(b, i)
@@ -106,7 +108,7 @@ func (s *step) member(b []byte, i int) (int, bool) {
 			return i, false
 		}
 		if string(name) == s.name || escaped && string(jsonscan.AppendUnescaped(nil, name)) == s.name {
-			return i, true
+			at, found = i, true
 		}
 		if i, p = jsonscan.Value(b, i, 0); p != jsonscan.OK {
 			return i, false
@@ -115,7 +117,7 @@ func (s *step) member(b []byte, i int) (int, bool) {
 			return i, false
 		}
 	}
-	return i, false
+	return at, found
 }
 
 func (s *step) element(b []byte, i int) (int, bool) {
@@ -135,15 +137,24 @@ func (s *step) element(b []byte, i int) (int, bool) {
 	return i, false
 }
 
-// value makes an attribute of the value that begins at i.
+// value makes an attribute of the value that begins at i. Texts without escapes, which
+// most are, refer to b.
 func value(b []byte, i int) (a hostapi.Attribute) {
+	if i < len(b) && b[i] == '"' {
+		end, escaped, p := jsonscan.String(b, i)
+		if p != jsonscan.OK {
+			return a
+		}
+		if a.Type, a.Text = hostapi.AttrString, b[i+1:end-1:end-1]; escaped {
+			a.Text = jsonscan.AppendUnescaped([]byte{}, a.Text)
+		}
+		return a
+	}
 	end, p := jsonscan.Value(b, i, 0)
 	if p != jsonscan.OK {
 		return a
 	}
 	switch raw := b[i:end]; raw[0] {
-	case '"':
-		a.Type, a.Text = hostapi.AttrString, jsonscan.AppendUnescaped([]byte{}, raw[1:len(raw)-1])
 	case 't':
 		a.Type, a.Int = hostapi.AttrBool, 1
 	case 'f':

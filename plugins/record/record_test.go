@@ -22,10 +22,11 @@ func show(a hostapi.Attribute) string {
 }
 
 func TestFind(t *testing.T) {
-	const data = ` {"a":{"b":[1,{"c":"x\u00e4\n"},2.5e3]}, "t":true,"f" : false,"n":null,"o":{"k":1},"e\u0061":-7,"big":123456789012345678901,"":0}`
+	const data = ` {"a":{"b":[1,{"c":"x\u00e4\n"},2.5e3]}, "t":true,"f" : false,"n":null,"o":{"k":1},"e\u0061":-7,"big":123456789012345678901,"":0,"d":1,"d":{"e":1,"\u0065":2},"z":0}`
 	for path, want := range map[string]string{
 		"a.b.0": "2 1 0 ", "a.b.1.c": "4 0 0 xä\n", "a.b.2": "2 2500 0 ", "a.b.3": "0 0 0 ", "a.b.x": "0 0 0 ", "a.c": "0 0 0 ",
 		"t": "1 1 0 ", "f": "1 0 0 ", "n": "0 0 0 ", "o": `5 0 0 {"k":1}`, "ea": "2 -7 0 ", "t.x": "0 0 0 ", "a.b": `5 0 0 [1,{"c":"x\u00e4\n"},2.5e3]`,
+		"d.e": "2 2 0 ", "z": "2 0 0 ",
 		"big": "3 0 1.2345678901234568e+20 ",
 	} {
 		var r hostapi.Record

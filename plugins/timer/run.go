@@ -15,12 +15,12 @@ func (t *Timers) Run(ctx context.Context) error {
 	for range firers {
 		wg.Go(func() { // ends with ctx
 			for {
-				select {
-				case <-ctx.Done():
+				e, done, ok := t.due.Take(ctx)
+				if !ok {
 					return
-				case e := <-t.due:
-					t.fire(ctx, e)
 				}
+				t.fire(ctx, e)
+				done()
 			}
 		})
 	}
@@ -30,11 +30,7 @@ func (t *Timers) Run(ctx context.Context) error {
 	for {
 		e, wait := t.next()
 		if e != nil {
-			select {
-			case <-ctx.Done():
-				return nil
-			case t.due <- e:
-			}
+			t.due.Put(e.tenant, e)
 			continue
 		}
 		alarm.Reset(wait)
@@ -69,6 +65,12 @@ const (
 
 // fire calls the plugin, and forgets the timer if it was not set again meanwhile.
 func (t *Timers) fire(ctx context.Context, e *entry) {
+	t.mu.Lock()
+	gone := t.byKey[e.key] != e // it has waited
+	t.mu.Unlock()
+	if gone {
+		return
+	}
 	err := t.deps.Fire(ctx, Firing{Tenant: e.tenant, Plugin: e.plugin, Name: e.name, Payload: e.payload, Due: time.UnixMilli(e.due)})
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/heddle-rt/heddle/plugins/fair"
 	"github.com/heddle-rt/heddle/runtime/cell"
 )
 
@@ -51,8 +52,8 @@ type Timers struct {
 	queue  queue
 	byKey  map[key]*entry
 	counts map[owner]int
-	stir   chan struct{} // holds one if there is an earlier timer than before
-	due    chan *entry
+	stir   chan struct{}       // holds one if there is an earlier timer than before
+	due    *fair.Queue[*entry] // as many as there are timers
 
 	Fired, Failed atomic.Uint64
 }
@@ -73,12 +74,12 @@ type entry struct {
 	payload []byte
 }
 
-// firers is how many timers fire at once.
+// firers is how many timers fire at once, a quarter of them of one tenant.
 const firers = 8
 
 // New makes them; Load brings those that are kept.
 func New(deps Deps) *Timers {
-	return &Timers{deps: deps, byKey: map[key]*entry{}, counts: map[owner]int{}, stir: make(chan struct{}, 1), due: make(chan *entry)}
+	return &Timers{deps: deps, byKey: map[key]*entry{}, counts: map[owner]int{}, stir: make(chan struct{}, 1), due: fair.New[*entry](fair.Config{Running: firers / 4})}
 }
 
 // ErrTooMany says that the plugin has as many timers as it may.
@@ -198,7 +199,8 @@ func (t *Timers) wake(e *entry) {
 	}
 }
 
-// remove takes a timer out, with mu held. One that fires at this moment does so.
+// remove takes a timer out, with mu held. One that fires at this moment does so; one that
+// waits for that does not.
 func (t *Timers) remove(e *entry) {
 	if e == nil {
 		return

@@ -22,7 +22,7 @@ const (
 	sendTimeout = 10 * time.Second
 )
 
-// Deps is what the API works with. The last four may be nil: their routes then
+// Deps is what the API works with. The last five may be nil: their routes then
 // answer 501.
 type Deps struct {
 	Keys    *Keyring
@@ -34,11 +34,15 @@ type Deps struct {
 	Timeout time.Duration  // for a request's body to arrive, and then for its answer
 	Log     *slog.Logger
 	Now     func() time.Time
+	// Leaving is closed when the node begins to drain: who waits for something is
+	// answered then. nil: it never does.
+	Leaving <-chan struct{}
 
 	Sessions   Sessions
 	Presence   Presence
 	Disconnect Disconnector
 	Revoke     Revoker
+	Plugins    Plugins
 }
 
 // Positions knows where rooms' streams are.
@@ -141,12 +145,13 @@ type API struct {
 	deps     Deps
 	mux      *http.ServeMux
 	document []byte
-	counts   []*counter // of the routes, and of all that is no route
+	counts   []*counter    // of the routes, and of all that is no route
+	archives chan struct{} // a place for each that is under way
 }
 
 // New makes the API; it serves once it is asked.
 func New(d Deps) (*API, error) {
-	a := &API{deps: d, mux: http.NewServeMux()}
+	a := &API{deps: d, mux: http.NewServeMux(), archives: make(chan struct{}, maxArchives)}
 	var err error
 	if a.document, err = Document(d.Actions); err != nil {
 		return nil, err

@@ -20,9 +20,11 @@ import (
 // call is one request that was let in.
 type call struct {
 	*grant
-	room string // of the path
-	body []byte
-	args map[string][]byte // raw JSON of declared parameters and members
+	room   string // of the path
+	plugin string // likewise
+	body   []byte
+	args   map[string][]byte // raw JSON of declared parameters and members
+	last   bool              // of its connection: set by the handler
 }
 
 // query reads the parameters of the path and the query.
@@ -33,6 +35,7 @@ func (c *call) query(r *route, req *http.Request) error {
 			return err
 		}
 	}
+	c.plugin = req.PathValue("name")
 	values, err := url.ParseQuery(req.URL.RawQuery)
 	if err != nil {
 		return fault.New(fault.Malformed, "", "the query of the URL cannot be read")

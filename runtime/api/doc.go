@@ -3,10 +3,10 @@
 // the route: each request becomes an envelope that runs through the pipeline with
 // an origin that is no connection, so that validation, rules, permissions,
 // idempotency and errors are those of a socket. What only answers and has no action
-// (a room, presence, connections) is read from the interfaces in Deps.
+// (a room, presence, connections, plugins) is read from the interfaces in Deps.
 //
-// The routes are declared once, in routes.go and sessionroutes.go; dispatch, checks of
-// parameters and bodies, and the OpenAPI document follow from that. What a route does
+// The routes are declared once, in the files whose names end with routes; dispatch,
+// checks of parameters and bodies, and the OpenAPI document follow from that. What a route does
 // not declare is refused, and so is what a browser sends for a page of another origin.
 //
 // A request pays first with its key's budget, then its events with those of the

@@ -54,6 +54,12 @@ func missing(what string) error {
 	return httpError(http.StatusNotImplemented, fault.UnknownAction, "", "this node has no "+what)
 }
 
+// badBundle refuses a bundle. Its status says that it is no member or parameter that is
+// wrong.
+func badBundle(msg string) error {
+	return httpError(http.StatusBadRequest, fault.Invalid, "bundle", msg)
+}
+
 func statusOf(err error) int {
 	if p, ok := err.(plain); ok {
 		return p.status

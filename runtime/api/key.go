@@ -16,6 +16,7 @@ const (
 	ScopeConnections = "connections"
 	ScopeDisconnect  = "disconnect"
 	ScopeRevoke      = "revoke"
+	ScopePlugins     = "plugins"
 )
 
 // Key is one API key of a tenant, as an operator writes it. A request brings it as
@@ -24,7 +25,7 @@ type Key struct {
 	ID         string   `yaml:"id" required:"true" doc:"Name of the key: 1 to 64 of letters, digits, _ and -."`
 	Secret     string   `yaml:"secret" secret:"true" doc:"The secret, at least 32 bytes; or secret_hash."`
 	SecretHash string   `yaml:"secret_hash" doc:"SHA-256 of the secret in hexadecimal, so that this file does not hold it."`
-	Scopes     []string `yaml:"scopes" min:"1" enum:"publish,direct,presence,rooms,history,connections,disconnect,revoke" doc:"What the key is good for."`
+	Scopes     []string `yaml:"scopes" min:"1" enum:"publish,direct,presence,rooms,history,connections,disconnect,revoke,plugins" doc:"What the key is good for."`
 	Rate       float64  `yaml:"rate" default:"200" min:"0.01" max:"1000000" doc:"Requests a second; each message of a batch is one, and so are 2,000 connections that a list of them looks through."`
 	Burst      float64  `yaml:"burst" default:"1000" min:"1" max:"1000000" doc:"Of these, how many at once."`
 }

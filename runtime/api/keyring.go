@@ -31,11 +31,12 @@ type grant struct {
 
 // usage is what outlives a reload.
 type usage struct {
-	mu    sync.Mutex
-	every time.Duration // of one request
-	room  time.Duration // how far ahead may be
-	ahead time.Time
-	open  int // requests under way
+	mu       sync.Mutex
+	every    time.Duration // of one request
+	room     time.Duration // how far ahead may be
+	ahead    time.Time
+	open     int // requests under way
+	archives int // likewise
 }
 
 // NewKeyring makes a keyring of each tenant's keys.
@@ -166,6 +167,23 @@ func (u *usage) spend(n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.ahead = u.ahead.Add(time.Duration(n) * u.every)
+}
+
+// carry takes a place for an archive, which carried gives back.
+func (u *usage) carry() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.archives >= maxArchivesOfKey {
+		return &fault.Error{Kind: fault.RateLimited, Msg: "other bundles of this key are under way", After: time.Second}
+	}
+	u.archives++
+	return nil
+}
+
+func (u *usage) carried() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.archives--
 }
 
 func (u *usage) leave() {

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const secret = "a-secret-of-more-than-32-bytes-length"
 
 func allScopes() []string {
-	return []string{ScopePublish, ScopeDirect, ScopePresence, ScopeRooms, ScopeHistory, ScopeConnections, ScopeDisconnect, ScopeRevoke}
+	return []string{ScopePublish, ScopeDirect, ScopePresence, ScopeRooms, ScopeHistory, ScopeConnections, ScopeDisconnect, ScopeRevoke, ScopePlugins}
 }
 
 // path is a route that does what a test says.

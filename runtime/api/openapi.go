@@ -71,13 +71,19 @@ func header(kind, doc string) object {
 
 func jsonContent(schema object) object { return object{jsonType: object{"schema": schema}} }
 
+// zipContent has no schema: OpenAPI 3.1 has none for bytes.
+func zipContent() object { return object{zipType: object{}} }
+
 func operation(r *route) object {
 	reply := jsonContent(ref(r.name() + ".reply"))
+	if r.archive {
+		reply = zipContent()
+	}
 	responses := object{
 		statusText(r.status): object{"description": "Done.", "content": reply},
 		"default":            object{"$ref": "#/components/responses/error"},
 	}
-	if r.status == http.StatusCreated {
+	if r.status == http.StatusCreated && r.action != "" {
 		responses[statusText(http.StatusOK)] = object{"description": "Done before, under the same id.", "content": reply}
 	}
 	op := object{"operationId": r.name(), "summary": r.doc, "responses": responses}
@@ -89,6 +95,9 @@ func operation(r *route) object {
 	}
 	if r.takesBody() {
 		op["requestBody"] = object{"content": jsonContent(ref(r.name() + ".body"))}
+	}
+	if r.upload {
+		op["requestBody"] = object{"required": true, "content": zipContent()}
 	}
 	return op
 }
@@ -103,6 +112,9 @@ func parameters(r *route) []object {
 	var out []object
 	if r.room() {
 		out = append(out, object{"name": "room", "in": "path", "required": true, "schema": ref("format_room"), "description": "Name of the room; a slash in it as %2F."})
+	}
+	if strings.Contains(r.path, "{name}") {
+		out = append(out, object{"name": "name", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "Name of the plugin."})
 	}
 	for i := range r.params {
 		f := &r.params[i]
@@ -151,6 +163,7 @@ func schemasOf(actions []event.Action, all []route) (object, error) {
 			continue
 		case r.action != "":
 			out[r.name()+".reply"] = result(actions, r.action)
+		case r.archive:
 		default:
 			out[r.name()+".reply"] = whole.Defs[r.name()+".in.ack"]
 		}

@@ -37,15 +37,20 @@ func send(w http.ResponseWriter, status int, reply any) {
 		b.Reset()
 		_ = enc.Encode(failureOf(fault.New(fault.Internal, "", "")))
 	}
+	sendBytes(w, status, jsonType, b.Bytes())
+}
+
+// sendBytes writes an answer as it is. It may take longer if it is large.
+func sendBytes(w http.ResponseWriter, status int, kind string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", jsonType)
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(sendTimeout))
+	_ = control.SetWriteDeadline(time.Now().Add(sendTimeout * time.Duration(1+len(body)/maxBody)))
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the client has gone away
+	_, _ = w.Write(body) // the client has gone away
 	_ = control.Flush()
 	_ = control.SetWriteDeadline(time.Time{})
 }

@@ -50,23 +50,35 @@ func native(req *http.Request) error {
 	return nil
 }
 
-// readBody reads a body of JSON.
-func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+// readJSON reads a body of JSON.
+func readJSON(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+	body, err := readBody(w, req, jsonType, "", maxBody)
+	return bytes.TrimSpace(body), err
+}
+
+// readBody reads a body of a type, of at most so many bytes. One that says that it has
+// more is not begun if its sender waits for that; others would lose the answer with the
+// connection. field is what it is called.
+func readBody(w http.ResponseWriter, req *http.Request, want, field string, most int64) ([]byte, error) {
 	kind, params, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
-	if charset := params["charset"]; err != nil || kind != jsonType || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return nil, httpError(http.StatusUnsupportedMediaType, fault.Malformed, "Content-Type", "want "+jsonType)
+	if charset := params["charset"]; err != nil || kind != want || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, httpError(http.StatusUnsupportedMediaType, fault.Malformed, "Content-Type", "want "+want)
 	}
 	if e := req.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 12.5.3
 		return nil, httpError(http.StatusUnsupportedMediaType, fault.Malformed, "Content-Encoding", "bodies are read as they are")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
-	var large *http.MaxBytesError
+	large := fault.New(fault.TooLarge, field, "a body has at most "+strconv.FormatInt(most, 10)+" bytes")
+	if req.ContentLength > most && req.Header.Get("Expect") != "" {
+		return nil, large
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, most))
+	var over *http.MaxBytesError
 	switch {
 	case err == nil:
-		return bytes.TrimSpace(body), nil
-	case errors.As(err, &large):
-		return nil, fault.New(fault.TooLarge, "", "a body has at most "+strconv.Itoa(maxBody)+" bytes")
+		return body, nil
+	case errors.As(err, &over):
+		return nil, large
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, httpError(http.StatusRequestTimeout, fault.Timeout, "", "the body did not arrive in time")
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 )
@@ -17,9 +18,12 @@ type route struct {
 	params       event.Payload
 	body         event.Payload
 	batch        bool // the body is an item or a list of them, which the handler reads
+	upload       bool // the body is an archive
 	status       int
+	longer       time.Duration // than Deps.Timeout, that the answer may take
 	action       string        // whose Result is answered
 	reply        event.Payload // or this
+	archive      bool          // or an archive
 	handle       func(a *API, ctx context.Context, c *call) (any, error)
 }
 
@@ -38,7 +42,7 @@ const ofRoom = Prefix + "rooms/{room}"
 
 // routes lists them all.
 func routes() []route {
-	return slices.Concat(sending(), aboutRooms(), insideRooms(), aboutPresence(), aboutSessions())
+	return slices.Concat(sending(), aboutRooms(), insideRooms(), aboutPresence(), aboutSessions(), deploying(), aboutPlugins())
 }
 
 func userList(name, doc string, required bool, most int64) event.Field {

@@ -14,7 +14,11 @@ import (
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-const jsonType = "application/json"
+// Types of bodies.
+const (
+	jsonType = "application/json"
+	zipType  = "application/zip"
+)
 
 // methods are the routes of one path.
 type methods struct {
@@ -64,8 +68,16 @@ func (a *API) serve(r *route, n *counter) http.Handler {
 			a.logged(w, req, r.path, g, err)
 			refuse(w, err)
 		} else {
-			if done, ok := reply.(Result); ok && status == http.StatusCreated && done.repeated() {
-				status = http.StatusOK // this time nothing was made
+			switch done := reply.(type) {
+			case Result:
+				if status == http.StatusCreated && done.repeated() {
+					status = http.StatusOK // this time nothing was made
+				}
+			case *archive:
+				sendBytes(w, status, zipType, done.bytes)
+				done.sent()
+				n.add(status, time.Since(begun))
+				return
 			}
 			send(w, status, reply)
 		}
@@ -80,7 +92,7 @@ func (a *API) logged(w http.ResponseWriter, req *http.Request, path string, g *g
 		return
 	}
 	f, status := fault.Of(err), statusOf(err)
-	attrs := []any{"method", req.Method, "route", path, "status", status, "code", f.Kind.Code(), "field", f.Field, "message", f.Message(), "request", w.Header().Get(requestID)}
+	attrs := []any{"method", req.Method, "route", path, "status", status, "code", f.Kind.Code(), "field", f.Field, "message", brief(f.Message()), "request", w.Header().Get(requestID)}
 	if g != nil {
 		attrs = append(attrs, "tenant", g.tenant, "key", g.id)
 	} else {
@@ -94,6 +106,15 @@ func (a *API) logged(w http.ResponseWriter, req *http.Request, path string, g *g
 		attrs = append(attrs, "error", err)
 	}
 	a.deps.Log.Log(req.Context(), level, text, attrs...)
+}
+
+// brief is the beginning of a message: what is wrong with a bundle may be long.
+func brief(text string) string {
+	const most = 500
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // answer is what a route comes to, and the key that asked, nil if there is none.
@@ -118,8 +139,24 @@ func (a *API) answer(r *route, w http.ResponseWriter, req *http.Request) (reply 
 	if err := c.query(r, req); err != nil {
 		return nil, g, err
 	}
-	if r.takesBody() && body {
-		if c.body, err = readBody(w, req); err != nil {
+	if r.scope == ScopePlugins && a.deps.Plugins == nil {
+		return nil, g, missing("plugins")
+	}
+	if r.upload || r.archive {
+		done, err := a.carry(g)
+		if err != nil {
+			return nil, g, err
+		}
+		defer func() {
+			if given, ok := reply.(*archive); ok {
+				given.sent = done
+			} else {
+				done()
+			}
+		}()
+	}
+	if body && (r.takesBody() || r.upload) {
+		if c.body, err = a.read(r, c, w, req); err != nil {
 			return nil, g, err
 		}
 		_ = control.SetReadDeadline(time.Time{})
@@ -130,10 +167,45 @@ func (a *API) answer(r *route, w http.ResponseWriter, req *http.Request) (reply 
 			return nil, g, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(req.Context(), a.deps.Timeout)
+	ctx, cancel := context.WithTimeout(req.Context(), a.deps.Timeout+r.longer)
 	defer cancel()
 	reply, err = r.handle(a, ctx, c)
+	if c.last {
+		w.Header().Set("Connection", "close")
+	}
+	if err != nil {
+		reply = nil
+	}
 	return reply, g, err
+}
+
+// carry takes a place for an archive, which done gives back.
+func (a *API) carry(g *grant) (done func(), err error) {
+	if err := g.carry(); err != nil {
+		return nil, err
+	}
+	select {
+	case a.archives <- struct{}{}:
+		return func() { <-a.archives; g.carried() }, nil
+	default:
+		g.carried()
+		return nil, &fault.Error{Kind: fault.Overloaded, Msg: "as many bundles are under way as the node takes at once", After: time.Second}
+	}
+}
+
+// read reads a body. An archive has the time of a usual body for each part of it that
+// is as large as one.
+func (a *API) read(r *route, c *call, w http.ResponseWriter, req *http.Request) ([]byte, error) {
+	if !r.upload {
+		return readJSON(w, req)
+	}
+	most := a.deps.Plugins.MaxBundle(c.tenant)
+	size := most
+	if req.ContentLength >= 0 {
+		size = min(size, req.ContentLength)
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.deps.Timeout * time.Duration(1+size/maxBody)))
+	return readBody(w, req, zipType, "bundle", most)
 }
 
 // admit finds the key, and has it pay for the request, which leave ends.

@@ -14,6 +14,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/observe"
+	"github.com/heddle-rt/heddle/runtime/plugin"
 	"github.com/heddle-rt/heddle/runtime/room"
 	"github.com/heddle-rt/heddle/runtime/session"
 )
@@ -37,22 +38,27 @@ type apiDeps struct {
 	Presence   api.Presence
 	Disconnect api.Disconnector
 	Revoke     api.Revoker
+	Plugins    api.Plugins
 }
 
 // api makes the server API.
 func (a *App) api(d apiDeps) (*api.API, error) {
 	return api.New(api.Deps{
 		Keys: d.Keys, Run: d.Run, Rooms: d.Rooms, Reader: a.store, History: a.store, Actions: d.Actions,
-		Timeout: a.cfg.Timeout, Log: a.log, Now: a.now,
-		Sessions: apiSessions{a}, Presence: d.Presence, Disconnect: d.Disconnect, Revoke: d.Revoke,
+		Timeout: a.cfg.Timeout, Log: a.log, Now: a.now, Leaving: a.leaving,
+		Sessions: apiSessions{a}, Presence: d.Presence, Disconnect: d.Disconnect, Revoke: d.Revoke, Plugins: d.Plugins,
 	})
 }
 
-// web brings requests below the API's prefix to it, and all others to next, which
-// may be nil.
-func web(served *api.API, next http.Handler) http.Handler {
+// web brings requests below the API's prefix to it, those for plugins to these, and all
+// others to next, which may be nil.
+func web(served *api.API, hooks, next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix, served)
+	mux.Handle("POST "+plugin.RequestPath, hooks)
+	mux.HandleFunc("/hooks/", func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "a plugin is reached by POST "+plugin.RequestPath, http.StatusNotFound)
+	})
 	if next != nil {
 		mux.Handle("/", next)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/heddle-rt/heddle/runtime/api"
 )
 
 // Secrets of API keys.
@@ -19,7 +21,7 @@ const (
 	slowSecret  = "slow-secret-of-more-than-32-bytes-length"
 )
 
-const everyScope = "[publish, direct, presence, rooms, history, connections, disconnect, revoke]"
+const everyScope = "[publish, direct, presence, rooms, history, connections, disconnect, revoke, plugins]"
 
 // apiKeysYAML are options that give tenants keys: acme one for all, and one without
 // any scope but connections; globex one of the same id.
@@ -114,13 +116,14 @@ type said struct {
 	Retryable            bool
 	RetryAfter           int64 `json:"retry_after_ms"`
 
-	Name, Creator, Next string
-	Meta                json.RawMessage
-	Members             []struct{ User, Role string }
-	Events              []received
-	More                bool
-	Connections         []struct{ Session, User, Device, State, Agent string }
-	Users               []struct {
+	Name, Creator string
+	Next          next
+	Meta          json.RawMessage
+	Members       []struct{ User, Role string }
+	Events        []received
+	More          bool
+	Connections   []struct{ Session, User, Device, State, Agent string }
+	Users         []struct {
 		User, Status, Text, Emoji string
 		Data                      json.RawMessage
 		Since                     int64
@@ -129,12 +132,32 @@ type said struct {
 	Online, Away, DND int
 	Rooms             []string
 	Disconnected      int
+
+	api.Plugin
+	Number  int
+	By      string
+	Plugins []api.Plugin
+	Diffs   []api.PluginDiff
+	Lines   []api.PluginLine
+}
+
+// next is the last name of a page, or the number of a line.
+type next string
+
+func (n *next) UnmarshalJSON(js []byte) error {
+	*n = next(strings.Trim(string(js), `"`))
+	return nil
 }
 
 // ask asks, and holds question and answer to the document.
 func (b *backend) ask(method, path, body string) said {
 	b.t.Helper()
-	r := b.raw(method, path, body, nil)
+	return b.with(method, path, body, nil)
+}
+
+func (b *backend) with(method, path, body string, header http.Header) said {
+	b.t.Helper()
+	r := b.raw(method, path, body, header)
 	s := said{status: r.status, js: r.body}
 	if err := json.Unmarshal([]byte(r.body), &s); err != nil {
 		b.t.Fatalf("%s %s answers %d %q", method, path, r.status, r.body)
@@ -164,7 +187,7 @@ func (b *backend) must(method, path, body string) said {
 type document struct {
 	Paths map[string]map[string]struct {
 		OperationID string
-		RequestBody *struct{}
+		RequestBody *struct{ Content map[string]any }
 	}
 	compiler *jsonschema.Compiler
 }
@@ -195,6 +218,9 @@ func (d *document) check(t testing.TB, method, path, body string, r reply) strin
 	if parts[0] == "rooms" && len(parts) > 1 {
 		parts[1] = "{room}"
 	}
+	if parts[0] == "plugins" && len(parts) > 1 {
+		parts[1] = "{name}"
+	}
 	full := "/v1/api/" + strings.Join(parts, "/")
 	op, ok := d.Paths[full][strings.ToLower(method)]
 	if !ok {
@@ -206,7 +232,7 @@ func (d *document) check(t testing.TB, method, path, body string, r reply) strin
 		return method + " " + full
 	}
 	d.conforms(t, name+".reply", r.body)
-	if op.RequestBody != nil {
+	if op.RequestBody != nil && op.RequestBody.Content["application/json"] != nil {
 		if body == "" {
 			body = "{}"
 		}

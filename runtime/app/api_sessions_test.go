@@ -135,7 +135,7 @@ func TestAPIConnectionPages(t *testing.T) {
 	var got []string
 	for path := "connections?limit=2"; path != ""; {
 		s := b.must("GET", path, "")
-		if len(s.Connections) > 2 || s.Next != "" && s.Next != s.Connections[len(s.Connections)-1].Session {
+		if len(s.Connections) > 2 || s.Next != "" && string(s.Next) != s.Connections[len(s.Connections)-1].Session {
 			t.Fatalf("%s", s.js)
 		}
 		for _, c := range s.Connections {
@@ -145,7 +145,7 @@ func TestAPIConnectionPages(t *testing.T) {
 			}
 		}
 		if path = ""; s.Next != "" {
-			path = "connections?limit=2&after=" + s.Next
+			path = "connections?limit=2&after=" + string(s.Next)
 		}
 	}
 	if len(got) != len(want) || !slices.IsSorted(got) {

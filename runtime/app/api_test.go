@@ -13,7 +13,7 @@ import (
 func apiNode(t testing.TB, set ...string) (*node, *backend) {
 	t.Helper()
 	n := serve(t, append(append(apiKeysYAML(),
-		"rooms.desk={members: true, join: members, create: server, publish: server}",
+		"rooms.desk={members: true, join: members, create: server, publish: server}", "tenants.acme.plugins.limits.timeout=10s", "tenants.acme.plugins.limits.start=60s",
 		"rooms.help={participants: true, members: true}"), set...)...)
 	return n, n.backend(t, "all."+allSecret)
 }
@@ -63,6 +63,7 @@ func TestAPIRoutes(t *testing.T) {
 		t.Errorf("history: %s", s.js)
 	}
 	others(t, b, ann)
+	pluginRoutes(t, b)
 	refusals(t, b)
 	b.must("POST", "revoke", `{"user":"ann"}`)
 	ann.ends(4401)
@@ -330,7 +331,7 @@ func TestAPIKeys(t *testing.T) {
 			if strings.HasSuffix(path, "openapi.json") || strings.HasSuffix(path, "connections") {
 				continue
 			}
-			at := strings.ReplaceAll(strings.TrimPrefix(path, "/v1/api/"), "{room}", "channel:x")
+			at := strings.NewReplacer("/v1/api/", "", "{room}", "channel:x", "{name}", "pass").Replace(path)
 			body := ""
 			if method == "post" || method == "patch" {
 				body = "{}"

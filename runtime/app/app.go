@@ -55,7 +55,7 @@ type App struct {
 	now func() time.Time
 
 	store       *embedded.Store
-	verifier    *authenticate.Reloadable
+	verifier    *tokens
 	revocations *authenticate.Revocations
 	rooms       *room.Rooms
 	reload      *reloader
@@ -80,10 +80,12 @@ type App struct {
 	notify      *notification.Notifications
 	webhook     *notification.Webhook
 	plugins     *plugins
+	native      *natives
 	expirer     *rooms.Expirer
 	server      *socket.Server
 	admin       *observe.Admin
 	fatal       chan error
+	leaving     chan struct{} // closed when the node begins to drain
 	ready       readiness
 }
 
@@ -93,9 +95,12 @@ func New(cfg Config, deps Deps) (*App, error) {
 	if cfg.Node == "" {
 		cfg.Node, _ = os.Hostname()
 	}
-	a := &App{cfg: cfg, log: deps.Log.With("node", cfg.Node), now: time.Now, fatal: make(chan error, 1)}
+	a := &App{cfg: cfg, log: deps.Log.With("node", cfg.Node), now: time.Now, fatal: make(chan error, 1), leaving: make(chan struct{})}
 	var err error
-	if a.verifier, err = authenticate.NewReloadable(authConfigs(cfg.Tenants), authenticate.Deps{
+	if a.native, err = a.natives(cfg); err != nil {
+		return nil, err
+	}
+	if a.verifier, err = newTokens(&cfg, a.native.Authenticators, authenticate.Deps{
 		Logger: a.log, Revoked: func(id *event.Identity) bool { return a.revocations.Revoked(id) },
 	}); err != nil {
 		return nil, err
@@ -114,19 +119,11 @@ func New(cfg Config, deps Deps) (*App, error) {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	a.reload = newReloader(loaded, cfg.Reload.Watch, reloadDeps{
-		Load: deps.Load, Files: deps.Files, Level: deps.Level, Verifier: a.verifier, Limits: a.limits, Rules: a.rules, Actions: a.actions,
+		Load: deps.Load, Files: deps.Files, Level: deps.Level, Verifier: a.verifier.Reloadable, Limits: a.limits, Rules: a.rules, Actions: a.actions,
 		Rooms: a.rooms, Socket: a.server, Sessions: a.sessions, Log: a.log, Now: a.now,
-		Others: []func(*Config) (func(), error){a.reloadKeys, a.reloadRevocations, a.reloadWebhooks, a.reloadPlugins},
+		Others: []func(*Config) (func(), error){a.verifier.reload, a.reloadKeys, a.reloadRevocations, a.reloadWebhooks, a.reloadPlugins},
 	})
 	return a, nil
-}
-
-func authConfigs(tenants map[string]Tenant) map[string]authenticate.Config {
-	out := make(map[string]authenticate.Config, len(tenants))
-	for name, t := range tenants {
-		out[name] = t.Auth
-	}
-	return out
 }
 
 func (a *App) storage(cfg Config) (err error) {
@@ -199,7 +196,7 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 	a.run = a.runner(policy)
 	a.sessions = session.NewManager(cfg.Session, session.Deps{
 		Route: a.pipeline, Workers: a.workers, Hub: a.hub, Rooms: policy, Reader: a.store, History: a.store, Store: a.store,
-		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.left,
+		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.left, Disconnected: a.disconnected,
 		Tokens: a.verifier, Revoked: a.revocations.Revoked, Presence: a.presence,
 		Limits: session.Limits{Heartbeat: cfg.Socket.Heartbeat.Interval, MaxFrameBytes: int(cfg.Socket.MaxFrameBytes)},
 	})
@@ -264,12 +261,13 @@ func (a *App) edges(cfg Config, deps Deps) (err error) {
 	}
 	a.served, err = a.api(apiDeps{
 		Keys: a.keys, Run: a.run, Rooms: a.rooms, Actions: a.actions, Presence: apiPresence{a}, Disconnect: apiDisconnect{a}, Revoke: apiRevoker{a},
+		Plugins: newAPIPlugins(a),
 	})
 	if err != nil {
 		return err
 	}
 	a.server, err = socket.New(cfg.Socket, socket.Deps{
-		Handler: sockets{a}, HTTP: web(a.served, deps.HTTP), Logger: a.log,
+		Handler: sockets{a}, HTTP: web(a.served, a.plugins.service, deps.HTTP), Logger: a.log,
 		Subprotocols: []string{native.JSON{}.Name(), native.MessagePack{}.Name()},
 		OnQuality:    sockets{a}.quality,
 	})
@@ -286,6 +284,7 @@ func (a *App) edges(cfg Config, deps Deps) (err error) {
 		a.admin.Handle(pattern, h)
 	}
 	a.admin.Handle("GET /connections", http.HandlerFunc(a.connections))
+	a.admin.Handle("GET /native", a.native)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/heddle-rt/heddle/builtin/presence"
 	"github.com/heddle-rt/heddle/builtin/typing"
 	"github.com/heddle-rt/heddle/plugins/host"
+	"github.com/heddle-rt/heddle/plugins/native"
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
 	"github.com/heddle-rt/heddle/runtime/api"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
@@ -41,6 +42,7 @@ type Config struct {
 	Rooms    map[string]room.TypeConfig `yaml:"rooms" default:"{conv: {members: true, join: members, max_events: 1000000, max_age: 8640h}, channel: {}, user: {join: self, publish: server, max_events: 10000}}" doc:"Types of rooms, by the part of a room's name before the colon. What is written of conv, channel and user goes over their defaults."`
 	Tenants  map[string]Tenant          `yaml:"tenants" doc:"Tenants by name. At least one."`
 	Plugins  PluginsConfig              `yaml:"plugins" doc:"Tenants' own WebAssembly in the route."`
+	Native   []native.Config            `yaml:"native" max:"100" doc:"Programs of the operator's own that check tokens, bring notifications, store events elsewhere or moderate."`
 	Heap     HeapConfig                 `yaml:"heap" doc:"Pace of the garbage collector."`
 	Workers  int                        `yaml:"workers" default:"64" min:"1" max:"10000" doc:"Requests that read the store or check a token, at once."`
 	Timeout  time.Duration              `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"Deadline of a request that reads the store, after which it is refused as timeout."`
@@ -70,7 +72,11 @@ func (c *Config) Check(report func(path, problem string)) {
 		report("tenants", "at least one tenant is needed")
 	}
 	for name, t := range c.Tenants {
-		if _, err := authenticate.New(map[string]authenticate.Config{name: t.Auth}, authenticate.Deps{}); err != nil {
+		auth := t.Auth
+		if authenticated(c.Native, name) {
+			auth = withKeys(auth)
+		}
+		if _, err := authenticate.New(map[string]authenticate.Config{name: auth}, authenticate.Deps{}); err != nil {
 			_, why, _ := strings.Cut(err.Error(), ": auth: ")
 			report("tenants."+name+".auth", why)
 		}
@@ -82,6 +88,7 @@ func (c *Config) Check(report func(path, problem string)) {
 			report("tenants."+name+"."+p.Path, p.Text)
 		}
 	}
+	c.checkNative(report)
 	for name := range c.Rooms {
 		switch {
 		case !room.IsWord(name):

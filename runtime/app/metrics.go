@@ -15,6 +15,7 @@ func (a *App) metrics(cfg observe.MetricsConfig) *observe.Registry {
 	apiMetrics(r, a.served, a.dead)
 	a.storeMetrics(r)
 	a.pluginMetrics(r)
+	a.native.metrics(r)
 	a.reloadMetrics(r)
 	return r
 }

@@ -11,13 +11,20 @@ import (
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
+// Names of the node's own notifiers, in logs and metrics.
+const (
+	notifierWebhook = "webhook"
+	notifierLog     = "log"
+)
+
 // notifications makes what tells users of messages that they do not see.
 func (a *App) notifications(cfg Config, policy *room.Rooms) *notification.Notifications {
 	a.webhook = notification.NewWebhook(webhooks(cfg.Tenants), a.now)
-	notifiers := []notification.Named{{Name: "webhook", Notifier: a.webhook}}
+	notifiers := []notification.Named{{Name: notifierWebhook, Notifier: a.webhook}}
 	if cfg.Notify.Log.Enabled {
-		notifiers = append(notifiers, notification.Named{Name: "log", Notifier: notification.NewLog(a.log, cfg.Notify.Log.Text)})
+		notifiers = append(notifiers, notification.Named{Name: notifierLog, Notifier: notification.NewLog(a.log, cfg.Notify.Log.Text)})
 	}
+	notifiers = append(notifiers, a.native.Named()...)
 	return notification.New(cfg.Notify, notification.Deps{
 		Emit: a.hub, Types: policy, Reader: a.store, History: a.store, People: people{a}, Notifiers: notifiers, Log: a.log, Now: a.now,
 	})
@@ -38,7 +45,8 @@ func (a *App) reloadWebhooks(next *Config) (func(), error) {
 }
 
 // publisher brings what was committed to the rooms, then to those who are notified of
-// it. The committer publishes each record once, whatever becomes of it on the disk.
+// it, and to native plugins. The committer publishes each record once, whatever becomes
+// of it on the disk.
 type publisher struct{ a *App }
 
 func (p publisher) Publish(records []event.Record) {
@@ -46,6 +54,7 @@ func (p publisher) Publish(records []event.Record) {
 	for i := range records {
 		p.a.notify.Observe(&records[i])
 	}
+	p.a.native.publish(records)
 }
 
 // people are the users as presence and sessions know them.

@@ -18,12 +18,15 @@ import (
 	"github.com/heddle-rt/heddle/runtime/observe"
 	"github.com/heddle-rt/heddle/runtime/plugin"
 	"github.com/heddle-rt/heddle/runtime/room"
+	"github.com/heddle-rt/heddle/runtime/session"
 )
 
 // PluginsConfig is the operator's part of plugins.
 type PluginsConfig struct {
 	Run  host.Config  `yaml:"run" doc:"How plugins are run."`
 	HTTP fetch.Config `yaml:"http" doc:"Requests that plugins send."`
+
+	Folder FolderConfig `yaml:"folder" doc:"Plugins that come with the configuration."`
 }
 
 // plugins is all that tenants' plugins need of a node.
@@ -34,6 +37,7 @@ type plugins struct {
 	after    *plugin.After
 	fetcher  *fetch.Fetcher
 	timers   *timer.Timers
+	folder   *pluginFolder
 	policies atomic.Pointer[map[string]host.Policy]
 }
 
@@ -46,7 +50,7 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 		cache = filepath.Join(cfg.Storage.Dir, "compiled")
 	}
 	var err error
-	if p.engine, err = guest.New(guest.Config{Cache: cache}); err != nil {
+	if p.engine, err = guest.New(guest.Config{Cache: cache, Most: int64(cfg.Plugins.Run.CacheSize)}); err != nil {
 		return nil, err
 	}
 	p.fetcher = fetch.New(cfg.Plugins.HTTP, fetch.Deps{
@@ -69,17 +73,32 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 	p.service = plugin.New(plugin.Deps{
 		Host: p.host, Rooms: a.rooms, Outside: &plugin.Reach{Fetcher: p.fetcher, Timers: p.timers}, Actions: actions,
 		Stored: a.storedBefore, Emit: a.emitOfPlugin, Log: a.log, Now: a.now,
-		Direct: func(env *event.Envelope, user, device string) int { return a.sessions.Direct(env, user, device) },
+		Direct:  func(env *event.Envelope, user, device string) int { return a.sessions.Direct(env, user, device) },
+		Workers: max(1, cfg.Workers/2),
 	})
 	p.after = plugin.NewAfter(p.service)
+	p.folder = &pluginFolder{cfg: cfg.Plugins.Folder, host: p.host, most: p.largest, log: a.log}
 	return p, nil
 }
 
-// left is told of each room that a session leaves.
-func (a *App) left(tenant, room, user string) {
-	a.typing.Stop(tenant, room, user)
-	a.plugins.after.Left(tenant, room, user)
+// largest is how many bytes a tenant's module may have; -1 if there is no such tenant.
+func (p *plugins) largest(tenant string) int64 {
+	policy, found := (*p.policies.Load())[tenant]
+	if !found {
+		return -1
+	}
+	return int64(policy.Limits.Module)
 }
+
+// left is told of each room that a session leaves.
+func (a *App) left(s *session.Session, room string) {
+	id := s.Identity()
+	a.typing.Stop(id.Tenant, room, id.User)
+	a.plugins.after.Left(s, room)
+}
+
+// disconnected is told of each connection that ends.
+func (a *App) disconnected(s *session.Session) { a.plugins.after.Disconnected(s) }
 
 func policies(tenants map[string]Tenant) *map[string]host.Policy {
 	out := make(map[string]host.Policy, len(tenants))
@@ -236,6 +255,15 @@ func (a *App) pluginMetrics(r *observe.Registry) {
 		})
 	})
 	r.CountersFunc("heddle_plugin_own_total", "Plugins' own counters, and sums of seconds.", []string{"tenant", "plugin", "name"}, func(y yield) { a.ownMetrics(y, 0, 2) })
+	r.CountersFunc("heddle_plugin_own_observed_total", "How many values the sums of seconds are of.", []string{"tenant", "plugin", "name"}, func(y yield) {
+		for _, p := range a.plugins.host.All() {
+			for _, m := range p.Metrics.List() {
+				if m.Kind == 2 {
+					y(float64(m.Count), p.Tenant, p.Name, m.Name)
+				}
+			}
+		}
+	})
 	r.GaugesFunc("heddle_plugin_own", "Plugins' own gauges.", []string{"tenant", "plugin", "name"}, func(y yield) { a.ownMetrics(y, 1) })
 	f := &a.plugins.fetcher.Counters
 	r.CountersFunc("heddle_plugin_requests_total", "HTTP requests of plugins, by what became of them.", []string{"result"}, func(y yield) {
@@ -244,6 +272,7 @@ func (a *App) pluginMetrics(r *observe.Registry) {
 		y(float64(f.Refused.Load()), "refused")
 		y(float64(f.Dropped.Load()), "dropped")
 	})
+	a.hostMetrics(r)
 	r.GaugeFunc("heddle_plugin_timers", "Timers of plugins that are set.", func() float64 { return float64(a.plugins.timers.Count()) })
 }
 

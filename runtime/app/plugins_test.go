@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,31 +16,37 @@ import (
 	"github.com/heddle-rt/heddle/plugins/manifest"
 )
 
-// cases is the conformance guest of the Go SDK: what it does is chosen by the action.
-var cases = sync.OnceValues(func() ([]byte, error) {
+var (
+	// cases is the conformance guest of the Go SDK: what it does is chosen by the action.
+	cases = sync.OnceValues(func() ([]byte, error) { return built("..", "..", "sdk-wasm", "conformance", "guest", "go") })
+	// witness tells channel:log of each hook.
+	witness = sync.OnceValues(func() ([]byte, error) { return built("testdata", "witness") })
+)
+
+// built is a guest in Go.
+func built(source ...string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "plugins")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	sdk := filepath.Join("..", "..", "sdk-wasm")
 	file := filepath.Join(dir, "g.wasm")
-	cmd := exec.Command(filepath.Join(sdk, "go", "build.sh"), filepath.Join(sdk, "conformance", "guest", "go"), file)
+	cmd := exec.Command(filepath.Join("..", "..", "sdk-wasm", "go", "build.sh"), filepath.Join(source...), file)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(file)
-})
+}
 
-// deploy puts the guest in place for a tenant.
-func (n *node) deploy(tenant, text string) {
+// deploy puts a guest in place for a tenant.
+func (n *node) deploy(tenant, name string, guest func() ([]byte, error), text string) {
 	n.t.Helper()
-	code, err := cases()
+	code, err := guest()
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	b := &manifest.Bundle{Module: code, Text: []byte("name: cases\nversion: '1'\nlimits: {timeout: 10s, start: 60s, fuel: 100000000}\n" + text)}
+	b := &manifest.Bundle{Module: code, Text: []byte("name: " + name + "\nversion: '1'\nlimits: {timeout: 10s, start: 60s, fuel: 100000000}\n" + text)}
 	if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
 		n.t.Fatal(err)
 	}
@@ -51,7 +60,7 @@ func (n *node) deploy(tenant, text string) {
 func TestPluginInTheRoute(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "tenants.acme.plugins.limits.timeout=10s", "tenants.acme.plugins.limits.start=60s")
-	n.deploy("acme", `
+	n.deploy("acme", "cases", cases, `
 bindings: [{actions: ["message:send"], rooms: ["channel:guarded"]}]
 actions: [{name: "case:reply", durable: true}, {name: "case:forbid"}, {name: "case:emit", silent: true}, {name: "case:trap"}, {name: "case:attrs"}]
 capabilities: [emit, http, kv, lookup, secrets, timers]
@@ -87,6 +96,98 @@ hosts: [api.example.com]
 			t.Errorf("no %s in the metrics: %s", want, body[strings.Index(body, "heddle_plugin"):])
 		}
 	}
+}
+
+// TestHooks: what happens to a session is told to the plugin that has bound it, with
+// the connection that it happened on; attributes keep their types from one plugin to
+// the next; and a request becomes an event.
+func TestHooks(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "tenants.acme.plugins.limits.timeout=10s", "tenants.acme.plugins.limits.start=60s")
+	n.deploy("acme", "first", witness, `
+bindings: [{rooms: ["channel:x"], namespaces: ["/"], priority: 1}, {hooks: [request]}]
+capabilities: [emit, kv, timers]
+`)
+	n.deploy("acme", "second", witness, `
+bindings: [{hooks: [before, after, join, leave], rooms: ["channel:x"], priority: 2}, {hooks: [connect, disconnect]}, {namespaces: [/voice], priority: 3}]
+capabilities: [emit, kv, timers]
+`)
+	ear := n.open(t, dial{user: "ear"})
+	ear.do("room:join", "channel:log", "{}")
+	ann := n.open(t, dial{user: "ann", query: "?device=phone"})
+	first := ear.seen("connect", `"user":"ann"`)
+	number := between(first, `"connection":`, ",")
+	ann.do("room:join", "channel:x", "{}")
+	ear.seen("join", `"room":"channel:x"`, `"connection":`+number+",")
+	ann.acked("message:send", "channel:x", "m1", `{"text":"x"}`)
+	ear.seen("before", `"user":"ann"`, `"attrs":["end"]`)
+	ear.seen("before", `"user":"ann"`, `"b bool","f float","i int","j json","t text"`)
+	ear.seen("after", `"action":"message:send"`, `"b bool"`, `"connection":`+number+",")
+	ann.do("room:leave", "channel:x", "{}")
+	ear.seen("leave", `"user":"ann"`, `"room":"channel:x"`)
+	ann.drop()
+	ear.seen("disconnect", `"user":"ann"`, `"connection":`+number+",")
+
+	for _, c := range []struct {
+		name, method, path, body string
+		status                   int
+		want                     string
+	}{
+		{"answered", "POST", "/hooks/acme/first", "clay", 201, "made of clay"},
+		{"not answered", "POST", "/hooks/acme/first", "timer", 204, ""},
+		{"what cannot be", "POST", "/hooks/acme/first", "write and fail", 502, "failed"},
+		{"nothing of it was done", "POST", "/hooks/acme/first", "read", 200, "not_found"},
+		{"no binding", "POST", "/hooks/acme/second", "", 404, "no such plugin"},
+		{"no plugin", "POST", "/hooks/acme/third", "", 404, "no such plugin"},
+		{"no tenant", "POST", "/hooks/other/first", "", 404, "no such plugin"},
+		{"other method", "GET", "/hooks/acme/first", "", 404, "POST /hooks/"},
+		{"too large", "POST", "/hooks/acme/first", strings.Repeat("x", 256<<10+1), 413, "262144 bytes"},
+	} {
+		r, err := http.NewRequest(c.method, "http://"+n.app.Addr().String()+c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		text, _ := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if answer.StatusCode != c.status || !strings.Contains(string(text), c.want) {
+			t.Errorf("%s: %d %s", c.name, answer.StatusCode, text)
+		}
+	}
+	ear.seen("request", `"method text","query text","headers text","remote text"`)
+	ear.seen("timer")
+	if body := n.admin("/metrics").body; !strings.Contains(body, `heddle_plugin_failures_total{as="live",plugin="first",reason="action",tenant="acme"} 1`) {
+		t.Error("what cannot be was not counted")
+	}
+	lines, _ := n.app.plugins.host.Find("acme", "first").Logs.After(0)
+	if !slices.ContainsFunc(lines, func(l host.Line) bool { return strings.Contains(l.Text, "nosuchtype") }) {
+		t.Errorf("the developer is not told: %+v", lines)
+	}
+}
+
+// seen takes what comes until a witness has seen a hook, with all of it in what it says.
+func (c *client) seen(hook string, all ...string) (js string) {
+	c.t.Helper()
+	c.until(func(e received) bool {
+		js = e.js
+		for _, want := range all {
+			if !strings.Contains(js, want) {
+				return false
+			}
+		}
+		return e.Payload.Action == "seen:"+hook
+	})
+	return js
+}
+
+// between is what stands behind one text and in front of another.
+func between(s, from, to string) string {
+	_, s, _ = strings.Cut(s, from)
+	s, _, _ = strings.Cut(s, to)
+	return s
 }
 
 // says sends an action that the schema does not have, and takes the answer.

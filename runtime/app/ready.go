@@ -26,7 +26,7 @@ func (r *readiness) probe(context.Context) error {
 
 // checks are what /readyz asks.
 func (a *App) checks() []observe.Check {
-	return []observe.Check{
+	return append([]observe.Check{
 		{Name: "serving", Probe: a.ready.probe},
 		{Name: "storage", Probe: func(context.Context) error {
 			if !a.store.Space() {
@@ -45,5 +45,5 @@ func (a *App) checks() []observe.Check {
 			}
 			return nil
 		}},
-	}
+	}, a.native.checks()...)
 }

@@ -32,6 +32,7 @@ func (a *App) layers() [][]part {
 			{"storage", a.store.Run},
 			{"admin", a.admin.Run},
 			{"heap", (&heap{cfg: a.cfg.Heap}).run},
+			{"native", a.native.run},
 		},
 		{
 			{"sequence", a.committer.Run},
@@ -44,11 +45,15 @@ func (a *App) layers() [][]part {
 			{"notification", a.notify.Run},
 			{"rooms", a.expirer.Run},
 			{"plugins", a.plugins.host.Run},
+			{"plugin folder", a.plugins.folder.run},
 			{"plugin hooks", a.plugins.after.Run},
 			{"plugin requests", a.plugins.fetcher.Run},
 			{"plugin timers", a.plugins.timers.Run},
 			{"session", a.sessions.Run},
 			{"reload", a.reload.run},
+		},
+		{
+			{"moderators", a.native.moderate}, // their verdicts are events
 		},
 		{
 			{"socket", a.server.Run},
@@ -122,7 +127,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	case err := <-a.fatal:
 		return err
-	case <-time.After(stopTimeout):
+	case <-time.After(stopTimeout + a.native.ending()):
 		return errStuck
 	}
 }
@@ -130,6 +135,7 @@ func (a *App) Run(ctx context.Context) error {
 // drain sends clients away.
 func (a *App) drain(ctx context.Context) {
 	a.ready.set("draining")
+	close(a.leaving)
 	a.log.Info("draining", "over", a.cfg.Drain)
 	a.server.StopAccepting()
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain+5*time.Second)

@@ -32,7 +32,7 @@ func (s sockets) Admit(ctx context.Context, h *socket.Handshake) (any, error) {
 	if h.Token == "" {
 		return admitted{}, nil
 	}
-	id, err := s.a.verifier.Verify(ctx, h.Token)
+	id, err := s.a.verifier.handshake(ctx, h.Token, h.Remote)
 	if err == nil {
 		if err = s.a.suspects.Admit(id, ip); err == nil {
 			err = s.a.quotas.Full(id.Tenant)

@@ -84,12 +84,23 @@ type Field struct {
 	Format   string   // of a String, or a Map's keys: "room", "user", "id", "epoch" (checked by validate)
 	Elem     *Field   // of an Array or Map
 	Fields   Payload  // of an Object
+	Secret   bool     // no plugin is shown it
 	Doc      string
 }
 
 // Payload describes the object in an envelope's payload.data. Members that it does not
 // name are ignored.
 type Payload []Field
+
+// Secret reports whether a field of the payload is.
+func (p Payload) Secret() bool {
+	for i := range p {
+		if p[i].Secret {
+			return true
+		}
+	}
+	return false
+}
 
 // MaxFields is how many members one payload may declare.
 const MaxFields = 12

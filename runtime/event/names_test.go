@@ -45,3 +45,16 @@ func TestNames(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestIsAction(t *testing.T) {
+	long := strings.Repeat("x", 32)
+	for s, want := range map[string]bool{
+		"message:send": true, "a:b": true, "order_2:made_1": true, long + ":" + long: true,
+		"": false, "message": false, "message:": false, ":send": false, "a:b:c": false, "Message:send": false, "1a:b": false, "a:1b": false,
+		"a:b ": false, "a-b:c": false, long + "x:y": false, "a:" + long + "x": false, "ä:b": false,
+	} {
+		if IsAction(s) != want {
+			t.Errorf("%q: want %v", s, want)
+		}
+	}
+}

@@ -13,13 +13,15 @@ type deadline struct {
 	context.Context
 	at time.Time
 
-	once   sync.Once
+	mu     sync.Mutex
+	ended  bool
 	timed  context.Context
 	cancel context.CancelFunc
 }
 
 func (d *deadline) Deadline() (time.Time, bool) { return d.at, true }
 
+// Err is set whenever Done is closed: contexts made of this one rely on that.
 func (d *deadline) Err() error {
 	if err := d.Context.Err(); err != nil {
 		return err
@@ -27,17 +29,32 @@ func (d *deadline) Err() error {
 	if !time.Now().Before(d.at) {
 		return context.DeadlineExceeded
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ended {
+		return context.Canceled
+	}
 	return nil
 }
 
 func (d *deadline) Done() <-chan struct{} {
-	d.once.Do(func() { d.timed, d.cancel = context.WithDeadline(d.Context, d.at) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timed == nil {
+		d.timed, d.cancel = context.WithDeadline(d.Context, d.at)
+		if d.ended {
+			d.cancel()
+		}
+	}
 	return d.timed.Done()
 }
 
-// end lets go of the timer. Nobody waits any more.
+// end lets go of the timer. Who waits all the same is told that it is over.
 func (d *deadline) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = true
 	if d.cancel != nil {
-		d.cancel()
+		d.cancel() // under the lock: whoever is woken asks Err
 	}
 }

@@ -267,3 +267,20 @@ func BenchmarkRun(b *testing.B) {
 		p.Run(context.Background(), o, nil, 0, p.Now(), false)
 	}
 }
+
+// TestDeadlineEnds: what was made of a context whose event is over ends with it.
+func TestDeadlineEnds(t *testing.T) {
+	for range 500 {
+		d := &deadline{Context: t.Context(), at: time.Now().Add(time.Hour)}
+		child, cancel := context.WithCancel(d)
+		go d.end()
+		<-child.Done()
+		if err := child.Err(); !errors.Is(err, context.Canceled) || !errors.Is(d.Err(), context.Canceled) {
+			t.Fatal(err, d.Err())
+		}
+		cancel()
+	}
+	d := &deadline{Context: t.Context(), at: time.Now().Add(time.Hour)}
+	d.end()
+	<-d.Done() // also for who asks later
+}

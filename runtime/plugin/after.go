@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/fair"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/pipeline"
@@ -23,7 +24,7 @@ const (
 // want to know. It is a stage behind the one that delivers.
 type After struct {
 	service *Service
-	queue   chan afterwards
+	queue   *fair.Queue[afterwards]
 	Missed  atomic.Uint64 // because too many waited
 }
 
@@ -34,7 +35,9 @@ type afterwards struct {
 }
 
 // NewAfter makes the stage; Run calls the plugins.
-func NewAfter(s *Service) *After { return &After{service: s, queue: make(chan afterwards, afterQueue)} }
+func NewAfter(s *Service) *After {
+	return &After{service: s, queue: fair.New[afterwards](fair.Halves(afterQueue, afterWorkers))}
+}
 
 // Name is the stage's name in metrics.
 func (*After) Name() string { return "plugin_after" }
@@ -52,9 +55,9 @@ func (a *After) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, e
 	if t == nil {
 		return pipeline.Pass, nil
 	}
-	a.offer(t, &host.Subject{Hook: hostapi.HookAfter, Action: ev.Action, Room: ev.Room, Receives: ev.Spec.Rate == event.RateMessage}, func() called {
+	a.offer(t, &host.Subject{Hook: hostapi.HookAfter, Action: ev.Action, Room: ev.Room, Receives: ev.Spec.Rate == event.RateMessage}, ev.From.User, func() called {
 		return called{
-			codec: hostapi.CodecJSON, user: strings.Clone(ev.From.User), device: strings.Clone(ev.From.Device), room: strings.Clone(ev.Room),
+			codec: hostapi.CodecJSON, connection: connection(ev.Origin), user: strings.Clone(ev.From.User), device: strings.Clone(ev.From.Device), room: strings.Clone(ev.Room),
 			action: strings.Clone(ev.Action), id: strings.Clone(ev.ID), data: bytes.Clone(ev.Data), more: given(ev.Extra),
 		}
 	})
@@ -62,27 +65,27 @@ func (a *After) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, e
 }
 
 // Left tells plugins that a session has left a room.
-func (a *After) Left(tenant, room, user string) { a.gone(hostapi.HookLeave, tenant, room, user, "") }
+func (a *After) Left(o event.Origin, room string) { a.gone(hostapi.HookLeave, o, room) }
 
-// Disconnected tells plugins that a session is over.
-func (a *After) Disconnected(id *event.Identity) {
-	if id != nil {
-		a.gone(hostapi.HookDisconnect, id.Tenant, "", id.User, id.Device)
+// Disconnected tells plugins that the connection of an opened session is over.
+func (a *After) Disconnected(o event.Origin) { a.gone(hostapi.HookDisconnect, o, "") }
+
+func (a *After) gone(hook hostapi.Hook, o event.Origin, room string) {
+	id := o.Identity()
+	if id == nil {
+		return
 	}
-}
-
-func (a *After) gone(hook hostapi.Hook, tenant, room, user, device string) {
-	if t := a.service.deps.Host.For(tenant); t != nil {
-		a.offer(t, &host.Subject{Hook: hook, Room: room}, func() called {
-			return called{user: user, device: device, room: room}
+	if t := a.service.deps.Host.For(id.Tenant); t != nil {
+		a.offer(t, &host.Subject{Hook: hook, Room: room}, id.User, func() called {
+			return called{user: id.User, device: id.Device, room: strings.Clone(room), connection: connection(o)}
 		})
 	}
 }
 
-// offer queues a call of each plugin that wants one.
-func (a *After) offer(t *host.Tenant, s *host.Subject, what func() called) {
+// offer queues a call of each plugin that wants one, in the version that is the user's.
+func (a *After) offer(t *host.Tenant, s *host.Subject, user string, what func() called) {
 	for _, p := range t.Plugins {
-		v := p.Choose("")
+		v := p.Choose(user)
 		if v == nil {
 			continue
 		}
@@ -92,9 +95,7 @@ func (a *After) offer(t *host.Tenant, s *host.Subject, what func() called) {
 		}
 		c := what()
 		c.hook = s.Hook
-		select {
-		case a.queue <- afterwards{v, c}:
-		default:
+		if !a.queue.Put(p.Tenant, afterwards{v, c}) {
 			a.Missed.Add(1)
 			v.Release()
 		}
@@ -107,29 +108,23 @@ func (a *After) Run(ctx context.Context) error {
 	for range afterWorkers {
 		wg.Go(func() { // ends with ctx
 			for {
-				select {
-				case <-ctx.Done():
+				n, done, ok := a.queue.Take(ctx)
+				if !ok {
 					return
-				case n := <-a.queue:
-					a.tell(ctx, n)
 				}
+				a.tell(ctx, n)
+				done()
 			}
 		})
 	}
 	wg.Wait()
-	for {
-		select {
-		case n := <-a.queue:
-			n.version.Release()
-		default:
-			return nil
-		}
+	for _, n := range a.queue.Rest() {
+		n.version.Release()
 	}
+	return nil
 }
 
 func (a *After) tell(ctx context.Context, n afterwards) {
 	defer n.version.Release()
-	if err := a.service.callVersion(ctx, n.version, &n.called); err != nil {
-		n.version.Plugin().Note("error", "hook "+n.called.hook.String()+": "+err.Error())
-	}
+	_ = a.service.callVersion(ctx, n.version, &n.called) // the plugin's log has it
 }

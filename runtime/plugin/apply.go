@@ -10,16 +10,10 @@ import (
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/host"
-	"github.com/heddle-rt/heddle/plugins/pool"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/validate"
 )
-
-// refusal is an event that a plugin has refused, as it may.
-type refusal struct{ fault *fault.Error }
-
-func (r *refusal) Error() string { return r.fault.Error() }
 
 // Bounds of what a plugin may say.
 const (
@@ -29,33 +23,33 @@ const (
 	maxReply = 256 << 10 // of an answer
 )
 
-// apply does what a version wants done about an event. An error that is no refusal is
-// the plugin's failure, and then nothing of it is done.
-func (s *Service) apply(ctx context.Context, ev *event.Event, v *host.Version, j *pool.Job) error {
-	if len(j.Actions) == 0 {
-		return nil
-	}
-	c := change{service: s, ev: ev, version: v, room: ev.Room, extra: ev.Extra}
-	for i := range j.Actions {
-		if err := c.add(ctx, &j.Actions[i]); err != nil {
-			return err
-		}
-	}
-	return c.make()
-}
-
 // change is what a version wants of one event, before any of it is done.
 type change struct {
 	service *Service
 	ev      *event.Event
 	version *host.Version
+	again   bool // the event is stored already
 
+	refused *fault.Error
 	settled bool
 	data    []byte // in the place of the event's; nil for no other
 	room    string
-	extra   []byte
+	extra   []byte                     // attributes
+	set     map[string]json.RawMessage // all of them, once one is set; nil before
 	reply   []byte
 	later   []event.Effect
+}
+
+// check looks at all of it. An error is the plugin's failure, and then nothing of it is
+// done.
+func (c *change) check(ctx context.Context, actions []hostapi.Action) error {
+	*c = change{service: c.service, ev: c.ev, version: c.version, again: c.again, room: c.ev.Room, extra: c.ev.Extra}
+	for i := range actions {
+		if err := c.add(ctx, &actions[i]); err != nil || c.refused != nil {
+			return err
+		}
+	}
+	return c.attributes()
 }
 
 func (c *change) add(ctx context.Context, a *hostapi.Action) error {
@@ -63,8 +57,7 @@ func (c *change) add(ctx context.Context, a *hostapi.Action) error {
 	case hostapi.Drop:
 		return c.drop(a)
 	case hostapi.Replace:
-		c.data = a.A
-		return nil
+		return c.replace(a.A)
 	case hostapi.SetAttr:
 		return c.attribute(string(a.A), a.B)
 	case hostapi.Emit:
@@ -79,41 +72,73 @@ func (c *change) add(ctx context.Context, a *hostapi.Action) error {
 	return fmt.Errorf("action %v has no place here", a.Kind)
 }
 
-func (c *change) drop(a *hostapi.Action) error {
+func (c *change) drop(a *hostapi.Action) (err error) {
+	if c.again {
+		return nil
+	}
+	c.refused, c.settled, err = refusal(a)
+	return err
+}
+
+// refusal is how a drop is told; nil if it is not.
+func refusal(a *hostapi.Action) (f *fault.Error, silent bool, err error) {
 	text := string(a.A)
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "")
 	}
 	switch hostapi.DropCode(a.Code) {
 	case hostapi.DropForbidden:
-		return &refusal{fault.New(fault.Forbidden, "", text)}
+		return fault.New(fault.Forbidden, "", text), false, nil
 	case hostapi.DropInvalid:
 		field, why, found := strings.Cut(text, ": ")
 		if !found || strings.ContainsAny(field, " \n") {
 			field, why = "payload.data", text
 		}
-		return &refusal{fault.New(fault.Invalid, field, why)}
+		return fault.New(fault.Invalid, field, why), false, nil
 	case hostapi.DropRateLimited:
 		f := fault.New(fault.RateLimited, "", text)
 		f.After = time.Duration(max(0, min(a.Number, int64(time.Hour/time.Millisecond)))) * time.Millisecond
-		return &refusal{f}
+		return f, false, nil
 	case hostapi.DropSilently:
-		c.settled = true
-		return nil
+		return nil, true, nil
 	}
-	return fmt.Errorf("drop: there is no code %d", a.Code)
+	return nil, false, fmt.Errorf("drop: there is no code %d", a.Code)
+}
+
+// replace looks at another payload as at a sender's own.
+func (c *change) replace(data []byte) error {
+	if c.ev.Spec.Payload.Secret() {
+		return fmt.Errorf("replace: the payload of %s is not a plugin's to change", c.ev.Action)
+	}
+	if err := validate.Payload(c.ev.Spec.Payload, data, func(int, []byte) {}); err != nil {
+		return fmt.Errorf("replace: the action does not take this payload: %w", err)
+	}
+	if c.data = data; data == nil {
+		c.data = []byte{} // of which nobody takes it that there is none
+	}
+	return nil
 }
 
 func (c *change) attribute(name string, value []byte) error {
 	if !event.IsUser(name) || len(name) > maxName || !json.Valid(value) {
-		return fmt.Errorf("set_attr: %q is no name, or its value is not JSON", name)
+		return fmt.Errorf("set_attr: %.200q is no name, or its value is not JSON", name)
 	}
-	all := map[string]json.RawMessage{}
-	if c.extra != nil {
-		_ = json.Unmarshal(c.extra, &all) // it is our own
+	if c.set == nil {
+		c.set = map[string]json.RawMessage{}
+		if c.extra != nil {
+			_ = json.Unmarshal(c.extra, &c.set) // it is our own
+		}
 	}
-	all[name] = value
-	text, err := json.Marshal(all)
+	c.set[name] = value
+	return nil
+}
+
+// attributes writes those that were set: once, since there may be thousands.
+func (c *change) attributes() error {
+	if c.set == nil {
+		return nil
+	}
+	text, err := json.Marshal(c.set)
 	if err != nil || len(text) > maxExtra {
 		return fmt.Errorf("set_attr: attributes of more than %d bytes", maxExtra)
 	}
@@ -122,8 +147,11 @@ func (c *change) attribute(name string, value []byte) error {
 }
 
 func (c *change) route(name string) error {
+	if !c.version.Manifest.Can(hostapi.CapEmit) {
+		return fmt.Errorf("route: the manifest does not ask for the capability %s", hostapi.CapEmit)
+	}
 	if err := validate.RoomName(name); err != nil {
-		return fmt.Errorf("route: %q is no room", name)
+		return fmt.Errorf("route: %.200q is no room", name)
 	}
 	if _, _, err := c.service.deps.Rooms.Resolve(name); err != nil {
 		return fmt.Errorf("route: %w", err)
@@ -148,6 +176,9 @@ func object(b []byte) bool {
 }
 
 func (c *change) outside(a hostapi.Action) error {
+	if c.again {
+		return nil
+	}
 	if need := a.Kind.Needs(); !c.version.Manifest.Can(need) {
 		return fmt.Errorf("%v: the manifest does not ask for the capability %s", a.Kind, need)
 	}
@@ -169,12 +200,14 @@ func (c *change) outside(a hostapi.Action) error {
 }
 
 // make does it.
-func (c *change) make() error {
+func (c *change) make() {
 	ev := c.ev
 	if c.data != nil {
-		if err := replace(ev, c.data); err != nil {
-			return err
+		for i := range ev.Spec.Payload {
+			ev.SetArg(i, nil)
 		}
+		ev.Data = c.data
+		_ = validate.Payload(ev.Spec.Payload, c.data, ev.SetArg) // it was looked at
 	}
 	ev.Room, ev.Extra = c.room, c.extra
 	if c.settled {
@@ -184,31 +217,4 @@ func (c *change) make() error {
 		ev.Respond(c.reply)
 	}
 	ev.Later = append(ev.Later, c.later...)
-	return nil
-}
-
-// replace gives the event another payload, which is checked as a sender's own. It is
-// checked before anything of the old one is gone.
-func replace(ev *event.Event, data []byte) error {
-	if err := validate.Payload(ev.Spec.Payload, data, func(int, []byte) {}); err != nil {
-		return fmt.Errorf("replace: the action does not take this payload: %w", err)
-	}
-	for i := range ev.Spec.Payload {
-		ev.SetArg(i, nil)
-	}
-	ev.Data = data
-	return validate.Payload(ev.Spec.Payload, data, ev.SetArg)
-}
-
-// given are the attributes that plugins before have set.
-func given(extra []byte) (out []hostapi.Attribute) {
-	if extra == nil {
-		return nil
-	}
-	var all map[string]json.RawMessage
-	_ = json.Unmarshal(extra, &all) // it is our own
-	for name, raw := range all {
-		out = append(out, hostapi.Attribute{Name: name, Type: hostapi.AttrJSON, Text: raw})
-	}
-	return out
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/pool"
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // called is a hook that no event waits for.
@@ -21,8 +22,15 @@ type called struct {
 	action string
 	id     string
 	data   []byte
-	more   []hostapi.Attribute
-	reply  *hostapi.Action // of a request
+
+	connection uint64 // as in Record
+	more       []hostapi.Attribute
+
+	service *Service
+	version *host.Version
+	deeds   []func(context.Context) error // that it wants
+	refused *fault.Error                  // a request
+	reply   *hostapi.Action               // of a request
 }
 
 // errGone says that there is no such plugin any more.
@@ -44,75 +52,97 @@ func (s *Service) call(ctx context.Context, tenant, plugin string, c *called) er
 }
 
 func (s *Service) callVersion(ctx context.Context, v *host.Version, c *called) error {
-	j := s.jobs.Get().(*pool.Job)
-	defer s.release(j)
-	j.Record = hostapi.Record{
+	a := s.asks.Get().(*asking)
+	defer s.release(a)
+	c.service, c.version, a.Checker = s, v, c
+	a.Record = hostapi.Record{
 		Hook: c.hook, Codec: c.codec, Sequence: v.Next(), Time: s.deps.Now().UnixMilli(), Tenant: v.Plugin().Tenant,
-		User: c.user, Device: c.device, Room: c.room, Action: c.action, ID: c.id, Attributes: j.Record.Attributes[:0],
+		User: c.user, Device: c.device, Room: c.room, Action: c.action, ID: c.id, Connection: c.connection, Attributes: a.Record.Attributes[:0],
 	}
-	j.Full = v.Shape.Fill(&j.Record, c.data, c.more...)
-	j.Key = keyOf(v.Manifest.Mode, &j.Record)
-	err := v.Pool.Do(ctx, j)
-	if err == nil {
-		err = s.perform(ctx, v, j, c)
+	a.Full = v.Shape.Fill(&a.Record, c.data, c.more...)
+	a.Key = keyOf(v.Manifest.Mode, &a.Record)
+	err := v.Pool.Do(ctx, &a.Job)
+	if p := v.Plugin(); p.Shadowed() {
+		p.Mirror(&a.Job, c.codec, c.more, err)
 	}
-	v.Plugin().Mirror(j, err)
-	return err
-}
-
-// perform does what a plugin wants where there is no event. All of it is checked
-// before any of it is done.
-func (s *Service) perform(ctx context.Context, v *host.Version, j *pool.Job, c *called) error {
-	p := v.Plugin()
-	var deeds []func() error
-	for _, a := range j.Actions { // a copy: the deeds hold it
-		if need := a.Kind.Needs(); need != "" && !v.Manifest.Can(need) {
-			return fmt.Errorf("%v: the manifest does not ask for the capability %s", a.Kind, need)
-		}
-		switch a.Kind {
-		case hostapi.Emit:
-			if !p.May(hostapi.Emit) {
-				return errors.New("emit: the plugin sends more events a second than it may")
-			}
-			e, err := s.emitted(ctx, p.Tenant, &a)
-			if err != nil {
-				return fmt.Errorf("emit: %w", err)
-			}
-			deeds = append(deeds, func() error {
-				if e.Do != nil {
-					e.Do()
-					return nil
-				}
-				return s.deps.Emit(ctx, e)
-			})
-		case hostapi.HTTP:
-			deeds = append(deeds, func() error { s.deps.Outside.HTTP(p, v.Manifest.Hosts, a); return nil })
-		case hostapi.SetTimer:
-			deeds = append(deeds, func() error { s.deps.Outside.SetTimer(p, a); return nil })
-		case hostapi.CancelTimer:
-			deeds = append(deeds, func() error { s.deps.Outside.CancelTimer(p, a); return nil })
-		case hostapi.Reply:
-			if c.hook != hostapi.HookRequest {
-				return fmt.Errorf("reply: nobody waits for one at hook %v", c.hook)
-			}
-			reply := a
-			c.reply = &reply
-		case hostapi.Drop:
-			if c.hook != hostapi.HookRequest {
-				return fmt.Errorf("drop: there is nothing to decide at hook %v", c.hook)
-			}
-			if err := (&change{}).drop(&a); err != nil {
-				return err
-			}
-		case hostapi.SetAttr: // of what is over: nobody sees it
-		default:
-			return fmt.Errorf("%v: there is nothing to decide at hook %v", a.Kind, c.hook)
-		}
+	switch {
+	case err != nil:
+		return err
+	case c.refused != nil:
+		return c.refused
 	}
-	for _, do := range deeds {
-		if err := do(); err != nil {
+	for _, do := range c.deeds {
+		if err := do(ctx); err != nil {
+			v.Plugin().Note("error", "hook "+c.hook.String()+": "+err.Error())
 			return err
 		}
 	}
+	return nil
+}
+
+// Check is pool.Checker: what a plugin wants where there is no event.
+func (c *called) Check(ctx context.Context, j *pool.Job) error {
+	c.deeds, c.refused, c.reply = nil, nil, nil
+	for _, a := range j.Actions { // a copy: the deeds hold it
+		if need := a.Kind.Needs(); need != "" && !c.version.Manifest.Can(need) {
+			return fmt.Errorf("hook %v: %v: the manifest does not ask for the capability %s", c.hook, a.Kind, need)
+		}
+		if err := c.add(ctx, a); err != nil {
+			return fmt.Errorf("hook %v: %w", c.hook, err)
+		}
+		if c.refused != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (c *called) add(ctx context.Context, a hostapi.Action) (err error) {
+	p, out := c.version.Plugin(), c.service.deps.Outside
+	switch a.Kind {
+	case hostapi.Emit:
+		return c.emit(ctx, &a)
+	case hostapi.HTTP:
+		c.will(func() { out.HTTP(p, c.version.Manifest.Hosts, a) })
+	case hostapi.SetTimer:
+		c.will(func() { out.SetTimer(p, a) })
+	case hostapi.CancelTimer:
+		c.will(func() { out.CancelTimer(p, a) })
+	case hostapi.Reply:
+		if c.hook != hostapi.HookRequest {
+			return fmt.Errorf("reply: nobody waits for one at hook %v", c.hook)
+		}
+		c.reply = &a
+	case hostapi.Drop:
+		if c.hook != hostapi.HookRequest {
+			return fmt.Errorf("drop: there is nothing to decide at hook %v", c.hook)
+		}
+		c.refused, _, err = refusal(&a)
+		return err
+	case hostapi.SetAttr: // of what is over: nobody sees it
+	default:
+		return fmt.Errorf("%v: there is nothing to decide at hook %v", a.Kind, c.hook)
+	}
+	return nil
+}
+
+func (c *called) will(do func()) {
+	c.deeds = append(c.deeds, func(context.Context) error { do(); return nil })
+}
+
+func (c *called) emit(ctx context.Context, a *hostapi.Action) error {
+	p := c.version.Plugin()
+	if !p.May(hostapi.Emit) {
+		return errors.New("emit: the plugin sends more events a second than it may")
+	}
+	e, err := c.service.emitted(ctx, p.Tenant, a)
+	if err != nil {
+		return fmt.Errorf("emit: %w", err)
+	}
+	if e.Do != nil {
+		c.will(e.Do)
+		return nil
+	}
+	c.deeds = append(c.deeds, func(ctx context.Context) error { return c.service.deps.Emit(ctx, e) })
 	return nil
 }

@@ -37,7 +37,7 @@ func (s *Service) emitted(ctx context.Context, tenant string, a *hostapi.Action)
 		Type: event.TypeEvent, Tenant: tenant, Room: name, Action: action, Data: a.C, Timestamp: s.deps.Now().UnixMilli(),
 	}}
 	if err := validate.RoomName(name); err != nil {
-		return e, fmt.Errorf("%q is no room", name)
+		return e, fmt.Errorf("%.200q is no room", name)
 	}
 	_, t, err := s.deps.Rooms.Resolve(name)
 	if err != nil {
@@ -68,13 +68,13 @@ func (s *Service) emitted(ctx context.Context, tenant string, a *hostapi.Action)
 func (s *Service) emittable(action string, data []byte) error {
 	spec := s.specs[action]
 	switch {
-	case spec == nil && !s.Taken(action) && isAction(action):
+	case spec == nil && !s.Taken(action) && event.IsAction(action):
 		if !object(data) {
-			return fmt.Errorf("the payload of %s is not a JSON object", action)
+			return fmt.Errorf("the payload of %.200s is not a JSON object", action)
 		}
 		return nil
 	case action != actionMessage:
-		return fmt.Errorf("%q is no action that a plugin emits: it has a noun of a builtin's, or is not noun:verb", action)
+		return fmt.Errorf("%.200q is no action that a plugin emits: it has a noun of a builtin's, or is not noun:verb", action)
 	}
 	return validate.Payload(spec.Payload, data, func(int, []byte) {})
 }
@@ -90,38 +90,4 @@ func (s *Service) direct(e event.Effect, device string) (event.Effect, error) {
 
 // Taken reports whether an action is a builtin's, or has a noun of theirs: a plugin
 // cannot own it.
-func (s *Service) Taken(action string) bool {
-	noun := nounOf(action)
-	for name := range s.specs {
-		if nounOf(name) == noun {
-			return true
-		}
-	}
-	return reserved[noun]
-}
-
-// reserved are nouns that builtins will have.
-var reserved = map[string]bool{"call": true, "doc": true, "ack": true, "user": true, "system": true, "heddle": true}
-
-func nounOf(action string) string {
-	for i := range len(action) {
-		if action[i] == ':' {
-			return action[:i]
-		}
-	}
-	return action
-}
-
-// isAction reports whether a word is noun:verb.
-func isAction(s string) bool {
-	colons := 0
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == ':' && i > 0 && i < len(s)-1:
-			colons++
-		case (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_':
-			return false
-		}
-	}
-	return colons == 1 && len(s) <= 65
-}
+func (s *Service) Taken(action string) bool { return s.nouns[event.Noun(action)] }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -32,7 +33,7 @@ func (r *Reach) HTTP(p *host.Plugin, hosts []string, a hostapi.Action) {
 		})
 	}
 	if err != nil {
-		p.Note("error", fmt.Sprintf("http %s: %v", a.A, err))
+		p.Note("error", fmt.Sprintf("http %.500s: %v", a.A, err))
 	}
 }
 
@@ -40,14 +41,14 @@ func (r *Reach) HTTP(p *host.Plugin, hosts []string, a hostapi.Action) {
 func (r *Reach) SetTimer(p *host.Plugin, a hostapi.Action) {
 	delay := time.Duration(max(-1, min(a.Number, int64(2*timer.MaxDelay/time.Millisecond)))) * time.Millisecond
 	if err := r.Timers.Set(p.Tenant, p.Name, string(a.A), delay, a.C, p.MaxTimers()); err != nil {
-		p.Note("error", fmt.Sprintf("set_timer %s: %v", a.A, err))
+		p.Note("error", fmt.Sprintf("set_timer %.200q: %v", a.A, err))
 	}
 }
 
 // CancelTimer takes one back.
 func (r *Reach) CancelTimer(p *host.Plugin, a hostapi.Action) {
 	if err := r.Timers.Cancel(p.Tenant, p.Name, string(a.A)); err != nil {
-		p.Note("error", fmt.Sprintf("cancel_timer %s: %v", a.A, err))
+		p.Note("error", fmt.Sprintf("cancel_timer %.200q: %v", a.A, err))
 	}
 }
 
@@ -58,21 +59,25 @@ func (s *Service) Answered(ctx context.Context, r *fetch.Response) {
 		codec = hostapi.CodecJSON
 	}
 	err := s.call(ctx, r.Tenant, r.Plugin, &called{
-		hook: hostapi.HookResponse, codec: codec, data: r.Body,
+		hook: hostapi.HookResponse, codec: codec, id: r.Tag, data: r.Body,
 		more: []hostapi.Attribute{
 			{Name: "status", Type: hostapi.AttrInt, Int: int64(r.Status)}, text("tag", r.Tag), text("type", r.Type), text("error", r.Err),
 			{Name: "cut", Type: hostapi.AttrBool, Int: number(r.Cut)},
 		},
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errGone) {
 		s.deps.Log.Warn("a plugin failed on an answer", "tenant", r.Tenant, "plugin", r.Plugin, "error", err)
 	}
 }
 
 // Fired gives a plugin a timer of its own.
 func (s *Service) Fired(ctx context.Context, f timer.Firing) error {
+	codec := hostapi.CodecBytes
+	if json.Valid(f.Payload) {
+		codec = hostapi.CodecJSON
+	}
 	return s.call(ctx, f.Tenant, f.Plugin, &called{
-		hook: hostapi.HookTimer, codec: hostapi.CodecJSON, data: f.Payload, who: f.Name,
+		hook: hostapi.HookTimer, codec: codec, id: f.Name, data: f.Payload, who: f.Name,
 		more: []hostapi.Attribute{text("name", f.Name), {Name: "due", Type: hostapi.AttrInt, Int: f.Due.UnixMilli()}},
 	})
 }

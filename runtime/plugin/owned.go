@@ -50,9 +50,7 @@ func (s *Service) handle(ctx context.Context, ev *event.Event) error {
 	if a == nil {
 		return fault.New(fault.UnknownAction, "payload.action", "this version of the plugin does not know it")
 	}
-	if acts(v) && s.repeat(ctx, ev) {
-		// What it brought about is there; sequence says so by the same key.
-	} else if err := s.ask(ctx, ev, v, hostapi.HookHandle); err != nil {
+	if err := s.ask(ctx, ev, v, hostapi.HookHandle); err != nil {
 		return err
 	}
 	if !a.Silent && !ev.Settled && ev.Room != "" {

@@ -122,6 +122,7 @@ func (rooms) Deleted(_ context.Context, _, name string) (bool, error) {
 type rig struct {
 	*Service
 	host    *host.Host
+	bundle  *manifest.Bundle
 	outside outside
 	stored  bool
 	direct  []string
@@ -166,6 +167,7 @@ func newRig(t testing.TB, more string) *rig {
 	if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
 		t.Fatal(err)
 	}
+	r.bundle = b
 	if _, err := r.host.Deploy(t.Context(), host.Request{Tenant: "acme", By: "dev", Bundle: b, As: host.Live}); err != nil {
 		t.Fatal(err)
 	}
@@ -180,13 +182,19 @@ func message() event.Action {
 	}
 }
 
-// run takes an event of an action through the stage.
-func (r *rig) run(t testing.TB, action, data string) (*event.Event, pipeline.Verdict, error) {
-	t.Helper()
+// event is one of ann's.
+func (r *rig) event(action, data string) *event.Event {
 	spec := message()
 	spec.Name = action
 	ev := &event.Event{Origin: &origin{event.Identity{Tenant: "acme", User: "ann"}}, Spec: &spec}
 	ev.Tenant, ev.From.User, ev.From.Device, ev.Room, ev.Action, ev.ID, ev.Data = "acme", "ann", "phone", "conv:1", action, "id1", []byte(data)
+	return ev
+}
+
+// run takes an event of an action through the stage.
+func (r *rig) run(t testing.TB, action, data string) (*event.Event, pipeline.Verdict, error) {
+	t.Helper()
+	ev := r.event(action, data)
 	verdict, err := r.Process(context.Background(), ev)
 	return ev, verdict, err
 }
@@ -265,9 +273,12 @@ func TestEffects(t *testing.T) {
 	if got := strings.Join(r.outside.said, ", "); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	// Of an event that is stored already, what is emitted may not be; all else was done.
 	r.stored = true
-	if ev, _, err := r.run(t, "case:emit", `{}`); err != nil || len(ev.Later) != 0 {
-		t.Errorf("a repeat has effects again: %v", err)
+	for action, want := range map[string]int{"case:emit": 2, "case:http": 0, "case:timer": 0, "case:forbid": 0, "case:trap": 0} {
+		if ev, _, err := r.run(t, action, `{}`); err != nil || len(ev.Later) != want {
+			t.Errorf("repeated %s: %v, %d effects", action, err, len(ev.Later))
+		}
 	}
 }
 
@@ -313,6 +324,61 @@ func TestFailurePolicies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestShadow: a shadow that is the same as the live version decides the same, whatever
+// the live one decides, and whether that can be done or not.
+func TestShadow(t *testing.T) {
+	r := newRig(t, before+"payload: prefix(6)\nattributes: [{name: size, path: size}]\n")
+	b := r.bundle
+	if _, err := r.host.Deploy(t.Context(), host.Request{Tenant: "acme", By: "dev", Bundle: b, As: host.Shadow}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.host.Run(ctx) }() // ended by cancel
+	defer func() {
+		cancel()
+		<-done
+	}()
+	for i, action := range []string{"case:forbid", "case:echo", "case:set_attr", "case:emit", "case:trap"} {
+		ev := r.event(action, `{"size":1,"text":"hi"}`)
+		ev.Extra = []byte(`{"lang":"fr","n":[1]}`)
+		_, _ = r.Process(t.Context(), ev) // most are refused
+		for end := time.Now().Add(30 * time.Second); r.host.Compared.Load() <= uint64(i); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the shadow does not look")
+			}
+		}
+		if n := r.host.Differed.Load(); n != 0 {
+			t.Fatalf("%s: %+v", action, r.host.Find("acme", "cases").Diffs.List())
+		}
+	}
+}
+
+// TestSecrets: the plugin is not shown the tokens of a payload, and cannot replace it.
+func TestSecrets(t *testing.T) {
+	r := newRig(t, "bindings: [{actions: ['case:*']}]\n")
+	for action, want := range map[string]string{"case:set_attr": "", "case:replace": "plugin_failed"} {
+		ev := r.event(action, `{"token":"s3cret","text":"hi"}`)
+		ev.Spec.Payload = append(event.Payload{{Name: "token", Kind: event.String, Secret: true}}, ev.Spec.Payload...)
+		ev.SetArg(0, []byte(`"s3cret"`))
+		ev.SetArg(1, []byte(`"hi"`))
+		if got := string(shown(ev)); got != `{"text":"hi"}` {
+			t.Errorf("the plugin is shown %s", got)
+		}
+		_, err := r.Process(t.Context(), ev)
+		if got := code(err); got != want {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+}
+
+func code(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fault.Of(err).Kind.Code()
 }
 
 func TestTaken(t *testing.T) {

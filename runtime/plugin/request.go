@@ -1,11 +1,16 @@
 package plugin
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/host"
@@ -21,46 +26,92 @@ const maxRequest = 256 << 10
 // maxHeaders bounds the headers that a plugin sees.
 const maxHeaders = 16 << 10
 
+// maxRequests is how many requests one plugin has under way: with maxRequest a bound on
+// memory.
+const maxRequests = 64
+
+// Time for a body to arrive, and for the whole answer.
+const (
+	bodyTimeout    = 10 * time.Second
+	requestTimeout = 30 * time.Second
+)
+
 // ServeHTTP brings a request to the plugin that its path names, if that has a binding
 // with hook request, and answers what the plugin says. Who may send requests, the
 // plugin decides, by a signature or a word in a header.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p := s.deps.Host.For(r.PathValue("tenant")).Named(r.PathValue("plugin"))
-	if p == nil {
-		http.Error(w, "no such plugin", http.StatusNotFound)
-		return
-	}
-	v := p.Choose(r.RemoteAddr)
-	if v == nil || !v.Wants(&host.Subject{Hook: hostapi.HookRequest}) {
-		if v != nil {
-			v.Release()
-		}
-		http.Error(w, "no such plugin", http.StatusNotFound)
+	v := s.requested(r)
+	if v == nil {
+		http.Error(w, "no such plugin, or it takes no requests", http.StatusNotFound)
 		return
 	}
 	defer v.Release()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	if err != nil {
-		http.Error(w, "the body is too large, or was not sent", http.StatusRequestEntityTooLarge)
+	p := v.Plugin()
+	defer p.Requests.Add(-1)
+	if p.Requests.Add(1) > maxRequests {
+		busy(w)
 		return
 	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	defer cancel()
 	c := called{hook: hostapi.HookRequest, codec: codecOf(r), data: body, more: []hostapi.Attribute{
 		text("method", r.Method), text("query", r.URL.RawQuery), text("headers", headers(r)), text("remote", r.RemoteAddr),
 	}}
-	err = s.callVersion(r.Context(), v, &c)
-	var refused *refusal
+	err = s.callVersion(ctx, v, &c)
 	var f *pool.Failure
 	switch {
-	case errors.As(err, &refused):
-		http.Error(w, refused.fault.Msg, refused.fault.Kind.Status())
+	case c.refused != nil:
+		http.Error(w, c.refused.Msg, c.refused.Kind.Status())
 	case errors.As(err, &f) && (f.Reason == pool.ReasonBusy || f.Reason == pool.ReasonBroken):
-		http.Error(w, "the plugin is not able to take this now", http.StatusServiceUnavailable)
+		busy(w)
 	case err != nil:
-		v.Plugin().Note("error", "hook request: "+err.Error())
 		http.Error(w, "the plugin has failed on this", http.StatusBadGateway)
 	default:
 		reply(w, c.reply)
 	}
+}
+
+// requested is the version that a request is for, held; nil if there is none.
+func (s *Service) requested(r *http.Request) *host.Version {
+	p := s.deps.Host.For(r.PathValue("tenant")).Named(r.PathValue("plugin"))
+	if p == nil {
+		return nil
+	}
+	from, _, _ := net.SplitHostPort(r.RemoteAddr)
+	v := p.Choose(from)
+	if v != nil && !v.Wants(&host.Subject{Hook: hostapi.HookRequest}) {
+		v.Release()
+		return nil
+	}
+	return v
+}
+
+func busy(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "the plugin is not able to take this now", http.StatusServiceUnavailable)
+}
+
+// readBody answers the request if its body is not to be had.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // without one it is only slower to end
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		http.Error(w, fmt.Sprintf("the body has more than %d bytes", maxRequest), http.StatusRequestEntityTooLarge)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		http.Error(w, "the body did not arrive in time", http.StatusRequestTimeout)
+	case err != nil:
+		http.Error(w, "the body could not be read", http.StatusBadRequest)
+	default:
+		_ = control.SetReadDeadline(time.Time{})
+	}
+	return body, err
 }
 
 func codecOf(r *http.Request) hostapi.Codec {

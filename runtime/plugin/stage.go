@@ -45,20 +45,29 @@ type Deps struct {
 	Direct func(env *event.Envelope, user, device string) int
 	Log    *slog.Logger
 	Now    func() time.Time
+	// Workers is how many workers may wait for one tenant's plugins; 0: no bound.
+	Workers int
 }
 
 // Service asks plugins.
 type Service struct {
 	deps  Deps
+	slow  shares
 	specs map[string]*event.Action
-	jobs  sync.Pool // of *pool.Job
+	nouns map[string]bool // that plugins' actions cannot have
+	asks  sync.Pool       // of *asking
 }
 
 // New makes a service.
 func New(deps Deps) *Service {
-	s := &Service{deps: deps, specs: map[string]*event.Action{}, jobs: sync.Pool{New: func() any { return new(pool.Job) }}}
+	s := &Service{deps: deps, specs: map[string]*event.Action{}, nouns: map[string]bool{}, asks: sync.Pool{New: func() any { return new(asking) }}}
+	s.slow.most = deps.Workers
 	for i := range deps.Actions {
 		s.specs[deps.Actions[i].Name] = &deps.Actions[i]
+		s.nouns[event.Noun(deps.Actions[i].Name)] = true
+	}
+	for _, noun := range event.Reserved() {
+		s.nouns[noun] = true
 	}
 	return s
 }
@@ -97,10 +106,6 @@ func (s *Service) Process(ctx context.Context, ev *event.Event) (pipeline.Verdic
 			v.Release()
 			continue
 		}
-		if acts(v) && s.repeat(ctx, ev) {
-			v.Release()
-			return pipeline.Pass, nil
-		}
 		err := s.ask(ctx, ev, v, subject.Hook)
 		v.Release()
 		if err != nil {
@@ -123,33 +128,53 @@ func (s *Service) repeat(ctx context.Context, ev *event.Event) bool {
 	return s.deps.Stored != nil && ev.ID != "" && ev.Spec.Durable && s.deps.Stored(ctx, ev)
 }
 
-// ask has one version look at the event, and does what it says.
+// asking is an event that a version is asked about.
+type asking struct {
+	pool.Job
+	change change
+}
+
+// Check is pool.Checker.
+func (a *asking) Check(ctx context.Context, j *pool.Job) error { return a.change.check(ctx, j.Actions) }
+
+// ask has one version look at the event, and does what it says. Of an event that is
+// stored already, only what the version emits is wanted: the node may have ended
+// before that was stored too, and what was is recognised by its key. Nothing else that
+// a version does happens a second time, and it can decide nothing any more.
 func (s *Service) ask(ctx context.Context, ev *event.Event, v *host.Version, hook hostapi.Hook) error {
-	j := s.jobs.Get().(*pool.Job)
-	defer s.release(j)
-	s.fill(j, ev, v, hook)
-	err := v.Pool.Do(ctx, j)
-	if err == nil {
-		err = s.apply(ctx, ev, v, j)
-	}
-	v.Plugin().Mirror(j, err)
-	var refused *refusal
+	a := s.asks.Get().(*asking)
+	defer s.release(a)
+	again := acts(v) && s.repeat(ctx, ev)
+	a.change = change{service: s, ev: ev, version: v, again: again}
+	a.Checker, a.Shadow = a, again // a shadow's writes to its store are dropped
+	s.fill(&a.Job, ev, v, hook)
+	err := s.run(ctx, ev, v, &a.Job)
 	switch {
-	case err == nil:
+	case again && err != nil:
 		return nil
-	case errors.As(err, &refused):
-		return refused.fault
+	case !again && v.Plugin().Shadowed():
+		v.Plugin().Mirror(&a.Job, hostapi.CodecJSON, given(ev.Extra), err)
 	}
-	return s.failed(ev, v, err)
+	switch {
+	case err != nil:
+		return s.failed(ev, v, err)
+	case len(a.Actions) == 0:
+		return nil
+	case a.change.refused != nil:
+		return a.change.refused
+	}
+	a.change.make()
+	return nil
 }
 
 // release gives a job back, without what others may hold of it.
-func (s *Service) release(j *pool.Job) {
-	attributes := j.Record.Attributes
+func (s *Service) release(a *asking) {
+	attributes := a.Record.Attributes
 	clear(attributes)
-	j.Forget()
-	j.Record.Attributes = attributes[:0]
-	s.jobs.Put(j)
+	a.Forget()
+	a.Record.Attributes = attributes[:0]
+	a.change = change{}
+	s.asks.Put(a)
 }
 
 // fill makes the event's record.
@@ -158,7 +183,7 @@ func (s *Service) fill(j *pool.Job, ev *event.Event, v *host.Version, hook hosta
 	attributes := r.Attributes
 	*r = hostapi.Record{
 		Hook: hook, Codec: hostapi.CodecJSON, Sequence: v.Next(), Time: s.deps.Now().UnixMilli(),
-		Tenant: ev.Origin.Identity().Tenant, User: ev.From.User, Device: ev.From.Device, Room: ev.Room, Action: ev.Action, ID: ev.ID, Attributes: attributes[:0],
+		Tenant: ev.Origin.Identity().Tenant, User: ev.From.User, Device: ev.From.Device, Room: ev.Room, Action: ev.Action, ID: ev.ID, Connection: connection(ev.Origin), Attributes: attributes[:0],
 	}
 	if ev.From.User == "" {
 		r.Flags |= hostapi.FlagServer
@@ -166,8 +191,30 @@ func (s *Service) fill(j *pool.Job, ev *event.Event, v *host.Version, hook hosta
 	if ev.Spec.Durable {
 		r.Flags |= hostapi.FlagDurable
 	}
-	j.Full = v.Shape.Fill(r, ev.Data, given(ev.Extra)...)
+	j.Full = v.Shape.Fill(r, shown(ev), given(ev.Extra)...)
 	j.Key = keyOf(v.Manifest.Mode, r)
+}
+
+// shown is the event's payload without what no plugin is shown.
+func shown(ev *event.Event) []byte {
+	if !ev.Spec.Payload.Secret() {
+		return ev.Data
+	}
+	var names []string
+	for i := range ev.Spec.Payload {
+		if f := &ev.Spec.Payload[i]; !f.Secret {
+			names = append(names, f.Name)
+		}
+	}
+	return ev.Object(names...)
+}
+
+// connection numbers the connection that an event came over, on this node; 0 for none.
+func connection(o event.Origin) uint64 {
+	if c, ok := o.(interface{ Connection() uint64 }); ok {
+		return c.Connection()
+	}
+	return 0
 }
 
 // keyOf says with which events this one shares an instance.

@@ -3,6 +3,8 @@ package protocoldoc
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -46,6 +48,7 @@ func definitions(actions []event.Action) object {
 		{"error", failure()},
 	}
 	defs = append(defs, formats()...)
+	defs = append(defs, ownAction(actions))
 	for i := range actions {
 		a := &actions[i]
 		defs = defs.with(a.Name+".data", members(a.Payload).with("description", a.Doc))
@@ -75,7 +78,7 @@ func toServer(actions []event.Action) object {
 	kinds := []string{event.TypeEvent.String(), event.TypeMessage.String(), event.TypeAck.String()}
 	action := object{{"type", "string"}}
 	if len(actions) > 0 {
-		action = action.with("enum", actionNames(actions))
+		action = action.with("anyOf", []object{{{"enum", actionNames(actions)}}, ref("own_action")})
 	}
 	does := object{{"required", []string{"payload"}}, {"properties", object{{"payload", acting(payload(action))}}}}
 	var rules []object
@@ -110,6 +113,20 @@ func actionNames(actions []event.Action) []string {
 		names[i] = actions[i].Name
 	}
 	return names
+}
+
+// ownAction is the name of an action that a tenant's plugin may own.
+func ownAction(actions []event.Action) member {
+	nouns := event.Reserved()
+	for i := range actions {
+		nouns = append(nouns, event.Noun(actions[i].Name))
+	}
+	slices.Sort(nouns)
+	return member{"own_action", object{
+		{"description", "An action that a plugin of the tenant owns; what its data must be, the plugin says."},
+		{"type", "string"}, {"pattern", "^[a-z][a-z0-9_]{0,31}:[a-z][a-z0-9_]{0,31}$"},
+		{"not", object{{"pattern", "^(" + strings.Join(slices.Compact(nouns), "|") + "):"}}},
+	}}
 }
 
 // requestRule says what an envelope of one action must hold.

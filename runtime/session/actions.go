@@ -10,7 +10,7 @@ import (
 // session, and through it its Manager, as the event's Origin.
 func Actions() []event.Action {
 	common := event.Payload{
-		{Name: "token", Kind: event.String, Max: 8192, Doc: "JWT, if the handshake brought none"},
+		{Name: "token", Secret: true, Kind: event.String, Max: 8192, Doc: "token, if the handshake brought none: a JWT, or what the tenant's authenticator knows"},
 		{Name: "device", Kind: event.String, Min: 1, Max: 128, Format: "user", Doc: "name of the device, unless the token has one"},
 		{Name: "acks", Kind: event.Bool, Doc: "the client will acknowledge what it handles"},
 		{Name: "attributes", Kind: event.Object, Max: 2048, Doc: "anything about the client, for operators"},
@@ -31,7 +31,7 @@ func Actions() []event.Action {
 			Name: "session:resume", Doc: "Continues a session after a drop; instead of session:open.",
 			Payload: with(
 				event.Field{Name: "session", Kind: event.String, Required: true, Min: 1, Max: 64, Doc: "id of the session"},
-				event.Field{Name: "resume_token", Kind: event.String, Required: true, Min: 1, Max: 128, Doc: "as the session was given"},
+				event.Field{Name: "resume_token", Secret: true, Kind: event.String, Required: true, Min: 1, Max: 128, Doc: "as the session was given"},
 				event.Field{Name: "positions", Kind: event.Map, Max: 1000, Format: "room", Elem: &position, Doc: "by room, the last event that was handled"}),
 			Reply: append(welcomeFields(), resumeFields()...), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: resume,
 		},
@@ -53,7 +53,7 @@ func Actions() []event.Action {
 		},
 		{
 			Name: "auth:refresh", Doc: "Gives the session a fresh token of the same user. Rooms that this one does not grant are left; rooms that it grants newly can be joined.",
-			Payload: event.Payload{{Name: "token", Kind: event.String, Required: true, Min: 1, Max: 8192, Doc: "JWT of the same tenant and user; of the same device, if it names one"}},
+			Payload: event.Payload{{Name: "token", Secret: true, Kind: event.String, Required: true, Min: 1, Max: 8192, Doc: "JWT of the same tenant and user; of the same device, if it names one"}},
 			Reply: event.Payload{
 				{Name: "expires_at", Kind: event.Int, Required: true, Doc: "Unix milliseconds when the token ends; 0: never"},
 				{Name: "left", Kind: event.Array, Doc: "rooms that the session has left, because the token does not grant them", Elem: &event.Field{Kind: event.String}},

@@ -59,9 +59,11 @@ type Deps struct {
 	Revoked func(id *event.Identity) bool
 	// Suspects is told of frames that cannot be read.
 	Suspects Suspects
-	// Left is told of each room that a session leaves, also by its end. It is quick,
-	// and may be nil.
-	Left func(tenant, room, user string)
+	// Left is told of each room that a session leaves, also by its end, and
+	// Disconnected of the end of each connection whose session was opened. They are
+	// quick, and may be nil.
+	Left         func(s *Session, room string)
+	Disconnected func(s *Session)
 	// Presence is told who is here; nil if nobody cares.
 	Presence Presence
 	Node     string // told to clients

@@ -71,11 +71,11 @@ func (s *Session) entered(room string) {
 }
 
 func (s *Session) left(room string) {
-	id := s.Identity()
 	if s.m.deps.Left != nil {
-		s.m.deps.Left(id.Tenant, room, id.User)
+		s.m.deps.Left(s, room)
 	}
 	if p := s.m.deps.Presence; p != nil {
+		id := s.Identity()
 		p.LeftRoom(id.Tenant, id.User, room, &s.used)
 	}
 }

@@ -19,6 +19,7 @@ type register struct {
 	mu       sync.RWMutex
 	all      [sliced][]*Session
 	next     int                   // slice of the next session
+	numbered uint64                // of the last session
 	watched  map[*Session]struct{} // to be looked at every second
 	byID     map[string]*Session
 	byUser   map[userKey]*Session // the first, others hang from it
@@ -37,6 +38,8 @@ func newRegister() register {
 func (m *Manager) add(s *Session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.numbered++
+	s.number = m.numbered
 	slice := &m.all[m.next]
 	s.slice, s.slot = uint8(m.next), uint32(len(*slice))
 	*slice = append(*slice, s)

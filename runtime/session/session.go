@@ -56,6 +56,7 @@ type Session struct {
 	slice   uint8    // of Manager.all; guarded by its lock, and so are the next
 	known   bool     // by its user
 	placed  bool     // it counts for its user's devices
+	number  uint64   // of the connection, on this node
 	slot    uint32   // in the slice
 	sibling *Session // the user's next, in Manager.byUser
 
@@ -121,6 +122,9 @@ func (s *Session) Opened() bool {
 
 // State is how far the session has come.
 func (s *Session) State() State { return s.machine.now() }
+
+// Connection numbers the session's connection among those that the node has had.
+func (s *Session) Connection() uint64 { return s.number }
 
 // Account is the session's budget.
 func (s *Session) Account() *limit.Account { return &s.account }
@@ -221,4 +225,7 @@ func (s *Session) Closed() {
 	s.mu.Unlock()
 	s.line.Close()
 	s.m.remove(s, id)
+	if id != "" && s.m.deps.Disconnected != nil {
+		s.m.deps.Disconnected(s)
+	}
 }

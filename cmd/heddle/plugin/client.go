@@ -60,7 +60,7 @@ func (f *failure) Error() string {
 // *[]byte. What is no success is a *failure.
 func (n *node) ask(ctx context.Context, limit time.Duration, method, path string, body []byte, into any) error {
 	if id, secret, found := strings.Cut(n.Key, "."); !found || id == "" || secret == "" {
-		return errors.New("no API key: --key ID.SECRET, or HEDDLE_KEY in the environment; it is one of api_keys of the tenant in the node's config")
+		return errors.New("no API key: --key ID.SECRET, or HEDDLE_KEY in the environment, which heddle dev prints; otherwise it is one of api_keys of the tenant in the node's config")
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -73,6 +73,7 @@ func (n *node) ask(ctx context.Context, limit time.Duration, method, path string
 		kind := "application/json"
 		if bytes.HasPrefix(body, []byte("PK")) {
 			kind = "application/zip"
+			req.Header.Set("Expect", "100-continue") // a refusal is not lost behind a bundle that nobody reads
 		}
 		req.Header.Set("Content-Type", kind)
 	}
@@ -110,12 +111,15 @@ func refused(res *http.Response, text []byte) error {
 	return fmt.Errorf("%s %s: %s: %s", res.Request.Method, res.Request.URL, res.Status, bytes.TrimSpace(text[:min(len(text), most)]))
 }
 
+// errUnreached is what is no answer.
+var errUnreached = errors.New("no node answers")
+
 // unreached says what to do if nobody answers.
 func (n *node) unreached(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("no node answers at %s: start one with heddle dev, or name another one by --url or HEDDLE_URL", n.URL)
+		return fmt.Errorf("%w at %s: start one with heddle dev, or name another one by --url or HEDDLE_URL", errUnreached, n.URL)
 	}
-	return err
+	return fmt.Errorf("%w: %w", errUnreached, err)
 }
 
 // of is the path of a plugin.

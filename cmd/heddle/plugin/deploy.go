@@ -66,7 +66,11 @@ func (c *deployCmd) Run() error {
 	case c.Shadow:
 		as = host.Shadow
 	}
-	d, err := c.deploy(ctx, w, as, float64(c.Canary))
+	packed, err := w.pack()
+	if err != nil {
+		return err
+	}
+	d, err := c.deploy(ctx, packed, as, float64(c.Canary))
 	if err != nil {
 		return err
 	}
@@ -91,11 +95,7 @@ func (d *deployed) String() string {
 	return fmt.Sprintf("%s %s is %s, as number %d (%s)", d.Plugin, d.Version, d.as, d.Number, d.Took)
 }
 
-func (n *node) deploy(ctx context.Context, w *work, as string, share float64) (*deployed, error) {
-	packed, err := w.pack()
-	if err != nil {
-		return nil, err
-	}
+func (n *node) deploy(ctx context.Context, packed []byte, as string, share float64) (*deployed, error) {
 	q := url.Values{"as": {as}}
 	if as == host.Canary {
 		q.Set("share", strconv.FormatFloat(share, 'f', -1, 64))

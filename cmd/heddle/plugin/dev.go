@@ -1,10 +1,12 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +20,8 @@ type devCmd struct {
 	node
 	folder
 	Every time.Duration `default:"300ms" hidden:"" help:"How often the folder is looked at."`
+
+	sent []byte // the bundle that was deployed last
 }
 
 // Help shows an example.
@@ -25,8 +29,9 @@ func (*devCmd) Help() string {
 	return `Builds the plugin, runs its fixtures and deploys it live; then again after each change of a file in its folder.
 What does not build is said, and the node keeps the version before. Ctrl-C ends it; the plugin stays.
 
-Example, with a node that heddle dev has started:
-  heddle plugin dev links --key "$KEY"`
+Example, with a node that heddle dev has started, and the two lines that it prints:
+  export HEDDLE_URL=http://127.0.0.1:8080 HEDDLE_KEY=dev.SECRET
+  heddle plugin dev links`
 }
 
 // Run works until it is interrupted.
@@ -52,9 +57,10 @@ func (c *devCmd) Run() error {
 	return c.watch(ctx)
 }
 
-// watch deploys the folder now and after each change, until ctx ends.
+// watch deploys the folder now and after each change, until ctx ends. If the node is away
+// or busy it tries again.
 func (c *devCmd) watch(ctx context.Context) error {
-	for last := ""; ctx.Err() == nil; {
+	for last, told := "", ""; ctx.Err() == nil; {
 		now, err := fingerprint(c.Dir)
 		if err != nil {
 			return err
@@ -64,12 +70,21 @@ func (c *devCmd) watch(ctx context.Context) error {
 			continue
 		}
 		last = now
-		if err := c.once(ctx); err != nil && ctx.Err() == nil {
+		err = c.once(ctx)
+		if err == nil || ctx.Err() != nil {
+			told = ""
+			continue
+		}
+		if told != err.Error() {
 			fmt.Fprintf(os.Stderr, "%s %v\n", clock(), err)
-			var f *failure
-			if errors.As(err, &f) && f.Status == 401 {
-				return errors.New("the node refuses the key")
-			}
+		}
+		var f *failure
+		switch {
+		case errors.As(err, &f) && (f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden && f.Field == "Authorization"):
+			return errors.New("the node refuses the key")
+		case errors.Is(err, errUnreached), f != nil && f.Retryable:
+			last, told = "", err.Error()
+			pause(ctx, linesRetry)
 		}
 	}
 	return nil
@@ -86,10 +101,19 @@ func (c *devCmd) once(ctx context.Context) error {
 	if err := w.passes(ctx); err != nil {
 		return err
 	}
-	d, err := c.deploy(ctx, w, host.Live, 0)
+	packed, err := w.pack()
 	if err != nil {
 		return err
 	}
+	if bytes.Equal(packed, c.sent) {
+		fmt.Println(clock(), "the change makes no other bundle")
+		return nil
+	}
+	d, err := c.deploy(ctx, packed, host.Live, 0)
+	if err != nil {
+		return err
+	}
+	c.sent = packed
 	fmt.Printf("%s %v, %v after the change was seen\n", clock(), d, time.Since(began).Round(10*time.Millisecond))
 	return nil
 }

@@ -60,7 +60,7 @@ func (c *newCmd) Run() error {
 		fmt.Println("  npm install            AssemblyScript's compiler; nothing else comes from npm")
 	}
 	fmt.Println("  heddle plugin test     build it, and run its fixtures")
-	fmt.Println("  heddle plugin dev      put it into a node, again after each change")
+	fmt.Println("  heddle plugin dev      put it into a node that heddle dev has started, again after each change")
 	return nil
 }
 

@@ -34,9 +34,9 @@ func (*Cmd) Help() string {
   heddle plugin new --lang go links
   cd links
   heddle plugin test
-  heddle plugin deploy --url http://127.0.0.1:8080 --key ID.SECRET
+  heddle plugin dev --url http://127.0.0.1:8080 --key ID.SECRET
 
-URL and key may also come from HEDDLE_URL and HEDDLE_KEY.`
+URL and key may also come from HEDDLE_URL and HEDDLE_KEY: heddle dev starts a node, and prints both.`
 }
 
 // interruptible ends with the first SIGINT or SIGTERM.

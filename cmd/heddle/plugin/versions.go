@@ -128,7 +128,7 @@ type status struct {
 		P50       float64           `json:"p50_ms"`
 		P99       float64           `json:"p99_ms"`
 		Fuel      float64           `json:"fuel_per_event"`
-		Instances int64             `json:"instances"`
+		Instances uint64            `json:"instances"`
 	} `json:"stats"`
 }
 
@@ -173,7 +173,7 @@ func (s *status) print() {
 		return
 	}
 	fmt.Println()
-	fmt.Fprintln(table, "IS\tNUMBER\tEVENTS\tFAILED\tP50 ms\tP99 ms\tFUEL/EVENT\tINSTANCES")
+	fmt.Fprintln(table, "IS\tNUMBER\tEVENTS\tFAILED\tP50 ms\tP99 ms\tFUEL/EVENT\tSTARTS")
 	for _, as := range []string{host.Live, host.Canary, host.Shadow} {
 		if v := s.Stats[as]; v != nil {
 			fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%.3f\t%.3f\t%.0f\t%d\n", as, v.Number, v.Events, failures(v.Failed), v.P50, v.P99, v.Fuel, v.Instances)

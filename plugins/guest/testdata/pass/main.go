@@ -2,8 +2,12 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"runtime"
+	"strconv"
+	"time"
 	"unsafe"
 )
 
@@ -27,8 +31,32 @@ func buffers() uint64 {
 	return uint64(uintptr(unsafe.Pointer(&in))) | uint64(uintptr(unsafe.Pointer(&out)))<<32
 }
 
+//go:wasmimport heddle now
+func now() int64
+
 //go:wasmexport heddle_init
-func start(n uint32) int32 { return 0 }
+func start(n uint32) int32 {
+	endless.seed = string(in.bytes[:n]) == "seed"
+	return 0
+}
+
+//go:wasmexport heddle_seed
+func seed(int64) {
+	for endless.seed {
+		sink++
+	}
+}
+
+//go:wasmexport heddle_idle
+func idle() {
+	for endless.idle {
+		sink++
+	}
+	runtime.GC()
+}
+
+// endless is what never ends.
+var endless struct{ seed, idle bool }
 
 var calls, sink int
 
@@ -59,6 +87,34 @@ func batch(n, size uint32) int32 {
 			for {
 				grown = append(grown, make([]byte, 1<<20))
 			}
+		case "live": // so many objects of 128 bytes, for ever
+			n, _ := strconv.Atoi(string(ref(7)))
+			for range n {
+				live = append(live, new([16]*int))
+			}
+		case "churn": // so many bytes, for nothing
+			n, _ := strconv.Atoi(string(ref(7)))
+			garbage = make([]byte, n)
+		case "draw": // so many bytes
+			n, _ := strconv.Atoi(string(ref(7)))
+			if drawn == nil {
+				drawn = make([]byte, 8<<20)
+			}
+			rand.Read(drawn[:n])
+		case "collect":
+			runtime.GC()
+		case "clocks": // what they show, the time since the last event, and since before a nap
+			day, host, since := time.Now(), now(), time.Duration(0)
+			if !last.IsZero() {
+				since = day.Sub(last)
+			}
+			if last = day; len(ref(7)) > 0 {
+				nap, _ := time.ParseDuration(string(ref(7)))
+				time.Sleep(nap)
+			}
+			wrote += put(out.bytes[wrote:], 2, i, fmt.Appendf(nil, "%d %d %v %v", day.UnixMilli(), host, since, time.Since(day)))
+		case "restless":
+			endless.idle = true
 		case "log":
 			log(1, unsafe.Pointer(&ref(7)[0]), uint32(len(ref(7))))
 		case "flood":
@@ -79,7 +135,13 @@ func batch(n, size uint32) int32 {
 	return int32(wrote)
 }
 
-var grown [][]byte
+var (
+	grown   [][]byte
+	live    []*[16]*int
+	garbage []byte
+	drawn   []byte
+	last    time.Time
+)
 
 //go:noinline
 func deep(n int) int { return deep(n+1) + n }

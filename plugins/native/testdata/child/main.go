@@ -73,6 +73,8 @@ func main() {
 		})
 	case "sleep":
 		time.Sleep(4 * time.Second)
+	case "stall":
+		time.Sleep(10 * time.Minute)
 	case "third":
 		serve.Sink(third(arg))
 	case "refuse":

@@ -1,0 +1,157 @@
+package fair
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// take is what comes next, which is over at once if it is to be.
+func take(t *testing.T, q *Queue[string], ends bool) string {
+	t.Helper()
+	x, done, ok := q.Take(t.Context())
+	if !ok {
+		t.Fatal("nothing")
+	}
+	if ends {
+		done()
+	}
+	return x
+}
+
+func TestTurns(t *testing.T) {
+	q := New[string](Config{})
+	for i := range 3 {
+		q.Put("a", fmt.Sprint("a", i))
+	}
+	q.Put("b", "b0")
+	q.Put("c", "c0")
+	q.Put("b", "b1")
+	var got []string
+	for range 6 {
+		got = append(got, take(t, q, true))
+	}
+	if s := strings.Join(got, " "); s != "a0 b0 c0 a1 b1 a2" {
+		t.Error(s)
+	}
+	if len(q.tenants) != 0 || len(q.turns) != 0 || q.waiting != 0 {
+		t.Errorf("%+v is left", q)
+	}
+}
+
+func TestShares(t *testing.T) {
+	q := New[string](Halves(6, 4))
+	for i := range 5 {
+		if got, want := q.Put("a", "a"), i < 3; got != want {
+			t.Errorf("piece %d of a: %v", i, got)
+		}
+	}
+	for i := range 4 {
+		if got, want := q.Put("b", "b"), i < 3; got != want {
+			t.Errorf("piece %d of b: %v", i, got)
+		}
+	}
+	if q.Put("c", "c") {
+		t.Error("more wait than may")
+	}
+	got := take(t, q, false) + take(t, q, false) + take(t, q, false) + take(t, q, false)
+	if got != "abab" {
+		t.Error(got)
+	}
+	q.Put("c", "c") // a and b have two under way each
+	if got := take(t, q, false); got != "c" {
+		t.Error(got)
+	}
+	if rest := q.Rest(); strings.Join(rest, "") != "ab" || len(q.Rest()) != 0 || !q.Put("a", "a") {
+		t.Error(rest)
+	}
+}
+
+// TestWaits: who takes waits for a piece, for the end of another one, or for the end.
+func TestWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[string](Config{Running: 1})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		got := make(chan func(), 3)
+		var workers sync.WaitGroup
+		for range 3 {
+			workers.Go(func() { // ends with a piece, or with ctx
+				if _, done, ok := q.Take(ctx); ok {
+					got <- done
+				}
+			})
+		}
+		synctest.Wait()
+		q.Put("a", "1")
+		q.Put("a", "2")
+		synctest.Wait()
+		if len(got) != 1 {
+			t.Errorf("%d are under way", len(got))
+		}
+		(<-got)()
+		synctest.Wait()
+		if len(got) != 1 {
+			t.Errorf("%d are under way behind the first", len(got))
+		}
+		cancel()
+		workers.Wait()
+		if _, _, ok := q.Take(ctx); ok {
+			t.Error("it goes on")
+		}
+	})
+}
+
+// TestMany takes and puts from all sides.
+func TestMany(t *testing.T) {
+	q := New[int](Config{Running: 2})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var workers, makers sync.WaitGroup
+	var mu sync.Mutex
+	sum := 0
+	const each = 500
+	for range 4 {
+		workers.Go(func() { // ends with ctx
+			for {
+				x, done, ok := q.Take(ctx)
+				if !ok {
+					return
+				}
+				mu.Lock()
+				if sum += x; sum == 8*each {
+					cancel()
+				}
+				mu.Unlock()
+				done()
+			}
+		})
+	}
+	for m := range 8 {
+		makers.Go(func() {
+			for range each {
+				q.Put(fmt.Sprint(m%3), 1)
+			}
+		})
+	}
+	makers.Wait()
+	workers.Wait()
+	if sum != 8*each || len(q.tenants) != 0 {
+		t.Errorf("%d of %d, %d tenants are left", sum, 8*each, len(q.tenants))
+	}
+}
+
+func BenchmarkQueue(b *testing.B) {
+	q := New[int](Halves(16, 2))
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	b.ReportAllocs()
+	for b.Loop() {
+		q.Put("a", 1)
+		_, done, _ := q.Take(ctx)
+		done()
+	}
+}

@@ -1,0 +1,84 @@
+package app
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/heddle-rt/heddle/plugins/manifest"
+)
+
+// TestPluginFolder: bundles of the folder become live at the start, and when they
+// change; a broken one is told of and changes nothing; what was rolled back stays so.
+func TestPluginFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	code, err := cases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(tenant, file, version string) {
+		b := &manifest.Bundle{Module: code, Text: []byte("name: cases\nversion: '" + version + "'\nlimits: {timeout: 10s, start: 60s}\ncapabilities: [emit, http, kv, lookup, secrets, timers]\nhosts: [api.example.com]\nactions: [{name: \"case:reply\"}]\n")}
+		if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
+			t.Fatal(err)
+		}
+		text, err := b.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, tenant), file, text)
+	}
+	put("acme", "cases.zip", "1")
+	put("nobody", "cases.zip", "1")
+	write(t, filepath.Join(dir, "globex"), "cases.zip", []byte("no archive"))
+	n := serve(t, "tenants.acme.plugins.limits.timeout=10s", "tenants.acme.plugins.limits.start=60s", "plugins.folder.path="+dir, "plugins.folder.watch=10ms")
+	live := func() string {
+		st, err := n.app.plugins.host.Status("acme", "cases")
+		if err != nil {
+			return ""
+		}
+		for _, m := range st.Versions {
+			if m.Number == st.Live {
+				return m.Version
+			}
+		}
+		return "?"
+	}
+	eventually(t, "the first version is live", func() bool { return live() == "1" })
+	ann := n.open(t, dial{user: "ann"})
+	ann.do("room:join", "channel:x", "{}")
+	if e := ann.says("case:reply", "r1", "{}"); !strings.Contains(e.js, `"ok":true`) {
+		t.Errorf("the plugin: %s", e.js)
+	}
+	put("acme", "cases.zip", "22")
+	eventually(t, "the second version is live", func() bool { return live() == "22" })
+	for _, want := range []string{`globex/cases.zip`, `there is no tenant \"nobody\"`} {
+		eventually(t, "the log has "+want, func() bool { return strings.Contains(n.log.text(), want) })
+	}
+	if _, err := n.app.plugins.host.Switch(context.Background(), "acme", "cases", 1); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	n.start()
+	put("acme", "other.zip", "22") // the same under another name: it is looked at, and that is all
+	eventually(t, "the folder was looked at", func() bool { return strings.Count(n.log.text(), "globex/cases.zip") >= 2 })
+	if v := live(); v != "1" {
+		t.Errorf("version %s is live after a rollback and a restart", v)
+	}
+}
+
+// write puts a file in place, whole.
+func write(t *testing.T, dir, name string, text []byte) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".new"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, name+".new"), filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
+}
