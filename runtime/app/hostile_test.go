@@ -21,7 +21,7 @@ type raid struct {
 	*node
 	acme   *backend
 	before level
-	turn   sync.Mutex // of deploys: a key may have few under way
+	turn   sync.Mutex // of requests: a key may have few deploys under way, and the document is one
 }
 
 // level is what a process holds.
@@ -122,6 +122,8 @@ func (r *raid) logs(t *testing.T, name string) string {
 	b := *r.acme
 	b.t, b.seen = t, map[string]bool{}
 	var all strings.Builder
+	r.turn.Lock()
+	defer r.turn.Unlock()
 	for _, l := range b.must("GET", "plugins/"+name+"/logs", "").Lines {
 		fmt.Fprintf(&all, "%s %s\n", l.Level, l.Text)
 	}

@@ -22,7 +22,7 @@ type FolderConfig struct {
 }
 
 // byFolder is who deploys what lies in the folder.
-const byFolder = "folder"
+const byFolder = "(folder)" // no key has such an id
 
 // pluginFolder deploys bundles that lie in a folder.
 type pluginFolder struct {

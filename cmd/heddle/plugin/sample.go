@@ -85,7 +85,14 @@ func (s *sample) fill(ctx context.Context, l *line, n int, each time.Duration) e
 	if l.Call, err = s.time(ctx, &i, calls, each, false); err != nil {
 		return err
 	}
-	if l.Event = l.Call; !stateless(s.manifest) || !i.CanReset() {
+	l.Event = l.Call
+	if !stateless(s.manifest) {
+		return nil
+	}
+	if err := s.renew(ctx, &i); err != nil { // the memory of a heap that has grown is not reset
+		return err
+	}
+	if !i.CanReset() {
 		return nil
 	}
 	if l.Event, err = s.time(ctx, &i, calls, each, true); err != nil {
@@ -132,7 +139,7 @@ func (s *sample) resets(ctx context.Context, i *guest.Instance, c *guest.Call) (
 	var out guest.Output
 	var took time.Duration
 	n := 0
-	for ; n < rounds; n++ {
+	for ; n < rounds && i.CanReset(); n++ {
 		s.world.Begin(ctx, c.Records[0].Time)
 		if err := i.Run(c, &out); err != nil {
 			break // it has run before: a busy machine has taken its time away
@@ -158,7 +165,7 @@ func (s *sample) time(ctx context.Context, i **guest.Instance, calls []guest.Cal
 			}
 		}
 		began := time.Now()
-		n, err := s.round(ctx, *i, calls, next, round, reset)
+		n, err := s.round(ctx, i, calls, next, round, reset)
 		var trap *guest.Trap
 		if errors.As(err, &trap) && trap.Reason == guest.TrapDeadline && spoilt < spared {
 			spoilt++
@@ -186,16 +193,16 @@ func (s *sample) renew(ctx context.Context, i **guest.Instance) error {
 }
 
 // round makes so many calls, and says how many events these had.
-func (s *sample) round(ctx context.Context, i *guest.Instance, calls []guest.Call, from, n int, reset bool) (events int, err error) {
+func (s *sample) round(ctx context.Context, i **guest.Instance, calls []guest.Call, from, n int, reset bool) (events int, err error) {
 	var out guest.Output
 	for k := from; k < from+n; k++ {
 		c := &calls[k%len(calls)]
 		s.world.Begin(ctx, c.Records[0].Time)
-		if err := i.Run(c, &out); err != nil {
+		if err := (*i).Run(c, &out); err != nil {
 			return events, err
 		}
-		if reset {
-			if err := i.Reset(); err != nil {
+		if reset && (!(*i).CanReset() || (*i).Reset() != nil) { // as nodes do, too
+			if err := s.renew(ctx, i); err != nil {
 				return events, err
 			}
 		}
