@@ -43,7 +43,7 @@ generated: ## fail if go.mod or a generated file is not up to date
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
 	$(GO) generate ./...
-	@git diff --exit-code --stat -- docs clients examples cmd || (echo "generated files were not up to date"; exit 1)
+	@git diff --exit-code --stat -- docs clients examples cmd plugins hostapi sdk-wasm || (echo "generated files were not up to date"; exit 1)
 
 crash: ## the crash proof for long: CRASH_SEEDS seeds in memory, CRASH_KILLS real kill -9 (defaults 2000, 300)
 	HEDDLE_CRASH_SEEDS=$(or $(CRASH_SEEDS),2000) $(GO) test -count=1 -timeout 60m -run Crash ./runtime/adapter/embedded/...

@@ -35,7 +35,7 @@
 //	 6  u8  hook            see Hook
 //	 7  u8  codec           of the payload, see Codec
 //	 8  u32 flags           see Flags
-//	12  u32 attempt         0, and 1 if the event is run again after a trap
+//	12  u32 attempt         0, and 1 if the event is run again after its call has failed
 //	16  u64 sequence        counts the events of the version on this node
 //	24  i64 time            Unix milliseconds
 //	32  u64 connection      on this node; 0 for none

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +71,46 @@ func TestDocumentHasTheActions(t *testing.T) {
 		codes = append(codes, fmt.Sprint(n, " ", a.Code))
 	}
 	same(t, "codes of drop", pairs(table(t, "| n | `drop` code |")), codes)
+}
+
+var quotedWord = regexp.MustCompile("`([a-z_]+)`")
+
+// TestDocumentSaysWhatHooksTake: the sentence below the tables of actions is what Permits
+// has. It does not name pass, which is the same as saying nothing.
+func TestDocumentSaysWhatHooksTake(t *testing.T) {
+	sentence := "`before`" + between(t, "\n`before`", ". Anything else")
+	var hooks, others []string
+	for _, r := range table(t, "| n | hook |") {
+		others = append(others, r[1])
+	}
+	words := func(s string) (out []string) {
+		for _, m := range quotedWord.FindAllStringSubmatch(s, -1) {
+			out = append(out, m[1])
+		}
+		return out
+	}
+	for clause := range strings.SplitSeq(sentence, "; ") {
+		subject, object, found := strings.Cut(clause, " take")
+		if hooks = words(subject); !found { // "the others emit …"
+			hooks, object = others, clause
+		}
+		kinds, all := words(object), strings.Contains(object, " all")
+		if strings.Contains(object, "timers") {
+			kinds = append(kinds, "set_timer", "cancel_timer")
+		}
+		for _, hook := range hooks {
+			others = slices.DeleteFunc(slices.Clone(others), func(o string) bool { return o == hook })
+			for k := hostapi.Pass; k.String() != ""; k++ {
+				want := k == hostapi.Pass || slices.Contains(kinds, k.String()) != all
+				if got := hostapi.Permits(hostapi.ParseHook(hook), k); got != want {
+					t.Errorf("%v at %s: the document has it: %v, the code: %v", k, hook, want, got)
+				}
+			}
+		}
+	}
+	if len(others) > 0 || hostapi.Permits(0, hostapi.Pass) || hostapi.Permits(200, hostapi.Pass) || hostapi.Permits(hostapi.HookHandle, 0) || hostapi.Permits(hostapi.HookHandle, 200) {
+		t.Errorf("nothing is said of %v, or something of what there is not", others)
+	}
 }
 
 func TestDocumentHasTheStatuses(t *testing.T) {
@@ -184,6 +225,40 @@ func expects(t *testing.T, do string, members []string) {
 		_, err = fixture.Parse(manifest.Fixture{Name: "x.json", Text: text})
 		if taken, told := err == nil, slices.Contains(members, name); taken != told {
 			t.Errorf("%s of %s: the document has it: %v, the code: %v (%v)", name, do, told, taken, err)
+		}
+	}
+}
+
+// TestLookupsHaveOneWording: what a look-up answers stands alike in the document, in the
+// contract and in every SDK, and its members where the node makes them.
+func TestLookupsHaveOneWording(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	files, err := filepath.Glob(filepath.Join("..", "runtime", "app", "plugin*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var node string
+	for _, file := range files {
+		node += read(strings.TrimPrefix(filepath.ToSlash(file), "../"))
+	}
+	member := regexp.MustCompile(`"([a-z_]+)":`)
+	for _, row := range table(t, "| kind | name | JSON |") {
+		form := row[2][:strings.LastIndex(row[2], "}")+1]
+		for _, name := range []string{"hostapi/function.go", "sdk-wasm/go/lookup.go", "sdk-wasm/rust/src/lookup.rs", "sdk-wasm/c/heddle.h", "sdk-wasm/as/assembly/host.ts"} {
+			if !strings.Contains(read(name), form) {
+				t.Errorf("%s: %s does not say %s", row[0], name, form)
+			}
+		}
+		for _, m := range member.FindAllStringSubmatch(form, -1) {
+			if !regexp.MustCompile(`"` + m[1] + `"[\]:]|json:"` + m[1] + `\b`).MatchString(node) {
+				t.Errorf("%s: the node does not make %q", row[0], m[1])
+			}
 		}
 	}
 }

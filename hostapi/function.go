@@ -78,7 +78,7 @@ func Functions() []Function {
 type Lookup int32
 
 const (
-	LookupRoom     Lookup = iota + 1 // name: room; {"name":…,"meta":…,"creator":…,"created_at":…}
+	LookupRoom     Lookup = iota + 1 // name: room; {"name":…,"meta":…,"creator":…,"created_at":…} or NotFound
 	LookupMembers                    // name: room, or "room after"; {"members":[{"user":…,"role":…},…],"next":…}
 	LookupMember                     // name: "room user"; {"role":…,"joined_at":…} or NotFound
 	LookupPresence                   // name: user; {"status":…,"devices":[…]}

@@ -34,6 +34,7 @@ type Config struct {
 // Request is one that a plugin asks for.
 type Request struct {
 	Tenant, Plugin string
+	Who            string   // whose version of the plugin gets the answer
 	Hosts          []string // of the plugin's manifest
 	Method, URL    string
 	Headers        string // lines "name: value"
@@ -47,6 +48,7 @@ type Request struct {
 // Response is what came of a request.
 type Response struct {
 	Tenant, Plugin string
+	Who            string
 	Tag            string
 	Status         int // 0: there is no answer, and Err says why
 	Type           string
@@ -137,7 +139,7 @@ func (f *Fetcher) Run(ctx context.Context) error {
 // do sends one request and reads its answer.
 func (f *Fetcher) do(ctx context.Context, r *Request) *Response {
 	began := time.Now()
-	out := &Response{Tenant: r.Tenant, Plugin: r.Plugin, Tag: r.Tag}
+	out := &Response{Tenant: r.Tenant, Plugin: r.Plugin, Who: r.Who, Tag: r.Tag}
 	if r.refused != nil {
 		out.Err = plainly(r.refused)
 		return out

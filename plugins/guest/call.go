@@ -46,4 +46,8 @@ type Usage struct {
 	Time      time.Duration
 	HostCalls int
 	In, Out   int // bytes copied
+	// What heddle_seed took before this call, since the one before: it is no event's,
+	// and in neither Fuel nor Time.
+	SeedFuel int64
+	SeedTime time.Duration
 }

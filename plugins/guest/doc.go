@@ -16,10 +16,11 @@
 // Fuel, time, memory, the host's stack, its output, its calls of host functions, and
 // the length of its logs: Limits. Whichever is over ends the call with a Trap that
 // says so in words for the plugin's developer. What the host does for it is charged as
-// fuel, too; what it does beside its events, to be seeded and to tidy up, has bounds of
-// its own. Guest code cannot be preempted, and Go's collector waits for it: that is why
-// it calls tick, and why a module that was not rewritten is never run, not even its
-// start function.
+// fuel, too, and its time is looked at behind each call of the host; what it does beside
+// its events, to be seeded and to tidy up, has bounds of its own. A stack that has grown
+// large in one call is given back behind it (entry.go). Guest code cannot be preempted,
+// and Go's collector waits for it: that is why it calls tick, and why a module that was
+// not rewritten is never run, not even its start function.
 //
 // The package owns no goroutines.
 package guest

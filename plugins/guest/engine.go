@@ -81,8 +81,12 @@ func (e *Engine) link(ctx context.Context) error {
 					f.run(i, stack)
 				}
 			}
-			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, _ api.Module, stack []uint64) {
-				run(ctx.(*Instance), stack)
+			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
+				i := ctx.(*Instance)
+				if i.mem == nil { // the start function, which runs before anybody has the module
+					i.bind(m)
+				}
+				run(i, stack)
 			}), types(f.params), types(f.results)).Export(f.name)
 		}
 		if _, err := b.Instantiate(ctx); err != nil {

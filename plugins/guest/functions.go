@@ -23,6 +23,7 @@ func hostFunctions() []function {
 			}
 			i.charge(callFuel)
 			act(i, stack)
+			i.inTime() // whatever the host has done meanwhile
 		}})
 	}
 	return list
@@ -36,18 +37,32 @@ const (
 	drawnBytes = 8   // for a unit, that are drawn, or searched for lines
 )
 
+// Bounds of names, in bytes: longer ones are not looked at.
+const (
+	maxSecret = 256
+	maxLookup = 512
+	maxMetric = 64
+)
+
 // charge takes fuel from the slice, also more than there is; the guest's next charge
 // point calls tick then.
 func (i *Instance) charge(fuel int) {
-	if i.slice == nil {
-		return // the start function, which time alone bounds
-	}
 	i.slice.Set(uint64(uint32(max(math.MinInt32/2, int(int32(i.slice.Get()))-fuel))))
 }
 
 // bytes is what a pointer and a length name; false if that is outside of the memory.
 // Of an i32 on the stack the upper half may be anything.
 func (i *Instance) bytes(at, n uint64) ([]byte, bool) { return i.mem.Read(uint32(at), uint32(n)) }
+
+// name is one that the guest gives; false if it is too long to be one.
+func (i *Instance) name(at, n uint64, most int) (string, bool) {
+	b, ok := i.bytes(at, n)
+	if !ok || len(b) > most {
+		return "", false
+	}
+	i.charge(len(b) / copyBytes)
+	return string(b), true
+}
 
 // give writes a value to the guest's buffer if it fits, and answers how long it is.
 func (i *Instance) give(stack []uint64, value []byte, st hostapi.Status, at, capacity uint64) {
@@ -60,8 +75,9 @@ func (i *Instance) give(stack []uint64, value []byte, st hostapi.Status, at, cap
 		answer(stack, hostapi.Invalid)
 		return
 	}
+	i.charge(len(value) / copyBytes) // also if it does not fit: it was brought
 	if len(value) <= len(buffer) {
-		i.charge(copy(buffer, value) / copyBytes)
+		copy(buffer, value)
 	}
 	stack[0] = uint64(uint32(len(value)))
 }
@@ -113,6 +129,7 @@ func (i *Instance) log(level int, text []byte) {
 		text = text[:i.logs]
 	}
 	i.logs -= len(text)
+	i.charge(len(text) / copyBytes)
 	line := string(text)
 	if !utf8.ValidString(line) {
 		line = string([]rune(line))
@@ -121,32 +138,32 @@ func (i *Instance) log(level int, text []byte) {
 }
 
 func metric(i *Instance, s []uint64) {
-	name, ok := i.bytes(s[1], s[2])
+	name, ok := i.name(s[1], s[2], maxMetric)
 	value := math.Float64frombits(s[3])
-	if !ok || len(name) == 0 || len(name) > 64 || uint32(s[0]) > 2 || math.IsNaN(value) || math.IsInf(value, 0) {
+	if !ok || name == "" || uint32(s[0]) > 2 || math.IsNaN(value) || math.IsInf(value, 0) {
 		answer(s, hostapi.Invalid)
 		return
 	}
-	answer(s, i.host.Metric(int(uint32(s[0])), string(name), value))
+	answer(s, i.host.Metric(int(uint32(s[0])), name, value))
 }
 
 func secret(i *Instance, s []uint64) {
-	name, ok := i.bytes(s[0], s[1])
+	name, ok := i.name(s[0], s[1], maxSecret)
 	if !ok {
 		answer(s, hostapi.Invalid)
 		return
 	}
-	value, st := i.host.Secret(string(name))
+	value, st := i.host.Secret(name)
 	i.give(s, value, st, s[2], s[3])
 }
 
 func lookup(i *Instance, s []uint64) {
-	name, ok := i.bytes(s[1], s[2])
-	if !ok || len(name) > 512 {
+	name, ok := i.name(s[1], s[2], maxLookup)
+	if !ok {
 		answer(s, hostapi.Invalid)
 		return
 	}
-	value, st := i.host.Lookup(hostapi.Lookup(int32(s[0])), string(name))
+	value, st := i.host.Lookup(hostapi.Lookup(int32(s[0])), name)
 	i.give(s, value, st, s[3], s[4])
 }
 

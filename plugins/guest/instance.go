@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -23,9 +24,9 @@ type Instance struct {
 	space   *memory.Space
 	module  api.Module
 	mem     api.Memory
-	batch   api.Function
-	idle    api.Function // nil if the guest has none
-	seed    api.Function // likewise
+	batch   entry
+	idle    entry
+	seed    entry
 	arenas  arenas
 	slice   api.MutableGlobal
 	depth   api.MutableGlobal
@@ -39,8 +40,16 @@ type Instance struct {
 	logs    int    // bytes of text that are left
 	line    []byte // of standard output, not yet logged
 	clock   clock
-	trap    *Trap // why the guest was stopped
+	seeded  seeded // not yet told in a Usage
+	trap    *Trap  // why the guest was stopped
 	dead    bool
+	closed  bool
+}
+
+// seeded is what telling the guest its seed has cost.
+type seeded struct {
+	fuel int64
+	time time.Duration
 }
 
 // meterState is what a call may use yet.
@@ -81,7 +90,7 @@ func (p *Program) boot(ctx context.Context, im *image) (*Instance, error) {
 		captured = im.memory
 	}
 	var err error
-	if i.space, err = memory.New(int(p.plan.Limits.Memory), captured); err != nil {
+	if i.space, err = memory.New(int(p.plan.Limits.memory()), captured); err != nil {
 		return nil, err
 	}
 	i.values = experimental.WithMemoryAllocator(ctx, i.space)
@@ -90,8 +99,11 @@ func (p *Program) boot(ctx context.Context, im *image) (*Instance, error) {
 	i.values = nil
 	if err != nil {
 		i.space.Free()
-		if i.trap != nil {
+		switch {
+		case i.trap != nil:
 			err = i.trap
+		case strings.Contains(err.Error(), guestTrace): // the start function has failed
+			err = explain(err)
 		}
 		return nil, fmt.Errorf("instantiate: %w", err)
 	}
@@ -115,16 +127,11 @@ func (p *Program) boot(ctx context.Context, im *image) (*Instance, error) {
 
 // attach finds what the guest exports.
 func (i *Instance) attach() error {
-	if i.mem = i.module.ExportedMemory(hostapi.ExportMemory); i.mem == nil {
-		return missing(hostapi.ExportMemory)
-	}
-	if i.batch = i.module.ExportedFunction(hostapi.ExportBatch); i.batch == nil {
+	i.bind(i.module)
+	if i.batch = entrance(i.module, hostapi.ExportBatch); i.batch.f == nil {
 		return missing(hostapi.ExportBatch)
 	}
-	i.idle = i.module.ExportedFunction(hostapi.ExportIdle)
-	i.seed = i.module.ExportedFunction(hostapi.ExportSeed)
-	i.slice, _ = i.module.ExportedGlobal(meter.ExportSlice).(api.MutableGlobal)
-	i.depth, _ = i.module.ExportedGlobal(meter.ExportDepth).(api.MutableGlobal)
+	i.idle, i.seed = entrance(i.module, hostapi.ExportIdle), entrance(i.module, hostapi.ExportSeed)
 	for _, name := range i.program.globals {
 		g, ok := i.module.ExportedGlobal(name).(api.MutableGlobal)
 		if !ok {
@@ -133,6 +140,13 @@ func (i *Instance) attach() error {
 		i.mutable = append(i.mutable, g)
 	}
 	return nil
+}
+
+// bind finds what host functions need: Compile has seen that it is there.
+func (i *Instance) bind(m api.Module) {
+	i.mem = m.ExportedMemory(hostapi.ExportMemory)
+	i.slice, _ = m.ExportedGlobal(meter.ExportSlice).(api.MutableGlobal)
+	i.depth, _ = m.ExportedGlobal(meter.ExportDepth).(api.MutableGlobal)
 }
 
 func missing(name string) error {
@@ -229,17 +243,28 @@ func (i *Instance) captured() []uint64 {
 	return values
 }
 
+// What being seeded may use: it is behind each event, if the plugin is stateless.
+const (
+	seedShare = 10               // one part in so many of the time of a call
+	seedTime  = time.Millisecond // but no less, or a busy node could not start anything
+)
+
 // reseed tells a guest that began from an image, as others did, to be different. What
 // nobody may guess it asks for when it needs it.
 func (i *Instance) reseed() error {
-	if i.seed == nil {
+	if i.seed.f == nil {
 		return nil
 	}
 	limits := &i.program.plan.Limits
-	i.begin(limits.Timeout, limits.Fuel, limits.HostCalls) // as an event: it is behind each, if the plugin is stateless
+	began := i.begin(max(limits.Timeout/seedShare, seedTime), limits.Fuel, limits.HostCalls)
 	i.logs = 0
-	_, err := i.run(i.seed, rand.Uint64())
-	return err
+	_, err := i.enter(&i.seed, rand.Uint64())
+	i.seeded.fuel += limits.Fuel - i.fuel()
+	i.seeded.time += i.program.engine.now() - began
+	if err != nil {
+		return fmt.Errorf("%s: %w", hostapi.ExportSeed, err)
+	}
+	return nil
 }
 
 // CanReset reports whether Reset would succeed.
@@ -254,6 +279,7 @@ func (i *Instance) Reset() error {
 	for n, g := range i.mutable {
 		g.Set(i.program.image.globals[n])
 	}
+	i.clock = i.program.image.clock
 	return i.reseed()
 }
 
@@ -267,11 +293,11 @@ const (
 // Idle lets the guest tidy up, while nothing waits. It can log, and do nothing else
 // outside. After an error, a *Trap, it is not to be used again.
 func (i *Instance) Idle() error {
-	if i.idle == nil || i.dead {
+	if i.idle.f == nil || i.dead {
 		return nil
 	}
 	i.begin(idleTime, idleFuel, i.program.plan.Limits.HostCalls)
-	_, err := i.run(i.idle, 0)
+	_, err := i.enter(&i.idle, 0)
 	i.flush(1)
 	return err
 }
@@ -282,9 +308,13 @@ func (i *Instance) Memory() int { return i.space.Size() }
 // Private is how many of these are not shared with other instances.
 func (i *Instance) Private() (int, error) { return i.space.Private() }
 
-// Close ends the instance.
+// Close ends the instance. It may be called again.
 func (i *Instance) Close() {
-	_ = i.module.Close(context.Background()) // frees the space
-	i.dead = true
+	if i.closed {
+		return
+	}
+	_ = i.module.Close(context.Background())
+	i.space.Free() // wazero frees what it has taken, and nobody the rest
+	i.dead, i.closed = true, true
 	i.program.open.Add(-1)
 }

@@ -9,7 +9,7 @@ import (
 
 // Limits are what one call of a guest may use.
 type Limits struct {
-	Memory    config.Size   `yaml:"memory" default:"32MiB" min:"64KiB" max:"1GiB" doc:"Memory of an instance."`
+	Memory    config.Size   `yaml:"memory" default:"32MiB" min:"64KiB" max:"1GiB" doc:"Memory of an instance; a part of a page of 64 KiB does not count."`
 	Fuel      int64         `yaml:"fuel" default:"2000000000" min:"1000" max:"100000000000" doc:"Fuel for each event. Code is charged by the heaviest way through it: a millisecond takes about 1,000,000 of a tight loop and 25,000,000 of a Go guest's collector. The default is more than a call can use in the default timeout, which stops it first."`
 	Timeout   time.Duration `yaml:"timeout" default:"50ms" min:"1ms" max:"10s" doc:"How long a call may last."`
 	Start     time.Duration `yaml:"start" default:"2s" min:"10ms" max:"1m" doc:"How long initialising may last."`
@@ -20,10 +20,13 @@ type Limits struct {
 	Module    config.Size   `yaml:"module" default:"16MiB" min:"1KiB" max:"256MiB" doc:"Size of a module."`
 }
 
+// memory is how much of it an instance may have: whole pages.
+func (l *Limits) memory() config.Size { return l.Memory / meter.PageSize * meter.PageSize }
+
 // meter is how a module is rewritten for the limits.
 func (l *Limits) meter(validate func([]byte) error) meter.Config {
 	c := meter.Default(validate)
-	c.Memory, c.Depth, c.Module = l.Memory/meter.PageSize*meter.PageSize, l.Stack, l.Module
+	c.Memory, c.Depth, c.Module = l.memory(), l.Stack, l.Module
 	c.Segments = 100000 // Go writes a data segment for each stretch without zeros
 	return c
 }

@@ -71,6 +71,9 @@ func (e *Engine) Compile(ctx context.Context, code []byte, plan Plan) (*Program,
 	if err := callable(p.compiled.ExportedFunctions()); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	if p.compiled.ExportedMemories()[hostapi.ExportMemory] == nil {
+		return nil, errors.Join(missing(hostapi.ExportMemory), p.Close())
+	}
 	if err := p.capture(ctx, m); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}

@@ -39,9 +39,13 @@ func (i *Instance) Run(c *Call, out *Output) error {
 	for r := range c.Records {
 		at += c.Records[r].Put(input[at:])
 	}
-	wrote, err := i.run(i.batch, uint64(len(c.Records)), uint64(at))
+	wrote, err := i.enter(&i.batch, uint64(len(c.Records)), uint64(at))
 	i.flush(1)
-	out.Usage = Usage{Fuel: limits.Fuel*n - i.fuel(), Time: i.program.engine.now() - began, HostCalls: limits.HostCalls*int(n) - i.calls, In: at}
+	out.Usage = Usage{
+		Fuel: limits.Fuel*n - i.fuel(), Time: i.program.engine.now() - began, HostCalls: limits.HostCalls*int(n) - i.calls, In: at,
+		SeedFuel: i.seeded.fuel, SeedTime: i.seeded.time,
+	}
+	i.seeded = seeded{}
 	i.call, i.host = nil, i.program.plan.Host
 	if err != nil {
 		return err
@@ -89,7 +93,7 @@ func (i *Instance) begin(timeout time.Duration, fuel int64, calls int) time.Dura
 	i.spent = meterState{left: fuel, timeout: timeout, deadline: now + timeout}
 	i.calls, i.logs, i.trap = calls, int(i.program.plan.Limits.Logs), nil
 	given := i.spent.hand()
-	if i.slice != nil { // the module is there already
+	if i.slice != nil { // the module is there already; if not, its first charge calls tick
 		i.slice.Set(uint64(given))
 		i.depth.Set(0)
 	}
@@ -138,9 +142,7 @@ func meterFunctions() []function {
 
 // tick gives the guest its next slice.
 func tick(i *Instance, stack []uint64) {
-	if i.slice != nil { // not the start function
-		i.spent.left += int64(int32(i.slice.Get())) // it is overdrawn
-	}
+	i.spent.left += int64(int32(i.slice.Get())) // it is overdrawn
 	if i.spent.left <= 0 {
 		i.stop(TrapFuel, "out of fuel: an event may use %d", i.program.plan.Limits.Fuel)
 	}

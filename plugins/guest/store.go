@@ -16,7 +16,11 @@ const (
 // key is a key that the guest names; false if it is none.
 func (i *Instance) key(at, n uint64) ([]byte, bool) {
 	k, ok := i.bytes(at, n)
-	return k, ok && len(k) > 0 && len(k) <= MaxKey
+	if !ok || len(k) == 0 || len(k) > MaxKey {
+		return nil, false
+	}
+	i.charge(len(k) / copyBytes)
+	return k, true
 }
 
 // value is a value that the guest gives, nil if its length is -1.
@@ -25,10 +29,14 @@ func (i *Instance) value(at, n uint64) ([]byte, bool) {
 		return nil, true
 	}
 	v, ok := i.bytes(at, n)
+	if !ok || len(v) > MaxValue {
+		return nil, false
+	}
 	if v == nil {
 		v = []byte{}
 	}
-	return v, ok && len(v) <= MaxValue
+	i.charge(len(v) / copyBytes)
+	return v, true
 }
 
 // life is a time to live in milliseconds, 0 for ever; false below that.

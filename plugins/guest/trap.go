@@ -1,7 +1,9 @@
 package guest
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 )
 
@@ -44,6 +46,9 @@ type Trap struct {
 	Reason Reason
 	Why    string // a sentence for the plugin's developer
 	Stack  string // of the guest, where it is known
+	// Node is what has happened in the node if that is at fault, with its own stack: the
+	// operator's to read, and nobody else's.
+	Node string
 }
 
 func (t *Trap) Error() string { return "guest: " + t.Why }
@@ -52,17 +57,33 @@ func trapped(r Reason, format string, args ...any) *Trap {
 	return &Trap{Reason: r, Why: fmt.Sprintf(format, args...)}
 }
 
-// explain makes a trap of what wazero returns for a guest's own fault.
+// How wazero words what ends a guest: see its internal/wasmdebug.
+const (
+	tooDeep    = "stack overflow"          // all that it says of a stack that cannot grow
+	guestFault = "wasm error: "            // begins what the guest itself has done
+	guestTrace = "\nwasm stack trace:\n"   // stands before the guest's stack
+	nodeTrace  = "Go runtime stack trace:" // before the node's, if that has panicked
+)
+
+// explain makes a trap of what wazero returns.
 func explain(err error) *Trap {
 	text := err.Error()
-	why, stack, _ := strings.Cut(text, "\nwasm stack trace:\n")
-	why = strings.TrimPrefix(why, "wasm error: ")
-	if why == "unreachable" {
-		why = "unreachable: the code gave up, as languages do at a panic, abort or failed allocation"
+	if text == tooDeep {
+		return trapped(TrapStack, "calls are nested too deep: more than the node has stack for")
 	}
+	head, stack, _ := strings.Cut(text, guestTrace)
+	stack, _, _ = strings.Cut(stack, nodeTrace)
 	const most = 2 << 10
 	if len(stack) > most {
 		stack = stack[:most]
+	}
+	_, why, own := strings.Cut(head, guestFault)
+	var panicked runtime.Error
+	if !own || errors.As(err, &panicked) {
+		return &Trap{Reason: TrapHost, Why: "the node has failed while it ran: that is no fault of the plugin's", Stack: stack, Node: text}
+	}
+	if why == "unreachable" {
+		why = "unreachable: the code gave up, as languages do at a panic, abort or failed allocation"
 	}
 	return &Trap{Reason: TrapCode, Why: why, Stack: stack}
 }

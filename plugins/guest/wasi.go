@@ -150,6 +150,8 @@ func (i *Instance) print(fd uint32, text []byte) {
 		i.line = append(i.line, line[:min(len(line), maxLine-len(i.line))]...)
 		if ended || len(i.line) == maxLine {
 			i.flush(int(fd))
+			i.charge(callFuel)
+			i.inTime()
 		}
 		if text = rest; !ended {
 			return
@@ -188,9 +190,9 @@ func fdWrite(i *Instance, s []uint64) {
 		}
 		text = text[:min(len(text), int(maxWrite-n))]
 		n += uint32(len(text))
+		i.charge(len(text) / drawnBytes) // also if a later one is bad
 		i.print(fd, text)
 	}
-	i.charge(int(n / drawnBytes))
 	if s[0] = errnoSuccess; !i.mem.WriteUint32Le(uint32(s[3]), n) {
 		s[0] = errnoFault
 	}

@@ -52,6 +52,14 @@ func (p *Plugin) MaxTimers() int {
 	return 0
 }
 
+// TimersPerSecond is how many timers of a plugin may fire a second.
+func (h *Host) TimersPerSecond(tenant string) float64 {
+	if policy := h.deps.Policy(tenant); policy != nil {
+		return policy.Firings
+	}
+	return 1
+}
+
 // Note puts a line of the node's own into the plugin's log, unless there are too many
 // of them.
 func (p *Plugin) Note(level, text string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/heddle-rt/heddle/plugins/manifest"
@@ -24,6 +25,7 @@ type Request struct {
 	Bundle *manifest.Bundle
 	As     string  // Live, Canary or Shadow
 	Share  float64 // of a canary, 0 to 1
+	Folder bool    // it lies in a folder of the node's
 }
 
 // Deploy puts a version in place, and returns when it is there and kept. The error is
@@ -40,11 +42,12 @@ func (h *Host) Deploy(ctx context.Context, r Request) (Meta, error) {
 }
 
 func (h *Host) deploy(ctx context.Context, r Request) (Meta, error) {
-	name, policy := r.Bundle.Manifest.Name, h.deps.Policy(r.Tenant)
-	switch {
-	case policy == nil:
-		return Meta{}, fault.New(fault.NotFound, "tenant", "this node does not serve the tenant")
-	case r.As == Canary && (r.Share <= 0 || r.Share > 1):
+	name := r.Bundle.Manifest.Name
+	policy, err := h.served(r.Tenant)
+	if err != nil {
+		return Meta{}, err
+	}
+	if r.As == Canary && (r.Share <= 0 || r.Share > 1) {
 		return Meta{}, fault.New(fault.Invalid, "share", "a canary is asked about a share of the users, above 0 and at most 1")
 	}
 	end, err := h.turn(ctx, r.Tenant)
@@ -58,7 +61,10 @@ func (h *Host) deploy(ctx context.Context, r Request) (Meta, error) {
 	}
 	v, err := h.build(ctx, p, r.Bundle, policy)
 	if err == nil {
-		if err = h.keepBundle(ctx, p, r.Bundle); err != nil {
+		if err = h.prove(ctx, v, r.Bundle); err == nil {
+			err = h.keepBundle(ctx, p, r.Bundle)
+		}
+		if err != nil {
 			v.Release()
 		}
 	}
@@ -71,10 +77,44 @@ func (h *Host) deploy(ctx context.Context, r Request) (Meta, error) {
 		}
 	}
 	if err != nil {
-		h.forget(p)
-		return Meta{}, refused(err)
+		if err = refused(err); h.forget(p) {
+			err = p.explained(err)
+		}
+		return Meta{}, err
 	}
 	return v.Meta, nil
+}
+
+// served is the policy of a tenant that the node serves.
+func (h *Host) served(tenant string) (*Policy, error) {
+	if policy := h.deps.Policy(tenant); policy != nil {
+		return policy, nil
+	}
+	return nil, fault.New(fault.NotFound, "tenant", "this node does not serve the tenant")
+}
+
+// stays refuses a change of a plugin that was taken away meanwhile, or whose tenant was,
+// with changing held.
+func (h *Host) stays(p *Plugin) error {
+	switch {
+	case h.closed:
+		return fault.New(fault.Draining, "", "")
+	case h.tenants[p.Tenant][p.Name] != p:
+		if _, err := h.served(p.Tenant); err != nil {
+			return err
+		}
+		return notThere(p.Name)
+	}
+	return nil
+}
+
+// prove runs the fixtures of a version that is new: what was deployed once has passed
+// them, and is not to be kept from running again by the time that they take.
+func (h *Host) prove(ctx context.Context, v *Version, b *manifest.Bundle) error {
+	if h.deps.Fixtures == nil {
+		return nil
+	}
+	return h.deps.Fixtures(ctx, v.program, b)
 }
 
 // refused is why a bundle does not get its place: if the node is not at fault, then the
@@ -107,8 +147,8 @@ func (h *Host) begin(tenant, name string, policy *Policy) (*Plugin, error) {
 
 // settle puts a version that was built in its place, with changing held.
 func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request) error {
-	if h.closed {
-		return fault.New(fault.Draining, "", "")
+	if err := h.stays(p); err != nil {
+		return err
 	}
 	if err := h.owns(p, v); err != nil {
 		return err
@@ -117,6 +157,9 @@ func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request) err
 	next.Versions = slices.Clone(next.Versions)
 	v.Number, v.By, v.Deployed = p.state.Last+1, r.By, h.deps.Now().UnixMilli()
 	next.Last = v.Number
+	if r.Folder {
+		next.Folder = v.Digest
+	}
 	next.Versions = append(next.Versions, v.Meta)
 	if err := next.place(v.Number, r.As, r.Share); err != nil {
 		return err
@@ -126,7 +169,7 @@ func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request) err
 		return err
 	}
 	h.write(func() { p.state = next })
-	h.install(p, v)
+	h.install(p, map[int]*Version{v.Number: v})
 	return nil
 }
 
@@ -140,11 +183,16 @@ func (h *Host) count(tenant string) (n int) {
 	return n
 }
 
-// forget removes a plugin that has no version at all, with changing held.
-func (h *Host) forget(p *Plugin) {
-	if p.state.Last == 0 {
+// forget removes a plugin that has no version at all, with changing held, and reports
+// whether it was one.
+func (h *Host) forget(p *Plugin) bool {
+	if p.state.Last > 0 {
+		return false
+	}
+	if h.tenants[p.Tenant][p.Name] == p {
 		h.write(func() { delete(h.tenants[p.Tenant], p.Name) })
 	}
+	return true
 }
 
 // owns refuses an action that another plugin of the tenant owns, with changing held.
@@ -162,13 +210,11 @@ func (h *Host) owns(p *Plugin, v *Version) error {
 	return nil
 }
 
-// install puts into place what the state says, with changing held. v is a version that was
-// just built, or nil; others that are needed are there already.
-func (h *Host) install(p *Plugin, v *Version) {
+// install puts into place what the state says, with changing held. built are versions that
+// are new, by number; others that are needed are there already.
+func (h *Host) install(p *Plugin, built map[int]*Version) {
 	byNumber := p.placed()
-	if v != nil {
-		byNumber[v.Number] = v
-	}
+	maps.Copy(byNumber, built)
 	p.swap(&set{
 		live: byNumber[p.state.Live], canary: byNumber[p.state.Canary], shadow: byNumber[p.state.Shadow], share: uint64(p.state.Share * 10000),
 	})
@@ -229,6 +275,9 @@ func (h *Host) Stop(ctx context.Context, tenant, name string) (Meta, error) {
 // change makes another choice of kept versions. decide is asked again if a version has
 // to be built first.
 func (h *Host) change(ctx context.Context, tenant, name string, decide func(*state) (number int, err error)) (Meta, error) {
+	if _, err := h.served(tenant); err != nil {
+		return Meta{}, err
+	}
 	end, err := h.turn(ctx, tenant)
 	if err != nil {
 		return Meta{}, err
@@ -243,9 +292,10 @@ func (h *Host) change(ctx context.Context, tenant, name string, decide func(*sta
 	p := v.plugin
 	next := p.state
 	number, err := decide(&next)
+	if gone := h.stays(p); gone != nil {
+		err = gone
+	}
 	switch {
-	case h.closed:
-		err = fault.New(fault.Draining, "", "")
 	case err == nil && number != v.Number:
 		err = errMeanwhile
 	case err == nil:
@@ -257,7 +307,7 @@ func (h *Host) change(ctx context.Context, tenant, name string, decide func(*sta
 	}
 	there := p.placed()[number] == v
 	h.write(func() { p.state = next })
-	h.install(p, v)
+	h.install(p, map[int]*Version{v.Number: v})
 	if there {
 		v.Release() // it had its place before
 	}
@@ -296,11 +346,15 @@ func notThere(name string) error {
 
 // revive builds a version of what is kept, with the tenant's turn held.
 func (h *Host) revive(ctx context.Context, p *Plugin, number int) (*Version, error) {
+	policy, err := h.served(p.Tenant)
+	if err != nil {
+		return nil, err
+	}
 	b, err := h.bundle(ctx, p, number)
 	if err != nil {
 		return nil, err
 	}
-	v, err := h.build(ctx, p, b, h.deps.Policy(p.Tenant))
+	v, err := h.build(ctx, p, b, policy)
 	if err != nil {
 		return nil, fault.New(fault.Conflict, "number", err.Error())
 	}
@@ -310,34 +364,4 @@ func (h *Host) revive(ctx context.Context, p *Plugin, number int) (*Version, err
 		v.Meta = *kept
 	}
 	return v, nil
-}
-
-// Remove takes a plugin away, with all that is kept of it.
-func (h *Host) Remove(ctx context.Context, tenant, name string) error {
-	end, err := h.turn(ctx, tenant)
-	if err != nil {
-		return err
-	}
-	defer end()
-	if err := h.takeAway(ctx, tenant, name); err != nil {
-		return err
-	}
-	return h.deps.KV.Drop(ctx, tenant, name)
-}
-
-func (h *Host) takeAway(ctx context.Context, tenant, name string) error {
-	h.changing.Lock()
-	defer h.changing.Unlock()
-	p := h.tenants[tenant][name]
-	if p == nil {
-		return notThere(name)
-	}
-	if err := h.erase(ctx, p); err != nil {
-		return err
-	}
-	p.swap(&set{})
-	h.write(func() { delete(h.tenants[tenant], name) })
-	h.publish()
-	h.deps.Log.Info("a plugin was removed", "tenant", tenant, "plugin", name)
-	return nil
 }

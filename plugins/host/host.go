@@ -34,6 +34,9 @@ type Deps struct {
 	Taken func(action string) bool
 	// Lookup answers questions of guests; nil: none are answered.
 	Lookup func(ctx context.Context, tenant string, kind hostapi.Lookup, name string) ([]byte, hostapi.Status)
+	// Dropped is told of a plugin that is removed, and drops what others keep of it; an
+	// error has it removed again. nil: nobody is told.
+	Dropped func(ctx context.Context, tenant, plugin string) error
 	// Fixtures runs those of a bundle; an error keeps it from being deployed. nil:
 	// they are not run.
 	Fixtures func(ctx context.Context, program *guest.Program, b *manifest.Bundle) error
@@ -90,6 +93,7 @@ type Plugin struct {
 	notes budget
 	set   atomic.Pointer[set]
 	state state // written with both of Host's locks held, read with one
+	late  bool  // there was not the time to build a version; likewise
 }
 
 // set is which versions are in place.
@@ -214,14 +218,19 @@ func (h *Host) plugin(tenant, name string) *Plugin {
 	p := h.tenants[tenant][name]
 	if p == nil {
 		p = &Plugin{Tenant: tenant, Name: name, host: h}
-		h.write(func() {
-			if h.tenants[tenant] == nil {
-				h.tenants[tenant] = map[string]*Plugin{}
-			}
-			h.tenants[tenant][name] = p
-		})
+		h.add(p)
 	}
 	return p
+}
+
+// add lists a plugin, with changing held.
+func (h *Host) add(p *Plugin) {
+	h.write(func() {
+		if h.tenants[p.Tenant] == nil {
+			h.tenants[p.Tenant] = map[string]*Plugin{}
+		}
+		h.tenants[p.Tenant][p.Name] = p
+	})
 }
 
 // All lists the plugins of all tenants, by tenant and name.
@@ -267,6 +276,7 @@ func (h *Host) Close() {
 // swap puts other versions in place, and lets go of those that are not among them.
 func (p *Plugin) swap(next *set) {
 	was := p.set.Swap(next)
+	p.Diffs.follow(next.shadow)
 	if was == nil {
 		return
 	}

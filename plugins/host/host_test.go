@@ -53,6 +53,8 @@ type cells struct {
 	mu    sync.Mutex
 	m     map[string][]byte
 	fails error
+	reads func(ctx context.Context, table string) error // asked before a table is read; nil: never
+	puts  func(table string) error                      // likewise written
 }
 
 func (c *cells) Cell(_ context.Context, tenant, table, key string) ([]byte, bool, error) {
@@ -62,7 +64,12 @@ func (c *cells) Cell(_ context.Context, tenant, table, key string) ([]byte, bool
 	return v, ok, c.fails
 }
 
-func (c *cells) Cells(_ context.Context, tenant, table, after string, limit int) (out []cell.Cell, _ error) {
+func (c *cells) Cells(ctx context.Context, tenant, table, after string, limit int) (out []cell.Cell, _ error) {
+	if c.reads != nil {
+		if err := c.reads(ctx, table); err != nil {
+			return nil, err
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for k, v := range c.m {
@@ -79,6 +86,11 @@ func (c *cells) PutCells(_ context.Context, tenant, table string, list ...cell.C
 }
 
 func (c *cells) PutCellsSoon(tenant, table string, list ...cell.Cell) error {
+	if c.puts != nil {
+		if err := c.puts(table); err != nil {
+			return err
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fails != nil {
@@ -255,7 +267,7 @@ func TestRefusedDeploys(t *testing.T) {
 	}{
 		"memory":         {bundle(t, "a", "x", ""), "limits.memory"},
 		"capability":     {fix(bundle(t, "a", "x", "capabilities: [emit]")), "does not grant"},
-		"it refuses":     {fix(bundle(t, "a", "refuse", "")), "heddle_init"},
+		"it refuses":     {fix(bundle(t, "a", "refuse", "")), "heddle_init: it answered failed; its log may say why\n  its log: warn: I was asked to"},
 		"a taken action": {fix(bundle(t, "a", "x", "actions: [{name: 'message:fly'}]")), "choose another noun"},
 		"another's":      {fix(bundle(t, "a", "x", "actions: [{name: 'order:created'}]")), "first owns the action"},
 		"no module":      {func() *manifest.Bundle { b := fix(bundle(t, "a", "x", "")); b.Module = []byte("\x00asm"); return b }(), ""},

@@ -1,7 +1,10 @@
 package host
 
 import (
+	"strings"
 	"sync"
+
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // Line is a line of a plugin's log, for its developer.
@@ -59,4 +62,35 @@ func (l *Logs) After(seq uint64) (lines []Line, more <-chan struct{}) {
 		l.grown = make(chan struct{})
 	}
 	return lines, l.grown
+}
+
+// How much of a log an error may have.
+const (
+	linesTold = 10
+	bytesTold = 2 << 10
+)
+
+// explained adds the last lines of the log to an error that refers to it: nobody can read
+// the log of a plugin that was not deployed.
+func (p *Plugin) explained(err error) error {
+	f := fault.Of(err)
+	if !strings.HasSuffix(f.Msg, "its log may say why") {
+		return err
+	}
+	lines, _ := p.Logs.After(0)
+	if len(lines) == 0 {
+		return err
+	}
+	text, left := "", bytesTold
+	for i := len(lines) - 1; i >= max(0, len(lines)-linesTold) && left > 0; i-- {
+		line := "\n  its log: " + lines[i].Level + ": " + lines[i].Text
+		if len(line) > left {
+			line = strings.ToValidUTF8(line[:left], "") + "…"
+		}
+		left -= len(line)
+		text = line + text
+	}
+	told := *f
+	told.Msg += text
+	return &told
 }

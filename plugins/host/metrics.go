@@ -32,19 +32,37 @@ type Metric struct {
 	Count uint64
 }
 
-func (m *Metrics) note(kind int, name string, value float64) hostapi.Status {
+// may reports whether note takes a value.
+func (m *Metrics) may(kind int, name string, value float64) hostapi.Status {
 	if !plain(name) || kind == kindCount && value < 0 {
 		return hostapi.Invalid
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.has(kind, name)
+}
+
+// has reports whether there is room for a name, with mu held.
+func (m *Metrics) has(kind int, name string) hostapi.Status {
 	x := m.named[name]
 	switch {
 	case x != nil && x.Kind != kind:
 		return hostapi.Conflict
 	case x == nil && len(m.named) >= maxNames:
 		return hostapi.Quota
-	case x == nil:
+	}
+	return hostapi.OK
+}
+
+// note takes a value that it may.
+func (m *Metrics) note(kind int, name string, value float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.has(kind, name) != hostapi.OK {
+		return
+	}
+	x := m.named[name]
+	if x == nil {
 		if m.named == nil {
 			m.named = map[string]*Metric{}
 		}
@@ -57,7 +75,6 @@ func (m *Metrics) note(kind int, name string, value float64) hostapi.Status {
 	} else {
 		x.Value += value
 	}
-	return hostapi.OK
 }
 
 // plain reports whether a name is one of lower-case letters, digits and underscores.

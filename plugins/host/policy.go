@@ -40,6 +40,7 @@ type Policy struct {
 	Emits        float64                      `yaml:"emits_per_second" default:"1000" min:"0" doc:"Events that one plugin may send a second, and twice as many at once."`
 	HTTP         float64                      `yaml:"http_per_second" default:"50" min:"0" doc:"HTTP requests that one plugin may send a second, and twice as many at once."`
 	Timers       int                          `yaml:"timers" default:"10000" min:"0" doc:"Timers that one plugin may have set."`
+	Firings      float64                      `yaml:"timers_per_second" default:"100" min:"1" max:"10000" doc:"Timers of one plugin that fire a second; more wait."`
 	Logs         float64                      `yaml:"logs_per_second" default:"100" min:"0" doc:"Lines of one plugin's log that are kept a second."`
 	Secrets      map[string]map[string]Secret `yaml:"secrets" doc:"By the plugin's name, what it may ask for by its name."`
 }
@@ -50,6 +51,7 @@ type Ceilings struct {
 	Fuel    int64         `yaml:"fuel" default:"10000000000" min:"1000" doc:"As limits.fuel."`
 	Timeout time.Duration `yaml:"timeout" default:"200ms" min:"1ms" doc:"As limits.timeout."`
 	Start   time.Duration `yaml:"start" default:"10s" min:"10ms" doc:"As limits.start."`
+	Stack   config.Size   `yaml:"stack" default:"1MiB" min:"16KiB" doc:"As limits.stack."`
 	Module  config.Size   `yaml:"module" default:"32MiB" min:"1KiB" doc:"As limits.module."`
 
 	Output    config.Size `yaml:"output" default:"1MiB" min:"1KiB" doc:"As limits.output."`
@@ -76,6 +78,7 @@ func (p *Policy) allow(m *manifest.Manifest) error {
 		{"fuel", l.Fuel, p.Limits.Fuel},
 		{"timeout", int64(l.Timeout), int64(p.Limits.Timeout)},
 		{"start", int64(l.Start), int64(p.Limits.Start)},
+		{"stack", int64(l.Stack), int64(p.Limits.Stack)},
 		{"module", int64(l.Module), int64(p.Limits.Module)},
 		{"output", int64(l.Output), int64(p.Limits.Output)},
 		{"host_calls", int64(l.HostCalls), int64(p.Limits.HostCalls)},

@@ -29,8 +29,13 @@ func short(text string) string {
 	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
-func (r *reach) Metric(kind int, name string, value float64) hostapi.Status {
-	return r.plugin.Metrics.note(kind, name, value)
+func (r *reach) Measures(kind int, name string, value float64) hostapi.Status {
+	return r.plugin.Metrics.may(kind, name, value)
+}
+
+// Metric notes a value that Measures; meanwhile others may have taken the last name.
+func (r *reach) Metric(kind int, name string, value float64) {
+	r.plugin.Metrics.note(kind, name, value)
 }
 
 func (r *reach) Secret(name string) ([]byte, hostapi.Status) {

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,9 +12,11 @@ import (
 
 const (
 	judgeEvery  = time.Second
+	restEvery   = time.Second
 	quietFor    = 500 * time.Millisecond
 	sweepEvery  = time.Minute
 	shadowTasks = 2 // goroutines
+	restFor     = time.Second
 )
 
 // Run keeps plugins in order until ctx ends, then ends them.
@@ -22,8 +25,10 @@ func (h *Host) Run(ctx context.Context) error {
 	for range shadowTasks {
 		tasks.Go(func() { h.mirror(ctx) }) // ends with ctx
 	}
-	tick := time.NewTicker(judgeEvery)
+	tasks.Go(func() { h.judges(ctx) }) // likewise
+	tick := time.NewTicker(restEvery)
 	defer tick.Stop()
+	last := ""
 	for swept := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -31,8 +36,7 @@ func (h *Host) Run(ctx context.Context) error {
 			h.Close()
 			return nil
 		case <-tick.C:
-			h.judge(ctx)
-			h.rest()
+			last = h.rest(last, restFor)
 			if time.Since(swept) >= sweepEvery {
 				swept = time.Now()
 				if err := h.deps.Engine.Trim(); err != nil {
@@ -60,12 +64,42 @@ func (h *Host) mirror(ctx context.Context) {
 	}
 }
 
-// rest lets idle guests tidy up, and ends those that nobody calls.
-func (h *Host) rest() {
-	for _, p := range h.All() {
+// rest lets idle guests tidy up, and ends those that nobody calls. It begins behind the
+// plugin where it ended the last time, which is what it returns, and begins with no
+// other one when its time is over: guests may take long to tidy up.
+func (h *Host) rest(last string, most time.Duration) string {
+	all := h.All()
+	from := slices.IndexFunc(all, func(p *Plugin) bool { return place(p) > last })
+	if from < 0 {
+		from = 0
+	}
+	began := h.deps.Now()
+	for i := range all {
+		p := all[(from+i)%len(all)]
 		for _, v := range p.Versions() {
 			v.Pool.Idle(quietFor, h.cfg.Idle)
 			v.Release()
+		}
+		if last = place(p); h.deps.Now().Sub(began) >= most {
+			break
+		}
+	}
+	return last
+}
+
+// place is where in All a plugin stands.
+func place(p *Plugin) string { return p.Tenant + "\x00" + p.Name }
+
+// judges judges canaries until ctx ends.
+func (h *Host) judges(ctx context.Context) {
+	tick := time.NewTicker(judgeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			h.judge(ctx)
 		}
 	}
 }
@@ -87,11 +121,12 @@ func (h *Host) judge(ctx context.Context) {
 
 // verdict is why a canary is to be taken back, "" if it is not.
 func (c *CanaryConfig) verdict(live, canary *Version) string {
-	seen := canary.Pool.Events.Load()
+	failed, seen := tally(canary)
 	if seen < c.Events {
 		return ""
 	}
-	bad, usual := part(failures(canary), seen), part(failures(live), live.Pool.Events.Load())
+	failedLive, seenLive := tally(live)
+	bad, usual := part(failed, seen), part(failedLive, seenLive)
 	if bad > usual+c.Failed {
 		return fmt.Sprintf("it fails on %.1f%% of its events, the live version on %.1f%%", 100*bad, 100*usual)
 	}
@@ -103,13 +138,17 @@ func (c *CanaryConfig) verdict(live, canary *Version) string {
 	return ""
 }
 
-func failures(v *Version) (n uint64) {
-	for reason, k := range v.Pool.Failed.Counts() {
-		if reason != pool.ReasonBroken {
-			n += k
+// tally counts a version's events. Those that its breaker keeps away are among them, and
+// have failed: of a version that fails on everything it lets hardly any through.
+func tally(v *Version) (failed, seen uint64) {
+	seen = v.Pool.Events.Load()
+	for reason, n := range v.Pool.Failed.Counts() {
+		failed += n
+		if reason == pool.ReasonBroken {
+			seen += n
 		}
 	}
-	return n
+	return failed, seen
 }
 
 func part(n, of uint64) float64 {

@@ -81,9 +81,9 @@ func (h *Host) compare(ctx context.Context, n *shadowed) {
 		return
 	}
 	h.Differed.Add(1)
-	n.version.plugin.Diffs.add(Diff{
+	n.version.plugin.Diffs.add(n.version, Diff{
 		Time: h.deps.Now().UnixMilli(), Action: n.job.Record.Action, Room: n.job.Record.Room, User: n.job.Record.User, ID: n.job.Record.ID,
-		Live: n.actions, LiveFailed: n.failed, Shadow: n.job.Actions, ShadowFailed: reasonOf(err),
+		Live: cut(n.actions), LiveFailed: n.failed, Shadow: cut(n.job.Actions), ShadowFailed: reasonOf(err),
 	})
 }
 
@@ -109,15 +109,55 @@ type Diff struct {
 // maxDiffs is how many are kept.
 const maxDiffs = 50
 
-// Diffs are the newest.
+// Bounds of what is kept of a diff, in bytes.
+const (
+	actionKept = 4 << 10
+	diffKept   = 16 << 10
+	actionSize = 128 // of an action without its texts
+)
+
+// cut is what is kept of one side of a diff: half of its bytes, of each action what there
+// may be of one.
+func cut(list []hostapi.Action) (out []hostapi.Action) {
+	left := diffKept / 2
+	for _, a := range list {
+		if left -= actionSize; left <= 0 {
+			break
+		}
+		most := min(actionKept-actionSize, left)
+		for _, part := range []*[]byte{&a.A, &a.B, &a.C, &a.D} {
+			n := min(most, len(*part))
+			*part = bytes.Clone((*part)[:n])
+			most -= n
+			left -= n
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// Diffs are the newest of the shadow that is in place.
 type Diffs struct {
 	mu   sync.Mutex
+	of   *Version
 	list []Diff
 }
 
-func (d *Diffs) add(n Diff) {
+// follow begins anew if the shadow is another one, or none.
+func (d *Diffs) follow(shadow *Version) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.of != shadow {
+		d.of, d.list = shadow, nil
+	}
+}
+
+func (d *Diffs) add(of *Version, n Diff) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.of != of {
+		return // its time was over
+	}
 	if len(d.list) == maxDiffs {
 		d.list = append(d.list[:0], d.list[1:]...)
 	}

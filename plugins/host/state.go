@@ -14,8 +14,9 @@ type state struct {
 	Canary   int     `json:"canary,omitempty"`
 	Share    float64 `json:"share,omitempty"`
 	Shadow   int     `json:"shadow,omitempty"`
-	Why      string  `json:"why,omitempty"` // the last canary was taken back
-	Versions []Meta  `json:"versions"`      // oldest first
+	Why      string  `json:"why,omitempty"`    // the last canary was taken back
+	Folder   string  `json:"folder,omitempty"` // digest of the bundle that came last from the node's folder
+	Versions []Meta  `json:"versions"`         // oldest first
 }
 
 // Status is a plugin for those who look.

@@ -19,6 +19,7 @@ const (
 	tableStates  = "plugins"
 	tableBundles = "plugin/"
 	pieceSize    = 256 << 10
+	piecesAtOnce = 16
 )
 
 func piece(number, part int) string { return fmt.Sprintf("%08d/%06d", number, part) }
@@ -69,7 +70,7 @@ func (h *Host) keep(ctx context.Context, p *Plugin, s *state, old []int) error {
 func (h *Host) pieces(ctx context.Context, p *Plugin, number int) (out []cell.Cell, err error) {
 	prefix := piece(number, 0)[:9]
 	for after := prefix; ; {
-		list, err := h.deps.Cells.Cells(ctx, p.Tenant, tableBundles+p.Name, after, 16)
+		list, err := h.deps.Cells.Cells(ctx, p.Tenant, tableBundles+p.Name, after, piecesAtOnce)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +80,7 @@ func (h *Host) pieces(ctx context.Context, p *Plugin, number int) (out []cell.Ce
 			}
 			out = append(out, c)
 		}
-		if len(list) < 16 {
+		if len(list) < piecesAtOnce {
 			return out, nil
 		}
 		after = list[len(list)-1].Key
@@ -147,80 +148,4 @@ func (h *Host) Bundle(ctx context.Context, tenant, name string, number int) ([]b
 
 func notKept(number int) error {
 	return fault.New(fault.NotFound, "number", fmt.Sprintf("version %d is not kept", number))
-}
-
-// erase removes all that is kept of a plugin, the state first.
-func (h *Host) erase(ctx context.Context, p *Plugin) error {
-	if err := h.deps.Cells.PutCells(ctx, p.Tenant, tableStates, cell.Cell{Key: p.Name}); err != nil {
-		return err
-	}
-	for _, v := range p.state.Versions {
-		if err := h.drop(ctx, p, v.Number); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Load brings what was deployed to a tenant. Of a version that can not be built any
-// more, because the policy or the node is another by now, all calls fail, and the log
-// says why: what a filter should have seen does not go past it because it is away.
-func (h *Host) Load(ctx context.Context, tenant string) error {
-	policy := h.deps.Policy(tenant)
-	if policy == nil {
-		return nil
-	}
-	list, err := h.deps.Cells.Cells(ctx, tenant, tableStates, "", 1000)
-	if err != nil {
-		return err
-	}
-	end, err := h.turn(ctx, tenant)
-	if err != nil {
-		return err
-	}
-	defer end()
-	for _, c := range list {
-		if err := h.restore(ctx, tenant, c.Key, c.Value); err != nil {
-			return err
-		}
-	}
-	h.changing.Lock()
-	defer h.changing.Unlock()
-	h.publish()
-	return nil
-}
-
-// restore brings one plugin, if it is not there already, with the tenant's turn held.
-func (h *Host) restore(ctx context.Context, tenant, name string, value []byte) error {
-	var kept state
-	if err := json.Unmarshal(value, &kept); err != nil {
-		return fault.Wrap("host.load", fault.Internal, err)
-	}
-	h.changing.Lock()
-	there := h.tenants[tenant][name] != nil
-	p := h.plugin(tenant, name)
-	if !there {
-		h.write(func() { p.state = kept })
-	}
-	h.changing.Unlock()
-	if there {
-		return nil
-	}
-	next := &set{share: uint64(kept.Share * 10000)}
-	for number, place := range map[int]**Version{kept.Live: &next.live, kept.Canary: &next.canary, kept.Shadow: &next.shadow} {
-		if number == 0 {
-			continue
-		}
-		v, err := h.revive(ctx, p, number)
-		if err != nil {
-			h.deps.Log.Error("a plugin's version can not be run", "tenant", tenant, "plugin", name, "number", number, "error", err)
-			p.Logs.add(Line{Time: h.deps.Now().UnixMilli(), Number: number, Level: "error", Text: "it can not be run: " + err.Error()})
-			if v = h.standIn(ctx, p, number, err); v == nil {
-				continue
-			}
-		}
-		*place = v
-	}
-	p.set.Store(next)
-	return nil
 }

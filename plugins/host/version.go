@@ -75,46 +75,50 @@ func (h *Host) build(ctx context.Context, p *Plugin, b *manifest.Bundle, policy 
 		Program: v.program, Slots: h.slots(p.Tenant), KV: store, Reach: reach, Log: h.deps.Log, Now: h.deps.Now,
 	})
 	v.refs.Store(1)
-	if err := h.try(ctx, v, b); err != nil {
+	i, err := v.program.New(ctx)
+	if err != nil {
 		v.Release()
 		return nil, err
 	}
+	i.Close()
 	v.Took = time.Since(began).Round(time.Millisecond).String()
 	return v, nil
 }
 
 // standIn is a version that was kept and cannot be built: it is bound to what it was
-// bound to, and fails. nil if not even its manifest can be read.
-func (h *Host) standIn(ctx context.Context, p *Plugin, number int, why error) *Version {
-	b, err := h.bundle(ctx, p, number)
-	if err != nil {
-		return nil
+// bound to, and fails. If not even its manifest can be read, nobody knows what it was
+// bound to, and it refuses all that others would receive.
+func (h *Host) standIn(ctx context.Context, p *Plugin, number int, policy *Policy, why error) *Version {
+	m := unread(p.Name)
+	reading, cancel := context.WithTimeout(ctx, policy.Limits.Start)
+	defer cancel()
+	if b, err := h.bundle(reading, p, number); err == nil {
+		m = b.Manifest
+	} else if why != errStarting { //nolint:errorlint // it is handed over as it is
+		h.deps.Log.Error("the manifest of a plugin's version can not be read: the plugin refuses everything that others would receive, until another version is live or it is removed",
+			"tenant", p.Tenant, "plugin", p.Name, "number", number, "error", err)
 	}
-	v := &Version{Manifest: b.Manifest, Shape: record.Of(b.Manifest), plugin: p, owned: map[string]*manifest.Action{}}
-	for i := range b.Manifest.Actions {
-		v.owned[b.Manifest.Actions[i].Name] = &b.Manifest.Actions[i]
+	v := &Version{Manifest: m, Shape: record.Of(m), plugin: p, owned: map[string]*manifest.Action{}}
+	for i := range m.Actions {
+		v.owned[m.Actions[i].Name] = &m.Actions[i]
 	}
-	if kept := p.state.find(number); kept != nil {
-		v.Meta = *kept
+	h.mu.Lock()
+	if v.Number = number; p.state.find(number) != nil {
+		v.Meta = *p.state.find(number)
 	}
-	v.Pool = pool.New(h.poolConfig(b.Manifest, h.deps.Policy(p.Tenant)), pool.Deps{
+	h.mu.Unlock()
+	v.Pool = pool.New(h.poolConfig(m, policy), pool.Deps{
 		Why: why.Error(), Reach: &reach{plugin: p, number: func() int { return number }}, Log: h.deps.Log, Now: h.deps.Now,
 	})
 	v.refs.Store(1)
 	return v
 }
 
-// try starts an instance and runs the fixtures.
-func (h *Host) try(ctx context.Context, v *Version, b *manifest.Bundle) error {
-	i, err := v.program.New(ctx)
-	if err != nil {
-		return err
+// unread is in the place of a manifest that can not be read.
+func unread(name string) *manifest.Manifest {
+	return &manifest.Manifest{
+		Name: name, Mode: manifest.Stateless, Failure: manifest.Closed, Bindings: []manifest.Binding{{Hooks: []string{hostapi.HookBefore.String()}}},
 	}
-	i.Close()
-	if h.deps.Fixtures == nil {
-		return nil
-	}
-	return h.deps.Fixtures(ctx, v.program, b)
 }
 
 func (h *Host) poolConfig(m *manifest.Manifest, policy *Policy) pool.Config {

@@ -46,12 +46,6 @@ func (o *Overlay) Begin(ctx context.Context, p *Part) {
 	*o = Overlay{part: p, ctx: ctx, now: p.store.now().UnixMilli(), touched: o.touched[:0]}
 }
 
-// Touched reports whether the call has used the store at all.
-func (o *Overlay) Touched() bool { return len(o.touched) > 0 }
-
-// Err is why the store could not be read, nil if it could.
-func (o *Overlay) Err() error { return o.err }
-
 // at finds a key, and reads it if the call has not yet.
 func (o *Overlay) at(key []byte) (*touched, hostapi.Status) {
 	for i := range o.touched {
@@ -180,7 +174,8 @@ func (u *tenant) fits(grown int64) bool {
 var errDropped = errors.New("kv: the plugin was removed")
 
 // Commit makes the call's writes, or says why none of them was made: ErrStale,
-// ErrQuota, or a *fault.Error of the store.
+// ErrQuota, or a *fault.Error of the store. It waits while another call runs alone, for
+// as long as the context of Begin is not over.
 func (o *Overlay) Commit() error {
 	if o.err != nil {
 		return o.err
@@ -195,7 +190,9 @@ func (o *Overlay) Commit() error {
 		return nil
 	}
 	p := o.part
-	p.mu.Lock()
+	if err := p.enter(o.ctx, o); err != nil {
+		return err
+	}
 	defer p.mu.Unlock()
 	if p.dropped {
 		return errDropped

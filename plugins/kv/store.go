@@ -47,6 +47,8 @@ type Part struct {
 
 	mu      sync.Mutex // held while writes are checked and made
 	dropped bool
+	alone   *Overlay      // the only one that may write; nil: all may
+	over    chan struct{} // closed when that ends
 }
 
 // tablePrefix is how the tables of this package begin.
@@ -217,6 +219,9 @@ func (p *Part) sweep(ctx context.Context) (removed int, err error) {
 func (p *Part) expire(ctx context.Context, key string) (gone bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.alone != nil {
+		return false, nil // next time
+	}
 	raw, found, err := p.store.cells.Cell(ctx, p.tenant, p.table, key)
 	if v, expires := unpack(raw, p.store.now().UnixMilli()); err != nil || !found || v != nil || expires == 0 {
 		return false, err

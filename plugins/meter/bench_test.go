@@ -11,8 +11,6 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-//go:generate sh -c "clang --target=wasm32 -O2 -nostdlib -ffreestanding -mbulk-memory -c -o guest.o testdata/guest/guest.c && wasm-ld --no-entry -z stack-size=16384 --strip-debug -o testdata/guest/guest.wasm guest.o && rm guest.o"
-
 // document is JSON of n bytes, without an end.
 func document(n int) []byte {
 	var b strings.Builder

@@ -201,6 +201,32 @@ func TestTokensThatNobodyWaitsFor(t *testing.T) {
 	}
 }
 
+// A lookup that its caller gives up is no failure of the plugin.
+func TestTokensThatAreGivenUp(t *testing.T) {
+	r := run(t, native.Deps{}, child(t, "authenticator", "stuck", "timeout: 1m"))
+	r.ready(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	go func() { // ends with ctx
+		_, err := r.Authenticators[0].Authenticate(ctx, native.Credentials{Tenant: "acme", Token: "x"})
+		asked <- err
+	}()
+	for late := time.After(patience); r.Stats()[0].Open == 0; {
+		select {
+		case <-late:
+			t.Fatal("the plugin is not asked")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	cancel()
+	if err := <-asked; !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+	if st := r.Stats()[0]; st.Failed != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestStrayAnswersEndTheProgram(t *testing.T) {
 	r := run(t, native.Deps{}, child(t, "authenticator", "strays"))
 	for range 3 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/heddle-rt/heddle/plugins/native"
 )
@@ -68,7 +69,7 @@ func BenchmarkSink(b *testing.B) {
 			m := message(1, "a message of some length, as people send them")
 			b.ReportAllocs()
 			for b.Loop() {
-				r.Sinks[0].Put(context.Background(), m)
+				r.Sinks[0].Put(context.Background(), m, new(time.Duration))
 			}
 			r.stop()
 			if st := r.Stats()[0]; st.Dropped > 0 {
@@ -88,6 +89,6 @@ func BenchmarkPut(b *testing.B) {
 	m := message(1, "a message of some length, as people send them")
 	b.ReportAllocs()
 	for b.Loop() {
-		p.Sinks[0].Put(context.Background(), m)
+		p.Sinks[0].Put(context.Background(), m, new(time.Duration))
 	}
 }

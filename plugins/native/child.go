@@ -65,7 +65,7 @@ func start(ctx context.Context, cfg *Config, out *output) (*child, error) {
 	if err := verify(cfg.Path, cfg.Hash); err != nil {
 		return nil, err
 	}
-	c := &child{}
+	c, life := &child{}, out.life()
 	c.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  plugin.HandshakeConfig{MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
 		VersionedPlugins: map[int]plugin.PluginSet{wire.Version: {cfg.Kind: dispensed{}}},
@@ -74,12 +74,12 @@ func start(ctx context.Context, cfg *Config, out *output) (*child, error) {
 		SkipHostEnv:      true,
 		StartTimeout:     cfg.Start,
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off}), // we tell what counts; off, it takes no line of the program apart
-		Stderr:           out.stream("stderr"),
-		SyncStderr:       out.stream("stderr"),
-		SyncStdout:       out.stream("stdout"),
+		Stderr:           life.stream("stderr"),
+		SyncStderr:       life.stream("stderr"),
+		SyncStdout:       life.stream("stdout"),
 		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage))},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
-			p, err := newProcess(cfg, spec.Env, dir, out.stream("stdout"))
+			p, err := newProcess(cfg, spec.Env, dir, life.stream("stdout"))
 			if err != nil {
 				return nil, err
 			}

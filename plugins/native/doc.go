@@ -11,7 +11,7 @@
 // published them. runtime/app brings these together. What is handed over waits in a queue
 // of the plugin's own, bounded in items and bytes: a full one refuses (authenticator,
 // notifier), drops its oldest (sink, moderator), or makes the caller wait for a bounded
-// time (a sink with overflow: block).
+// time, once until the plugin acknowledges something (a sink with overflow: block).
 //
 // What waits is sent in batches over one stream: as many as have come while the one
 // before was sent, never waiting for more.
@@ -27,7 +27,9 @@
 //
 // When Run's context ends, what waits in a sink or a moderator is sent for Config.Stop
 // at most; then the program is told to stop, and killed if it does not. If the node
-// itself is killed, the kernel kills the program (Linux), or package serve ends it.
+// itself is killed, the kernel kills the program (Linux), or package serve ends it. On
+// Linux a program is the first of a group of processes, which is killed with it and again
+// once it has ended.
 //
 // # What becomes of items when the program ends
 //

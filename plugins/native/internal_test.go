@@ -1,11 +1,13 @@
 package native
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -58,7 +60,8 @@ func TestLines(t *testing.T) {
 		}
 		return a
 	}})), &stats, func() time.Time { return now })
-	err, out := o.stream("stderr"), o.stream("stdout")
+	one := o.life()
+	err, out := one.stream("stderr"), one.stream("stdout")
 	for _, piece := range []string{
 		"one\ntw", "o\r\n\n", `{"time":"x","level":"WARN","msg":"hello","b":[1],"a":"` + "\x1b[2J" + `"}` + "\n", `{"level":"WARN","msg":"hello","a":"x"}` + "\n",
 		`{"level":"LOUD","msg":"x"}` + "\n", `{"msg":5}` + "\n", `{"@message":5,"@level":{}}` + "\n", "\xff\n", strings.Repeat("x", 9000), "y\n", "panic: no\n", "\tmain.go:1\n",
@@ -83,10 +86,18 @@ func TestLines(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	log.Reset()
+	next := o.life().stream("stderr")
+	fmt.Fprintln(next, "hello")
+	fmt.Fprintln(err, "\tmain.go:2") // the trace goes on meanwhile
+	fmt.Fprintln(next, "hello")
+	if got := log.String(); strings.Count(got, "level=INFO msg=hello") != 2 || strings.Count(got, "level=ERROR") != 1 {
+		t.Errorf("the next program's lines:\n%s", got)
+	}
+	log.Reset()
 	for i := range 1000 {
 		fmt.Fprintln(err, i)
 	}
-	if n := strings.Count(log.String(), "\n"); n != linesAtOnce-len(want) || stats.lines.Load() != uint64(1000-n) {
+	if n := strings.Count(log.String(), "\n"); n != linesAtOnce-len(want)-3 || stats.lines.Load() != uint64(1000-n) {
 		t.Errorf("%d lines at once, %d lost", n, stats.lines.Load())
 	}
 	log.Reset()
@@ -105,7 +116,7 @@ func FuzzLines(f *testing.F) {
 	f.Add([]byte(`{"@message":5}`+"\n"), 3)
 	f.Fuzz(func(t *testing.T, text []byte, step int) {
 		var stats counters
-		l := newOutput(slog.New(slog.DiscardHandler), &stats, time.Now).stream("stderr")
+		l := newOutput(slog.New(slog.DiscardHandler), &stats, time.Now).life().stream("stderr")
 		step = min(max(step, 1), max(len(text), 1))
 		for piece := range slices.Chunk(text, step) {
 			if n, err := l.Write(piece); n != len(piece) || err != nil {
@@ -162,7 +173,7 @@ func TestAcknowledgements(t *testing.T) {
 	}
 	s := p.Sinks[0]
 	for i := range 6 {
-		s.Put(t.Context(), &event.Record{Envelope: event.Envelope{ID: fmt.Sprint(i)}})
+		s.Put(t.Context(), &event.Record{Envelope: event.Envelope{ID: fmt.Sprint(i)}}, new(time.Duration))
 	}
 	for _, number := range []uint64{0, 1, 1 << 60} {
 		if s.stored(number) == nil {
@@ -189,6 +200,77 @@ func TestAcknowledgements(t *testing.T) {
 	}
 }
 
+// After one wait in vain nobody waits until something is acknowledged, and one caller
+// waits once, for however many records and sinks.
+func TestWaitsForASinkAreFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{Kind: wire.KindSink, Path: "/bin/a", Hash: strings.Repeat("ab", 32), Queue: 4, QueueBytes: 1 << 20, Batch: 1, Overflow: overflowBlock, Block: time.Second}
+		one, two := cfg, cfg
+		one.Name, two.Name, two.Block = "one", "two", 3*time.Second
+		p, err := New([]Config{one, two}, Deps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(n int, sinks ...*Sink) time.Duration {
+			began := time.Now()
+			var waited time.Duration
+			for range n {
+				for _, s := range sinks {
+					s.Put(t.Context(), &event.Record{}, &waited)
+				}
+			}
+			if d := time.Since(began); d != waited {
+				t.Errorf("it says that it has waited for %v, and has for %v", waited, d)
+			}
+			return waited
+		}
+		acknowledge := func(s *Sink) {
+			if err := s.stored(s.take().Number); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := p.Sinks[0]
+		if d := put(4, s); d != 0 {
+			t.Errorf("for an empty queue it waits %v", d)
+		}
+		if d := put(10, s); d != time.Second {
+			t.Errorf("one caller waits %v", d)
+		}
+		if d := put(10, s); d != 0 {
+			t.Errorf("behind one who has waited in vain another waits %v", d)
+		}
+		acknowledge(s)
+		if d := put(2, s); d != time.Second { // the first has a place
+			t.Errorf("when something was acknowledged one waits %v", d)
+		}
+		acknowledge(s)
+		put(1, s)
+		late := time.AfterFunc(300*time.Millisecond, func() { acknowledge(s) })
+		later := time.AfterFunc(900*time.Millisecond, func() { acknowledge(s) })
+		if d := put(5, s); d != time.Second {
+			t.Errorf("for a slow sink one caller waits %v", d)
+		}
+		if late.Stop() || later.Stop() || s.stats.dropped.Load() != 10+10+1+3 {
+			t.Errorf("%+v", s.Stats())
+		}
+		acknowledge(s)
+		put(1, s)
+		put(4, p.Sinks[1])
+		if d := put(10, p.Sinks...); d != 3*time.Second {
+			t.Errorf("for two sinks one caller waits %v", d)
+		}
+		// Who gives up by himself has not waited in vain.
+		acknowledge(s)
+		put(1, s)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		var waited time.Duration
+		if s.Put(ctx, &event.Record{}, &waited); waited != time.Millisecond || s.vain {
+			t.Errorf("its caller waits %v", waited)
+		}
+	})
+}
+
 // Losses are told with the record that follows them, however small the queue.
 func TestLossesAddUp(t *testing.T) {
 	for queue := 1; queue <= 3; queue++ {
@@ -197,7 +279,7 @@ func TestLossesAddUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 10 {
-			p.Sinks[0].Put(t.Context(), &event.Record{Envelope: event.Envelope{ID: fmt.Sprint(i)}})
+			p.Sinks[0].Put(t.Context(), &event.Record{Envelope: event.Envelope{ID: fmt.Sprint(i)}}, new(time.Duration))
 		}
 		b := p.Sinks[0].take()
 		if want := uint64(10 - queue); b.Lost != want || b.Number != want+1 || len(b.Records) != queue || b.Records[0].Id != fmt.Sprint(want) {

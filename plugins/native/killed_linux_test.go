@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -59,6 +60,49 @@ func TestChildGoesWithItsParent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestChildrenGoWithTheProgram: what a program has started ends with it, however it ends.
+func TestChildrenGoWithTheProgram(t *testing.T) {
+	for _, end := range []string{"panic", "exit", "hang", "stop"} {
+		t.Run(end, func(t *testing.T) {
+			deps, _ := verdicts()
+			r := run(t, deps, child(t, "moderator", "family", "timeout: 200ms"))
+			r.wait(t, 1, "my child is")
+			fd := watch(t, r.number(t, "my child is "))
+			defer unix.Close(fd)
+			defer func() { _ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) }() // it has ended
+			r.ready(t, 1)
+			if gone(t, fd, 0) {
+				t.Fatal("the program's child has ended before it")
+			}
+			if end == "stop" {
+				r.stop()
+			} else {
+				r.Moderators[0].Observe(message(1, end))
+			}
+			if !gone(t, fd, int(patience.Milliseconds())) {
+				t.Error("the program's child has outlived it")
+			}
+		})
+	}
+}
+
+// number is what follows a text in the log for the first time.
+func (l *logs) number(t *testing.T, text string) (n int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if _, rest, found := strings.Cut(line, text); found {
+			if _, err := fmt.Sscan(rest, &n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("no line has %q", text)
+	return 0
 }
 
 // pidOf reads the program's process id from the node's log.

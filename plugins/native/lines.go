@@ -20,8 +20,8 @@ const (
 	longestLine    = 4 << 10
 )
 
-// output makes log lines of what a program writes. Lines beyond the bounds are counted.
-// go-plugin could do it, but a line of JSON whose "@message" is a number makes it panic.
+// output makes log lines of what a plugin's programs write, one after the other. Lines
+// beyond the bounds are counted. go-plugin could do it, but a line of JSON whose "@message" is a number makes it panic.
 type output struct {
 	log   *slog.Logger
 	stats *counters
@@ -31,19 +31,27 @@ type output struct {
 	budget  float64
 	filled  time.Time
 	skipped uint64
-	panics  bool // what comes is the trace of a panic
 }
 
 func newOutput(log *slog.Logger, stats *counters, now func() time.Time) *output {
 	return &output{log: log, stats: stats, now: now, budget: linesAtOnce, filled: now()}
 }
 
+// life is one program.
+func (o *output) life() *life { return &life{output: o} }
+
+// life is what one run of the program writes.
+type life struct {
+	*output
+	panics bool // what comes is the trace of a panic
+}
+
 // stream is one of the program's outputs.
-func (o *output) stream(name string) *lines { return &lines{out: o, name: name} }
+func (l *life) stream(name string) *lines { return &lines{of: l, name: name} }
 
 // lines cuts a stream into lines. go-plugin writes to each from one goroutine.
 type lines struct {
-	out  *output
+	of   *life
 	name string
 	part []byte
 	cut  bool
@@ -65,13 +73,13 @@ func (l *lines) Write(p []byte) (int, error) {
 		if end < 0 {
 			return n, nil
 		}
-		l.out.line(l.name, l.part, l.cut)
+		l.of.line(l.name, l.part, l.cut)
 		l.part, l.cut, p = l.part[:0], false, p[end+1:]
 	}
 }
 
 // line logs one line, if it may.
-func (o *output) line(stream string, text []byte, cut bool) {
+func (o *life) line(stream string, text []byte, cut bool) {
 	text = bytes.TrimRight(text, " \t\r")
 	if len(text) == 0 {
 		return
@@ -93,7 +101,7 @@ func (o *output) line(stream string, text []byte, cut bool) {
 	o.write(stream, text, cut)
 }
 
-func (o *output) write(stream string, text []byte, cut bool) {
+func (o *life) write(stream string, text []byte, cut bool) {
 	if text[0] == '{' && !cut {
 		if level, msg, attrs, ok := structured(text); ok {
 			o.log.LogAttrs(context.Background(), level, msg, attrs...)

@@ -72,6 +72,10 @@ func TestPoison(t *testing.T) {
 	if st := r.Stats()[0]; st.Failed != 1 || st.Restarts != 3 {
 		t.Errorf("%+v", st)
 	}
+	r.wait(t, 4, "it judges")
+	if n, _ := r.count(`level=ERROR msg="it judges"`); n > 0 {
+		t.Errorf("behind a panic %d lines of the next programs are errors", n)
+	}
 }
 
 func TestModeratorThatHangs(t *testing.T) {

@@ -36,6 +36,9 @@ type process struct {
 
 	running atomic.Pointer[os.Process] // once it was started
 	doomed  atomic.Bool                // to be killed, maybe before it was started
+
+	mu     sync.Mutex // for who signals the group
+	reaped bool       // its number may be another's
 }
 
 var _ runner.Runner = (*process)(nil)
@@ -85,7 +88,8 @@ func (p *process) Start(context.Context) error {
 	return <-started
 }
 
-// orphans is how long children of the program may hold its outputs once it has ended.
+// orphans is how long children of the program that have left its group may hold its
+// outputs once it has ended.
 const orphans = time.Second
 
 // keep starts the program and waits for its end, on one thread: for the kernel the
@@ -106,6 +110,9 @@ func (p *process) keep(started chan<- error) {
 		p.kill()
 	}
 	started <- nil
+	if ended(p.cmd.Process.Pid) {
+		p.family(true) // what the program has left behind
+	}
 	if err := p.cmd.Wait(); !p.doomed.Load() {
 		p.err = err
 	}
@@ -118,11 +125,20 @@ func (p *process) release() {
 	p.once.Do(func() { closeAll([]*os.File{p.stdout, p.stderr, p.alive}) })
 }
 
-// kill ends the program at once; it may have ended, or not begun.
+// kill ends the program and its children at once; it may have ended, or not begun.
 func (p *process) kill() {
 	p.doomed.Store(true)
-	if running := p.running.Load(); running != nil {
-		_ = running.Kill() // fails if the program has ended
+	p.family(false)
+}
+
+// family kills all of the program's group, for the last time if the program is about to
+// be reaped.
+func (p *process) family(last bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if running := p.running.Load(); running != nil && !p.reaped {
+		killGroup(running)
+		p.reaped = last
 	}
 }
 

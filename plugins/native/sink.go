@@ -41,6 +41,7 @@ type Sink struct {
 	progress time.Time
 	careful  int           // batches that are sent one at a time, each once the one before is acknowledged
 	freed    chan struct{} // closed when something is acknowledged; nil if nobody waits for it
+	vain     bool          // somebody has waited in vain, and nothing was acknowledged since
 	ended    bool
 }
 
@@ -50,37 +51,51 @@ func newSink(cfg Config, deps Deps) *Sink {
 	return s
 }
 
+// patience is what a caller does about a full queue.
+type patience uint8
+
+const (
+	hasty   patience = iota // something is dropped
+	patient                 // it waits, unless somebody has just done so in vain
+	spent                   // it has waited for all its time: something is dropped
+)
+
 // Put queues a record, if it is one that the sink is for. With overflow drop_oldest it
-// does not block; with block it waits for Config.Block at most, or for ctx. The record is
-// copied, its data is not.
-func (s *Sink) Put(ctx context.Context, r *event.Record) {
+// does not block. With block it waits, or until ctx ends: for Config.Block at most less
+// waited, to which it adds, so that a caller with many records or sinks waits once. When
+// somebody has waited in vain, nobody waits before the plugin has acknowledged something.
+// The record is copied, its data is not.
+func (s *Sink) Put(ctx context.Context, r *event.Record, waited *time.Duration) {
 	if !s.Serves(r.Tenant) || len(s.cfg.Actions) > 0 && !matches(s.cfg.Actions, r.Action) {
 		return
 	}
 	e := &entry{record: *r, size: recordSize(r)}
-	freed := s.put(e, s.cfg.Overflow == overflowBlock)
+	left, how := s.cfg.Block-*waited, hasty
+	if s.cfg.Overflow == overflowBlock && left > 0 {
+		how = patient
+	}
+	freed := s.put(e, how)
 	if freed == nil {
 		return
 	}
-	t := time.NewTimer(s.cfg.Block)
-	defer t.Stop()
+	began := time.Now()
+	t := time.NewTimer(left)
 	for freed != nil {
-		wait := true
 		select {
 		case <-freed:
 		case <-t.C:
-			wait = false
+			how = spent
 		case <-ctx.Done():
-			wait = false
+			how = hasty
 		}
-		if freed = s.put(e, wait); !wait {
-			return
-		}
+		freed = s.put(e, how)
 	}
+	t.Stop()
+	*waited += time.Since(began)
 }
 
-// put takes an entry, or returns what to wait for. Without wait something is dropped.
-func (s *Sink) put(e *entry, wait bool) (freed <-chan struct{}) {
+// put takes an entry, or returns what to wait for if the caller does.
+func (s *Sink) put(e *entry, how patience) (freed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fits := int64(e.size) <= s.cfg.largest()
@@ -89,7 +104,7 @@ func (s *Sink) put(e *entry, wait bool) (freed <-chan struct{}) {
 		case s.ended:
 			s.stats.dropped.Add(1)
 			return nil
-		case wait && fits:
+		case how == patient && fits && !s.vain:
 			if s.freed == nil {
 				s.freed = make(chan struct{})
 			}
@@ -97,6 +112,7 @@ func (s *Sink) put(e *entry, wait bool) (freed <-chan struct{}) {
 		case s.cfg.Overflow == overflowDrop && fits && s.waiting.len() > 0:
 			s.dropOldest()
 		default:
+			s.vain = s.vain || how == spent
 			s.dropped(&e.record)
 			s.last++ // a number that nobody will see
 			s.gap++
@@ -228,7 +244,7 @@ func (s *Sink) stored(through uint64) error {
 	if n := s.asked.len(); n == 0 || through < (*s.asked.first()).number || through > s.asked.items[len(s.asked.items)-1].number {
 		return fmt.Errorf("the program acknowledges number %d, which is not open", through)
 	}
-	s.progress, s.careful = s.now(), max(s.careful-1, 0)
+	s.progress, s.careful, s.vain = s.now(), max(s.careful-1, 0), false
 	for s.asked.len() > 0 && (*s.asked.first()).number <= through {
 		e := s.asked.pop()
 		s.bytes -= int64(e.size)

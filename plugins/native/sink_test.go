@@ -36,7 +36,7 @@ func ids(from, to int) string {
 
 func put(s *native.Sink, from, to int) {
 	for i := from; i <= to; i++ {
-		s.Put(context.Background(), message(i, "x"))
+		s.Put(context.Background(), message(i, "x"), new(time.Duration))
 	}
 }
 
@@ -112,7 +112,7 @@ func TestSinkThatBlocks(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r.Sinks[0].Put(ctx, message(7, "x")) // its caller does not wait
+	r.Sinks[0].Put(ctx, message(7, "x"), new(time.Duration)) // its caller does not wait
 	if st := r.Stats()[0]; st.Dropped != 2 || st.Waiting+st.Open != 5 {
 		t.Errorf("%+v", st)
 	}
@@ -133,9 +133,9 @@ func TestSinkGetsOddRecords(t *testing.T) {
 	r := run(t, native.Deps{}, child(t, "sink", "gate, "+file, "queue_bytes: 64KiB"))
 	odd := message(1, "x")
 	odd.Key, odd.Room = "\xff", "\xc3"
-	r.Sinks[0].Put(t.Context(), odd)
-	r.Sinks[0].Put(t.Context(), message(2, strings.Repeat("x", 70_000)))
-	r.Sinks[0].Put(t.Context(), message(3, "x"))
+	r.Sinks[0].Put(t.Context(), odd, new(time.Duration))
+	r.Sinks[0].Put(t.Context(), message(2, strings.Repeat("x", 70_000)), new(time.Duration))
+	r.Sinks[0].Put(t.Context(), message(3, "x"), new(time.Duration))
 	if err := os.WriteFile(file+".open", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -156,10 +156,10 @@ func TestSinkIsEmptied(t *testing.T) {
 	put(r.Sinks[0], 1, 50)
 	other := message(99, "x")
 	other.Tenant = "other"
-	r.Sinks[0].Put(t.Context(), other)
+	r.Sinks[0].Put(t.Context(), other, new(time.Duration))
 	other = message(98, "x")
 	other.Action = "room:create"
-	r.Sinks[0].Put(t.Context(), other)
+	r.Sinks[0].Put(t.Context(), other, new(time.Duration))
 	if err := os.WriteFile(file+".open", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

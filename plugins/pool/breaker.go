@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"fmt"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -25,19 +26,20 @@ type Breaker struct {
 // most is the longest time that a breaker is open, in units of the shortest.
 const most = 60
 
-// allow reports whether an event may be tried.
-func (b *Breaker) allow() bool {
+// allow reports whether an event may be brought, and whether it is the one that tries
+// a plugin that is not asked otherwise.
+func (b *Breaker) allow() (allowed, trial bool) {
 	if !b.open.Load() {
-		return true
+		return true, false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
 	if now.Before(b.until) {
-		return false
+		return false, false
 	}
-	b.until = now.Add(b.pause()) // this one tries; if it fails nobody does for as long
-	return true
+	b.until = now.Add(b.pause()) // if it fails nobody tries for as long
+	return true, true
 }
 
 // pause is how long the breaker is open, with mu held.
@@ -45,31 +47,48 @@ func (b *Breaker) pause() time.Duration {
 	return b.least * time.Duration(min(most, 1<<min(b.times, 10)))
 }
 
-// note tells how an event went.
-func (b *Breaker) note(ok bool) {
-	if ok {
-		if b.failed.Load() != 0 {
-			b.failed.Store(0)
-		}
-		if b.open.Load() {
-			b.mu.Lock()
-			b.open.Store(false)
-			b.times = 0
-			b.mu.Unlock()
-		}
-		return
+// succeed tells that events went well.
+func (b *Breaker) succeed() {
+	if b.failed.Load() != 0 {
+		b.failed.Store(0)
 	}
+	if b.open.Load() {
+		b.mu.Lock()
+		b.open.Store(false)
+		b.times = 0
+		b.mu.Unlock()
+	}
+}
+
+// fail tells that an event failed. Of those that were brought before it opened, it
+// makes no difference how many fail.
+func (b *Breaker) fail(trial bool) {
 	if b.from <= 0 || int(b.failed.Add(1)) < b.from {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.open.Load() && !trial {
+		return
+	}
 	if now := b.now(); !b.open.Load() || !now.Before(b.until) {
 		b.until = now.Add(b.pause())
 	}
 	b.times = min(b.times+1, 10)
 	b.open.Store(true)
 	b.Opened.Add(1)
+}
+
+// undecided tells that the event that was to try has told nothing: another one may.
+func (b *Breaker) undecided() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = b.now()
+}
+
+// refusal is the failure of an event that is kept away.
+func (b *Breaker) refusal() *Failure {
+	return &Failure{Reason: ReasonBroken, Why: fmt.Sprintf("it has failed too often in a row, and is asked again in %v", b.wait())}
 }
 
 // wait is how long it will be open yet.

@@ -11,7 +11,7 @@
 // load up to hostapi.MaxBatch events share one call.
 //
 // Jobs with the same key go to the same lane, in their order. That is what a keyed
-// plugin rests on; for others the key is the connection, and spreads.
+// plugin rests on; for others the key is the user, and spreads.
 //
 // # Failure
 //
@@ -20,7 +20,8 @@
 // A batch that fails is run again in halves on fresh instances, until the event that
 // is the cause is alone; an event alone is tried once more. So a poison event costs
 // its neighbours a second run, and no more. A Breaker stops asking a plugin that
-// fails on and on.
+// fails on and on, also in the midst of halving; and no event is run, or waits, whose
+// context is over. A call that is stale again and again is run while no other commits.
 //
 // # Bounds
 //

@@ -15,9 +15,35 @@ type host struct {
 	ctx     context.Context
 	begun   bool // of overlay
 	overlay kv.Overlay
+	shadow  bool
+	metrics []metric       // of the call
+	kinds   map[string]int // of these, by name
 }
 
-func (h *host) begin() { h.begun = false }
+// metric is one that counts when the call has succeeded.
+type metric struct {
+	kind  int
+	name  string
+	value float64
+}
+
+// maxMetrics bounds them in one call.
+const maxMetrics = 4096
+
+// begin makes it that of a call, whose first job is j.
+func (h *host) begin(j *Job) {
+	h.ctx, h.begun, h.shadow, h.metrics = j.ctx, false, j.Shadow, h.metrics[:0]
+	clear(h.kinds)
+}
+
+// measure hands over the call's metrics.
+func (h *host) measure() {
+	for i := range h.metrics {
+		m := &h.metrics[i]
+		h.pool.deps.Reach.Metric(m.kind, m.name, m.value)
+		m.name = ""
+	}
+}
 
 // commit makes what the call has written.
 func (h *host) commit() error {
@@ -49,7 +75,22 @@ func (h *host) Log(level int, text string) {
 }
 
 func (h *host) Metric(kind int, name string, value float64) hostapi.Status {
-	return h.pool.deps.Reach.Metric(kind, name, value)
+	st := h.pool.deps.Reach.Measures(kind, name, value)
+	switch {
+	case st != hostapi.OK || h.shadow:
+		return st
+	case len(h.metrics) == maxMetrics:
+		return hostapi.Quota
+	}
+	if was, found := h.kinds[name]; found && was != kind {
+		return hostapi.Conflict
+	}
+	if h.kinds == nil {
+		h.kinds = map[string]int{}
+	}
+	h.kinds[name] = kind
+	h.metrics = append(h.metrics, metric{kind, name, value})
+	return st
 }
 
 func (h *host) Secret(name string) ([]byte, hostapi.Status) { return h.pool.deps.Reach.Secret(name) }

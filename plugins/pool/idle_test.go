@@ -30,7 +30,7 @@ func TestIdleAfterABatch(t *testing.T) {
 	}
 	<-slots
 	jobs.Wait()
-	if n := p.Batches.Load(); n != 2 {
+	if n := p.Batches.Load(); n != 1 {
 		t.Fatalf("%d batches", n)
 	}
 	p.Idle(0, time.Hour)

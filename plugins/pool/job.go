@@ -22,7 +22,7 @@ func (j *Job) take(a *hostapi.Action) {
 
 func (p *Pool) count(u *guest.Usage) {
 	p.Batches.Add(1)
-	p.Fuel.Add(u.Fuel)
+	p.Fuel.Add(u.Fuel + u.SeedFuel)
 	p.In.Add(uint64(u.In))
 	if u.HostCalls != 0 {
 		p.HostCalls.Add(uint64(u.HostCalls))
@@ -30,7 +30,7 @@ func (p *Pool) count(u *guest.Usage) {
 	if u.Out != 0 {
 		p.Out.Add(uint64(u.Out))
 	}
-	p.Took.Observe(u.Time)
+	p.Took.Observe(u.Time + u.SeedTime)
 }
 
 // tell puts a failure into the guest's log, where its developer finds it.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/guest"
@@ -17,7 +17,8 @@ type lane struct {
 
 	mu    sync.Mutex
 	busy  bool
-	queue []*Job // in their order; the first leads next
+	queue []*Job        // in their order; the first leads next
+	free  chan struct{} // closed when it is not busy any more; nil if nobody waits for that
 
 	// Of whoever leads.
 	inst  *guest.Instance
@@ -28,6 +29,7 @@ type lane struct {
 	out   guest.Output
 	host  host
 	batch []*Job
+	todo  []*Job // of the batch, in the order in which they are run
 }
 
 func (l *lane) init(p *Pool) {
@@ -41,28 +43,85 @@ func (l *lane) do(ctx context.Context, j *Job) {
 	j.ctx, j.err, j.Actions = ctx, errUnfinished, nil
 	l.mu.Lock()
 	if l.busy {
-		if len(l.queue) >= l.pool.cfg.Queue {
-			l.mu.Unlock()
-			j.err = &Failure{Reason: ReasonBusy, Why: "too many events wait for it"}
-			return
-		}
-		if j.wake == nil {
-			j.wake = make(chan bool, 1)
-		}
-		l.queue = append(l.queue, j)
-		l.mu.Unlock()
-		if <-j.wake {
+		if !l.wait(ctx, j) {
 			return
 		}
 		l.mu.Lock()
 	}
 	l.busy = true
+	if !l.slot() {
+		l.mu.Unlock()
+		select {
+		case l.pool.deps.Slots <- struct{}{}:
+		case <-ctx.Done():
+			j.err = errLate
+			l.pass()
+			return
+		}
+		l.mu.Lock()
+	}
 	l.batch = append(l.batch[:0], j)
 	l.join()
 	l.mu.Unlock()
 	defer l.pass()
 	defer l.survive()
-	l.lead(ctx)
+	l.lead()
+}
+
+// wait stands in line, with mu held, which it releases. It reports whether the job
+// leads now; if not, it is done, or has left the line because its time is over.
+func (l *lane) wait(ctx context.Context, j *Job) (leads bool) {
+	if len(l.queue) >= l.pool.cfg.Queue {
+		l.mu.Unlock()
+		j.err = &Failure{Reason: ReasonBusy, Why: "too many events wait for it"}
+		return false
+	}
+	if j.wake == nil {
+		j.wake = make(chan bool, 1)
+	}
+	l.queue = append(l.queue, j)
+	l.mu.Unlock()
+	done := false
+	select {
+	case done = <-j.wake:
+	case <-ctx.Done():
+		if l.leave(j) {
+			j.err = errLate
+			return false
+		}
+		done = <-j.wake // somebody has it in a batch, or it is to lead
+	}
+	if !done && ctx.Err() != nil {
+		j.err = errLate
+		l.pass()
+		return false
+	}
+	return !done
+}
+
+// leave takes a job out of the line; false: it is not there any more.
+func (l *lane) leave(j *Job) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := slices.Index(l.queue, j)
+	if at < 0 {
+		return false
+	}
+	l.queue = slices.Delete(l.queue, at, at+1)
+	return true
+}
+
+// slot takes one of the tenant's, if it is free.
+func (l *lane) slot() bool {
+	if l.pool.deps.Slots == nil {
+		return true
+	}
+	select {
+	case l.pool.deps.Slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 // survive contains a panic of the node's own while it runs a guest: it costs the events
@@ -76,6 +135,9 @@ func (l *lane) survive() {
 
 // errUnfinished is a job's error until it is done.
 var errUnfinished = &Failure{Reason: guest.TrapHost.String(), Why: "the node has failed while it ran"}
+
+// errLate is a job's error whose time was over before its turn came.
+var errLate = &Failure{Reason: ReasonBusy, Why: "its time was over before its turn came"}
 
 // join takes what waits into the leader's batch, with mu held.
 func (l *lane) join() {
@@ -104,6 +166,10 @@ func (l *lane) pass() {
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
 		l.busy = false
+		if l.free != nil {
+			close(l.free)
+			l.free = nil
+		}
 		return
 	}
 	next := l.queue[0]
@@ -111,26 +177,32 @@ func (l *lane) pass() {
 	next.wake <- false
 }
 
-// lead runs the batch.
-func (l *lane) lead(ctx context.Context) {
-	if s := l.pool.deps.Slots; s != nil {
-		s <- struct{}{}
-		defer func() { <-s }()
-	}
-	l.host.ctx = ctx
-	defer func() { l.host.ctx = nil }()
-	for rest := l.batch; len(rest) > 0; {
+// lead runs the batch, and gives the slot back.
+func (l *lane) lead() {
+	defer l.end()
+	l.todo = append(l.todo[:0], l.batch...)
+	for rest := l.todo; len(rest) > 0; {
 		n := l.fits(rest)
 		l.run(rest[:n], 0)
 		rest = rest[n:]
 	}
 }
 
+func (l *lane) end() {
+	clear(l.todo)
+	l.host.ctx = nil
+	if s := l.pool.deps.Slots; s != nil {
+		<-s
+	}
+}
+
 func (l *lane) close() {
 	l.mu.Lock()
-	for l.busy { // jobs that run; nobody brings new ones
+	if l.busy { // jobs that run; nobody brings new ones
+		free := make(chan struct{})
+		l.free = free
 		l.mu.Unlock()
-		time.Sleep(time.Millisecond)
+		<-free
 		l.mu.Lock()
 	}
 	l.busy = true

@@ -2,8 +2,6 @@ package pool
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -43,7 +41,9 @@ type Deps struct {
 type Reach interface {
 	// Line is a line of a guest's log.
 	Line(level int, text string)
-	Metric(kind int, name string, value float64) hostapi.Status
+	// Measures reports whether Metric takes a value, as far as it can be told before.
+	Measures(kind int, name string, value float64) hostapi.Status
+	Metric(kind int, name string, value float64)
 	Secret(name string) ([]byte, hostapi.Status)
 	Lookup(ctx context.Context, kind hostapi.Lookup, name string) ([]byte, hostapi.Status)
 }
@@ -69,10 +69,11 @@ type Job struct {
 	Fuel    int64         // of the batch, divided by its events
 	Took    time.Duration // likewise
 
-	ctx  context.Context // of Do
-	err  error
-	text []byte
-	wake chan bool // true: it is done; false: it leads
+	ctx   context.Context // of Do
+	err   *Failure
+	text  []byte
+	wake  chan bool // true: it is done; false: it leads
+	trial bool      // the breaker is open, and lets this one through
 }
 
 // Checker decides whether what a guest wants can be done.
@@ -91,7 +92,7 @@ func (f *Failure) Error() string { return "plugin: " + f.Why }
 
 // Reasons of this package.
 const (
-	ReasonBusy    = "busy"     // too many wait
+	ReasonBusy    = "busy"     // too many wait, or its time was over while it did
 	ReasonBroken  = "broken"   // the breaker is open
 	ReasonStart   = "start"    // no instance could be started
 	ReasonStale   = "stale"    // what it reads of the store changes all the time
@@ -141,22 +142,35 @@ func New(cfg Config, deps Deps) *Pool {
 
 // Do runs a job, and waits for it. The error is a *Failure, or nil.
 func (p *Pool) Do(ctx context.Context, j *Job) error {
-	if !p.Breaker.allow() {
-		p.Failed.add(ReasonBroken)
-		return &Failure{Reason: ReasonBroken, Why: fmt.Sprintf("it has failed too often in a row, and is asked again in %v", p.Breaker.wait())}
+	allowed, trial := p.Breaker.allow()
+	if !allowed {
+		f := p.Breaker.refusal()
+		p.Failed.add(f.Reason)
+		return f
 	}
-	p.Events.Add(1)
+	j.trial = trial
 	p.lanes[j.Key%uint64(len(p.lanes))].do(ctx, j)
 	if j.err == nil {
-		p.Breaker.note(true)
+		p.Events.Add(1)
 		return nil
 	}
-	var f *Failure
-	if errors.As(j.err, &f) {
-		p.Failed.add(f.Reason)
+	p.Failed.add(j.err.Reason)
+	if j.err.Reason != ReasonBroken {
+		p.Events.Add(1)
 	}
-	p.Breaker.note(f == nil || f.Reason == ReasonBusy)
+	switch {
+	case j.err == errUnfinished:
+		p.Breaker.fail(trial)
+	case trial && !j.err.counts():
+		p.Breaker.undecided()
+	}
 	return j.err
+}
+
+// counts reports whether the breaker counts it. An action that cannot be done is often
+// what an event, or the policy, makes of it: the guest has run well.
+func (f *Failure) counts() bool {
+	return f.Reason != ReasonBusy && f.Reason != ReasonBroken && f.Reason != ReasonAction
 }
 
 // Idle lets guests tidy up that have not been called for a while, or very often, and

@@ -40,8 +40,9 @@ var built = sync.OnceValues(func() ([]byte, error) {
 
 // reach keeps what guests log.
 type reach struct {
-	mu    sync.Mutex
-	lines []string
+	mu      sync.Mutex
+	lines   []string
+	metrics []string
 }
 
 func (r *reach) Line(_ int, text string) {
@@ -55,8 +56,13 @@ func (r *reach) text() string {
 	defer r.mu.Unlock()
 	return strings.Join(r.lines, "\n")
 }
-func (r *reach) Metric(int, string, float64) hostapi.Status { return hostapi.OK }
-func (r *reach) Secret(string) ([]byte, hostapi.Status)     { return nil, hostapi.NotFound }
+func (r *reach) Measures(int, string, float64) hostapi.Status { return hostapi.OK }
+func (r *reach) Metric(_ int, name string, value float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.metrics = append(r.metrics, fmt.Sprint(name, " ", value))
+}
+func (r *reach) Secret(string) ([]byte, hostapi.Status) { return nil, hostapi.NotFound }
 func (r *reach) Lookup(context.Context, hostapi.Lookup, string) ([]byte, hostapi.Status) {
 	return nil, hostapi.NotFound
 }
@@ -122,7 +128,7 @@ func (c *compiled) of(e *guest.Engine, code []byte, limits guest.Limits) (p *gue
 	if p = c.all[key]; p != nil {
 		return p, nil
 	}
-	if p, err = e.Compile(context.Background(), code, guest.Plan{Host: &host{}, Limits: limits}); err != nil {
+	if p, err = e.Compile(context.Background(), code, guest.Plan{Host: &host{}, Limits: limits, Granted: hostapi.Capabilities()}); err != nil {
 		return nil, err
 	}
 	if c.all == nil {

@@ -11,8 +11,9 @@ import (
 	"github.com/heddle-rt/heddle/plugins/kv"
 )
 
-// maxStale is how often a call is run again because others changed what it has read.
-const maxStale = 20
+// maxStale is how often a call is run again because others changed what it has read;
+// the last time, no other one changes anything meanwhile.
+const maxStale = 3
 
 // fits is how many of the jobs go into one call, at least one.
 func (l *lane) fits(jobs []*Job) int {
@@ -41,17 +42,40 @@ func (l *lane) load(jobs []*Job, attempt uint32) {
 	}
 }
 
+// due takes out the jobs that are not to be run any more: whoever brought them does
+// not wait, or the plugin is not asked. The slice is changed.
+func (l *lane) due(jobs []*Job) []*Job {
+	broken, kept := l.pool.Broken(), jobs[:0]
+	for _, j := range jobs {
+		switch {
+		case j.ctx.Err() != nil:
+			j.err = errLate
+		case broken && !j.trial:
+			j.err = l.pool.Breaker.refusal()
+		default:
+			kept = append(kept, j)
+		}
+	}
+	return kept
+}
+
 // run has the guest look at the jobs; each has its actions or its error then.
 func (l *lane) run(jobs []*Job, attempt uint32) {
+	if jobs = l.due(jobs); len(jobs) == 0 {
+		return
+	}
 	err := l.ready()
 	if err == nil {
 		err = l.attempt(jobs, attempt)
 	}
 	if err == nil {
+		l.pool.Breaker.succeed()
 		return
 	}
 	switch trapped := trapped(err); {
-	case (trapped || unwanted(err)) && len(jobs) > 1:
+	case !trapped && jobs[0].ctx.Err() != nil && (len(jobs) > 1 || !errors.Is(err, kv.ErrStale)):
+		l.run(jobs, 1) // without the first, whose time it was
+	case len(jobs) > 1 && (trapped || unwanted(err) || errors.Is(err, kv.ErrQuota)):
 		half := len(jobs) / 2
 		l.run(jobs[:half], 1)
 		l.run(jobs[half:], 1)
@@ -60,8 +84,14 @@ func (l *lane) run(jobs []*Job, attempt uint32) {
 	default:
 		f := failure(err)
 		l.pool.tell(f)
+		if trap := (*guest.Trap)(nil); errors.As(err, &trap) && trap.Node != "" {
+			l.pool.deps.Log.Error("the node has failed while a plugin ran", "error", trap.Node)
+		}
 		for _, j := range jobs {
 			j.err = f
+			if f.counts() {
+				l.pool.Breaker.fail(j.trial)
+			}
 		}
 	}
 }
@@ -76,21 +106,24 @@ func failure(err error) *Failure {
 	case errors.As(err, &f):
 		return f
 	case errors.Is(err, kv.ErrStale):
-		return &Failure{Reason: ReasonStale, Why: "what it reads of its store is changed by others all the time"}
+		return &Failure{Reason: ReasonStale, Why: "what it reads of its store is changed by others all the time, and its time was over before it was alone"}
 	}
 	return &Failure{Reason: ReasonStore, Why: err.Error()}
 }
 
-// attempt calls the guest once, and again for as long as others have changed what it
-// has read.
+// attempt calls the guest once, and again if others have changed what it has read.
 func (l *lane) attempt(jobs []*Job, attempt uint32) error {
 	l.load(jobs, attempt)
 	if len(jobs) == 1 && l.inst.Fits(l.call.Records) == 0 {
 		return &Failure{Reason: ReasonTooLong, Why: "the event is larger than the guest's input arena"}
 	}
 	for tries := 0; ; tries++ {
-		err := l.once(jobs)
-		if !errors.Is(err, kv.ErrStale) || tries == maxStale {
+		once := l.once
+		if tries == maxStale {
+			once = l.alone
+		}
+		err := once(jobs)
+		if !errors.Is(err, kv.ErrStale) || tries == maxStale || jobs[0].ctx.Err() != nil {
 			return err
 		}
 		l.pool.Stale.Add(1)
@@ -100,10 +133,20 @@ func (l *lane) attempt(jobs []*Job, attempt uint32) error {
 	}
 }
 
+// alone is once while no other call changes the store.
+func (l *lane) alone(jobs []*Job) error {
+	part, o := l.pool.deps.KV, &l.host.overlay
+	if err := part.Alone(jobs[0].ctx, o); err != nil {
+		return err
+	}
+	defer part.Together(o)
+	return l.once(jobs)
+}
+
 // once calls the guest, and makes what it has written to the store.
 func (l *lane) once(jobs []*Job) error {
 	p := l.pool
-	l.host.begin()
+	l.host.begin(jobs[0])
 	l.fresh = false
 	l.calls++
 	l.rest.calls++
@@ -114,7 +157,14 @@ func (l *lane) once(jobs []*Job) error {
 		err = check(jobs)
 	}
 	if err == nil && !jobs[0].Shadow {
-		err = l.host.commit()
+		if err = l.host.commit(); err == nil {
+			l.host.measure()
+		}
+	}
+	if err == nil {
+		for _, j := range jobs {
+			j.err = nil
+		}
 	}
 	l.after(err)
 	return err
@@ -151,7 +201,7 @@ func (l *lane) deal(jobs []*Job) {
 	u := &l.out.Usage
 	n := len(jobs)
 	for _, j := range jobs {
-		j.Fuel, j.Took, j.err = u.Fuel/int64(n), u.Time/time.Duration(n), nil
+		j.Fuel, j.Took = u.Fuel/int64(n), u.Time/time.Duration(n)
 		j.Actions, j.text = j.Actions[:0], j.text[:0]
 	}
 	for i := range l.out.Actions {

@@ -3,8 +3,13 @@ package timer
 import (
 	"container/heap"
 	"context"
+	"errors"
+	"math"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/heddle-rt/heddle/runtime/cell"
 )
@@ -47,31 +52,139 @@ func (t *Timers) Run(ctx context.Context) error {
 func (t *Timers) next() (*entry, time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.queue) == 0 {
-		return nil, time.Hour
+	for len(t.queue) > 0 {
+		now := t.deps.Now()
+		if wait := t.queue[0].due - now.UnixMilli(); wait > 0 {
+			return nil, time.Duration(min(wait, int64(time.Hour/time.Millisecond))) * time.Millisecond
+		}
+		if e := t.admit(heap.Pop(&t.queue).(*entry), now); e != nil {
+			return e, 0
+		}
 	}
-	if wait := t.queue[0].due - t.deps.Now().UnixMilli(); wait > 0 {
-		return nil, time.Duration(min(wait, int64(time.Hour/time.Millisecond))) * time.Millisecond
+	return nil, time.Hour
+}
+
+// admit is the timer that may fire when the time of one, or of a gate, has come; nil: its
+// plugin has to wait. There is a gate in the queue for as long as timers are late. mu is
+// held.
+func (t *Timers) admit(e *entry, now time.Time) *entry {
+	own := t.owners[e.owner]
+	switch {
+	case own == nil: // the gate of one that is gone
+		return nil
+	case !e.gate && len(own.late) == 0:
+		if t.take(own, e.tenant, now) {
+			return e
+		}
+		own.late = append(own.late, e)
+		t.gate(e.owner, now)
+		return nil
+	case !e.gate:
+		if own.late = append(own.late, e); len(own.late) > 2*own.count+16 { // most were set again
+			own.late = slices.DeleteFunc(own.late, t.stale)
+		}
+		return nil
 	}
-	return heap.Pop(&t.queue).(*entry), 0
+	for len(own.late) > 0 && t.stale(own.late[0]) {
+		own.late = own.late[1:]
+	}
+	if len(own.late) == 0 {
+		own.late = nil
+		return nil
+	}
+	if !t.take(own, e.tenant, now) {
+		t.gate(e.owner, now)
+		return nil
+	}
+	first := own.late[0]
+	if own.late = own.late[1:]; len(own.late) > 0 {
+		t.gate(e.owner, now)
+	}
+	return first
+}
+
+// stale reports whether a timer was set again, or taken back, with mu held.
+func (t *Timers) stale(e *entry) bool { return t.byKey[e.key] != e }
+
+// take takes a firing out of a plugin's budget, with mu held. A tenth of a second's may
+// come at once.
+func (t *Timers) take(own *owned, tenant string, now time.Time) bool {
+	if t.deps.Rate == nil {
+		return true
+	}
+	perSecond := t.deps.Rate(tenant)
+	burst := max(1, int(perSecond/10))
+	switch {
+	case own.budget == nil:
+		own.budget = rate.NewLimiter(rate.Limit(perSecond), burst)
+	case own.budget.Limit() != rate.Limit(perSecond):
+		own.budget.SetLimitAt(now, rate.Limit(perSecond))
+		own.budget.SetBurstAt(now, burst)
+	}
+	return own.budget.AllowN(now, 1)
+}
+
+// gate has Run look after a plugin's late timers when there is budget for one, with mu
+// held.
+func (t *Timers) gate(o owner, now time.Time) {
+	wait := math.Ceil(1000 / max(1, t.deps.Rate(o.tenant)))
+	heap.Push(&t.queue, &entry{key: key{owner: o}, gate: true, due: now.UnixMilli() + int64(wait)})
 }
 
 // Times between tries of a timer that fails.
 const (
 	firstRetry = time.Second
 	lastRetry  = 10 * time.Minute
-	maxTries   = 20 // then it is given up
+	busyRetry  = time.Minute // at most, of a plugin that was not asked
+	maxTries   = 20          // then it is given up
 )
 
 // fire calls the plugin, and forgets the timer if it was not set again meanwhile.
 func (t *Timers) fire(ctx context.Context, e *entry) {
-	t.mu.Lock()
-	gone := t.byKey[e.key] != e // it has waited
-	t.mu.Unlock()
-	if gone {
+	if !t.current(e) { // it has waited
 		return
 	}
-	err := t.deps.Fire(ctx, Firing{Tenant: e.tenant, Plugin: e.plugin, Name: e.name, Payload: e.payload, Due: time.UnixMilli(e.due)})
+	payload, err := t.read(ctx, e)
+	if !t.current(e) { // the payload may be the one of another time
+		return
+	}
+	firing := Firing{Tenant: e.tenant, Plugin: e.plugin, Name: e.name, Payload: payload, Due: time.UnixMilli(e.due)}
+	busy := err != nil // the store is
+	if err == nil {
+		if err = t.deps.Fire(ctx, firing); err != nil && t.deps.Busy != nil {
+			busy = t.deps.Busy(err)
+		}
+	}
+	if t.over(ctx, e, err, busy) && err != nil {
+		t.deps.Log.Error("a plugin's timer is given up", "tenant", e.tenant, "plugin", e.plugin, "timer", e.name, "tries", maxTries, "error", err)
+		if t.deps.GivenUp != nil {
+			t.deps.GivenUp(firing, maxTries, err)
+		}
+	}
+}
+
+func (t *Timers) current(e *entry) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.stale(e)
+}
+
+// read is the payload of a timer.
+func (t *Timers) read(ctx context.Context, e *entry) ([]byte, error) {
+	kept, found, err := t.deps.Cells.Cell(ctx, e.tenant, tablePrefix+e.plugin, e.name)
+	if err != nil {
+		return nil, err
+	}
+	_, payload, ok := unpack(kept)
+	if !found || !ok {
+		return nil, errors.New("the timer is not kept any more")
+	}
+	return payload, nil
+}
+
+// over is what becomes of a timer that has fired, and reports whether that was the last
+// time.
+func (t *Timers) over(ctx context.Context, e *entry, err error, busy bool) (last bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
@@ -79,24 +192,29 @@ func (t *Timers) fire(ctx context.Context, e *entry) {
 	} else {
 		t.Fired.Add(1)
 	}
-	if t.byKey[e.key] != e { // it was set again, or taken back
-		return
+	if t.stale(e) {
+		return false
 	}
 	if err != nil && ctx.Err() != nil {
-		return // it is kept, and fires after the restart
+		return false // it is kept, and fires after the restart
 	}
-	if e.tries++; err != nil && e.tries < maxTries {
-		pause := min(lastRetry, firstRetry<<min(e.tries-1, 20))
+	e.tries++
+	longest := lastRetry
+	if busy {
+		longest = busyRetry
+	} else {
+		e.failed++
+	}
+	if err != nil && e.failed < maxTries {
+		pause := min(longest, firstRetry<<min(e.tries-1, 20))
 		e.due = t.deps.Now().Add(pause).UnixMilli()
 		heap.Push(&t.queue, e)
 		t.wake(e)
-		return
-	}
-	if err != nil {
-		t.deps.Log.Error("a plugin's timer is given up", "tenant", e.tenant, "plugin", e.plugin, "timer", e.name, "tries", e.tries, "error", err)
+		return false
 	}
 	t.remove(e)
 	if err := t.deps.Cells.PutCellsSoon(e.tenant, tablePrefix+e.plugin, cell.Cell{Key: e.name}); err != nil {
 		t.deps.Log.Error("a plugin's timer that has fired could not be removed: it may fire again after a restart", "tenant", e.tenant, "plugin", e.plugin, "timer", e.name, "error", err)
 	}
+	return true
 }

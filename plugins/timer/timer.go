@@ -2,6 +2,9 @@
 // survive a restart: one that was due meanwhile fires when the node is back. A timer
 // fires at least once: if the node dies while it fires, it fires again.
 //
+// Payloads are not in memory: they are read when their timers fire. A plugin's timers fire
+// at a bounded rate, so that one that sets itself again and again is no load.
+//
 // Run owns the goroutine that waits, and the few that fire.
 package timer
 
@@ -14,6 +17,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/heddle-rt/heddle/plugins/fair"
 	"github.com/heddle-rt/heddle/runtime/cell"
@@ -40,6 +45,16 @@ type Deps struct {
 	Cells cell.Store
 	// Fire calls the plugin. After an error the timer fires again, later.
 	Fire func(ctx context.Context, f Firing) error
+	// There reports whether there is such a plugin: one that is gone sets no timers.
+	// nil: all are there.
+	There func(tenant, plugin string) bool
+	// Busy reports whether an error of Fire says that the plugin was not asked: that is
+	// none of its tries. nil: never.
+	Busy func(err error) bool
+	// GivenUp is told of a timer that has failed too often; nil: nobody is.
+	GivenUp func(f Firing, tries int, err error)
+	// Rate is how many timers of a tenant's plugin may fire a second; nil: no bound.
+	Rate func(tenant string) float64
 	Log  *slog.Logger
 	Now  func() time.Time
 }
@@ -51,7 +66,7 @@ type Timers struct {
 	mu     sync.Mutex
 	queue  queue
 	byKey  map[key]*entry
-	counts map[owner]int
+	owners map[owner]*owned
 	stir   chan struct{}       // holds one if there is an earlier timer than before
 	due    *fair.Queue[*entry] // as many as there are timers
 
@@ -65,13 +80,21 @@ type key struct {
 	name string
 }
 
-// entry is one timer.
+// owned is what one plugin has set.
+type owned struct {
+	count  int
+	budget *rate.Limiter
+	late   []*entry // whose time has come, and that wait for the budget
+}
+
+// entry is one timer. Its payload is where it is kept, and read when it fires.
 type entry struct {
 	key
-	due     int64 // Unix milliseconds
-	index   int   // in the queue; -1 while it fires
-	tries   int
-	payload []byte
+	due    int64 // Unix milliseconds
+	index  int   // in the queue; -1 while it fires
+	tries  int   // also those that found the plugin busy
+	failed int
+	gate   bool // no timer: it lets one of those go on that wait for the budget
 }
 
 // firers is how many timers fire at once, a quarter of them of one tenant.
@@ -79,7 +102,7 @@ const firers = 8
 
 // New makes them; Load brings those that are kept.
 func New(deps Deps) *Timers {
-	return &Timers{deps: deps, byKey: map[key]*entry{}, counts: map[owner]int{}, stir: make(chan struct{}, 1), due: fair.New[*entry](fair.Config{Running: firers / 4})}
+	return &Timers{deps: deps, byKey: map[key]*entry{}, owners: map[owner]*owned{}, stir: make(chan struct{}, 1), due: fair.New[*entry](fair.Config{Running: firers / 4})}
 }
 
 // ErrTooMany says that the plugin has as many timers as it may.
@@ -87,6 +110,9 @@ var ErrTooMany = errors.New("timer: the plugin has as many timers as it may")
 
 // ErrInvalid says that a name, payload or delay is none.
 var ErrInvalid = errors.New("timer: want a name of 1 to 128 bytes, a payload of at most 8 KiB and a delay of at most a year")
+
+// ErrGone says that there is no such plugin any more.
+var ErrGone = errors.New("timer: the plugin is not there any more")
 
 // Set sets a timer in the place of one with the same name. limit bounds the plugin's.
 func (t *Timers) Set(tenant, plugin, name string, delay time.Duration, payload []byte, limit int) error {
@@ -97,12 +123,15 @@ func (t *Timers) Set(tenant, plugin, name string, delay time.Duration, payload [
 	k := key{o, name}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !t.there(o) { // or else Drop has been there already
+		return ErrGone
+	}
 	was := t.byKey[k]
-	if was == nil && t.counts[o] >= limit {
+	if own := t.owners[o]; was == nil && (limit == 0 || own != nil && own.count >= limit) {
 		return ErrTooMany
 	}
-	e := &entry{key: k, due: t.deps.Now().Add(delay).UnixMilli(), payload: append([]byte(nil), payload...)}
-	if err := t.deps.Cells.PutCellsSoon(tenant, tablePrefix+plugin, cell.Cell{Key: name, Value: e.pack()}); err != nil {
+	e := &entry{key: k, due: t.deps.Now().Add(delay).UnixMilli()}
+	if err := t.deps.Cells.PutCellsSoon(tenant, tablePrefix+plugin, cell.Cell{Key: name, Value: pack(e.due, payload)}); err != nil {
 		return err
 	}
 	t.remove(was)
@@ -123,21 +152,42 @@ func (t *Timers) Cancel(tenant, plugin, name string) error {
 	return t.deps.Cells.PutCellsSoon(tenant, tablePrefix+plugin, cell.Cell{Key: name})
 }
 
-// Drop forgets all timers of a plugin.
-func (t *Timers) Drop(tenant, plugin string) error {
-	t.mu.Lock()
-	var names []string
-	for k := range t.byKey {
-		if k.tenant == tenant && k.plugin == plugin {
-			names = append(names, k.name)
+func (t *Timers) there(o owner) bool {
+	return t.deps.There == nil || t.deps.There(o.tenant, o.plugin)
+}
+
+// Drop removes all timers of a plugin that is not there any more, also those that were
+// not loaded.
+func (t *Timers) Drop(ctx context.Context, tenant, plugin string) error {
+	t.Unload(func(of, name string) bool { return of == tenant && name == plugin })
+	for {
+		list, err := t.deps.Cells.Cells(ctx, tenant, tablePrefix+plugin, "", page)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		for i := range list {
+			list[i].Value = nil
+		}
+		if err := t.deps.Cells.PutCells(ctx, tenant, tablePrefix+plugin, list...); err != nil {
+			return err
 		}
 	}
-	t.mu.Unlock()
-	var err error
-	for _, n := range names {
-		err = errors.Join(err, t.Cancel(tenant, plugin, n))
+}
+
+// Unload forgets the timers of plugins that are gone, and leaves what is kept of them.
+func (t *Timers) Unload(gone func(tenant, plugin string) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.byKey {
+		if gone(e.tenant, e.plugin) {
+			t.remove(e)
+		}
 	}
-	return err
+	for o := range t.owners {
+		if gone(o.tenant, o.plugin) {
+			delete(t.owners, o)
+		}
+	}
 }
 
 // Count is how many timers are set.
@@ -150,41 +200,56 @@ func (t *Timers) Count() int {
 // Load brings the timers of a plugin that are kept.
 func (t *Timers) Load(ctx context.Context, tenant, plugin string) error {
 	for after := ""; ; {
-		list, err := t.deps.Cells.Cells(ctx, tenant, tablePrefix+plugin, after, 500)
+		list, err := t.deps.Cells.Cells(ctx, tenant, tablePrefix+plugin, after, page)
 		if err != nil {
 			return err
 		}
-		t.mu.Lock()
-		for _, c := range list {
-			e := &entry{key: key{owner{tenant, plugin}, c.Key}}
-			if e.unpack(c.Value) && t.byKey[e.key] == nil {
-				t.add(e)
-			}
-		}
-		t.mu.Unlock()
-		if len(list) < 500 {
+		t.load(owner{tenant, plugin}, list)
+		if len(list) < page {
 			return nil
 		}
 		after = list[len(list)-1].Key
 	}
 }
 
-func (e *entry) pack() []byte {
-	return append(binary.LittleEndian.AppendUint64(nil, uint64(e.due)), e.payload...)
+func (t *Timers) load(o owner, list []cell.Cell) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.there(o) {
+		return
+	}
+	for _, c := range list {
+		e := &entry{key: key{o, c.Key}}
+		var ok bool
+		if e.due, _, ok = unpack(c.Value); ok && t.byKey[e.key] == nil {
+			t.add(e)
+		}
+	}
 }
 
-func (e *entry) unpack(b []byte) bool {
+// page is how many timers are read or removed at once.
+const page = 500
+
+func pack(due int64, payload []byte) []byte {
+	return append(binary.LittleEndian.AppendUint64(nil, uint64(due)), payload...)
+}
+
+func unpack(b []byte) (due int64, payload []byte, ok bool) {
 	if len(b) < 8 {
-		return false
+		return 0, nil, false
 	}
-	e.due, e.payload = int64(binary.LittleEndian.Uint64(b)), b[8:]
-	return true
+	return int64(binary.LittleEndian.Uint64(b)), b[8:], true
 }
 
 // add puts a timer into the queue, with mu held.
 func (t *Timers) add(e *entry) {
 	t.byKey[e.key] = e
-	t.counts[e.owner]++
+	own := t.owners[e.owner]
+	if own == nil {
+		own = &owned{}
+		t.owners[e.owner] = own
+	}
+	own.count++
 	heap.Push(&t.queue, e)
 	t.wake(e)
 }
@@ -206,9 +271,7 @@ func (t *Timers) remove(e *entry) {
 		return
 	}
 	delete(t.byKey, e.key)
-	if t.counts[e.owner]--; t.counts[e.owner] == 0 {
-		delete(t.counts, e.owner)
-	}
+	t.owners[e.owner].count-- // at 0, too, it is remembered what it has used of its budget
 	if e.index >= 0 {
 		heap.Remove(&t.queue, e.index)
 	}

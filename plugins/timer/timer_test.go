@@ -24,8 +24,11 @@ type cells struct {
 	m  map[string][]byte
 }
 
-func (c *cells) Cell(context.Context, string, string, string) ([]byte, bool, error) {
-	return nil, false, nil
+func (c *cells) Cell(_ context.Context, tenant, table, key string) ([]byte, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, ok := c.m[tenant+"|"+table+"|"+key]
+	return v, ok, nil
 }
 
 func (c *cells) Cells(_ context.Context, tenant, table, _ string, _ int) (out []cell.Cell, _ error) {
@@ -65,6 +68,11 @@ type rig struct {
 	fails error
 	start time.Time
 	stop  func()
+	gone  bool
+	busy  bool
+	rate  float64
+	given []string
+	again time.Duration // a timer that fires is set again; 0: it is not
 }
 
 func (r *rig) begin() {
@@ -73,9 +81,17 @@ func (r *rig) begin() {
 		Fire: func(_ context.Context, f Firing) error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
+			if r.again > 0 && len(r.fired) < 5000 {
+				_ = r.Set("acme", "bot", f.Name, r.again-1, f.Payload, 3)
+			}
 			r.fired = append(r.fired, fmt.Sprintf("%s %s after %v", f.Name, f.Payload, time.Since(r.start).Round(time.Second)))
 			return r.fails
 		},
+		There: func(string, string) bool { return !r.gone }, Busy: func(error) bool { return r.busy },
+		GivenUp: func(f Firing, tries int, err error) {
+			r.given = append(r.given, fmt.Sprintf("%s of %s after %d: %v", f.Name, f.Plugin, tries, err))
+		},
+		Rate: func(string) float64 { return r.rate },
 	})
 	_ = r.Load(context.Background(), "acme", "bot")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -100,7 +116,7 @@ func (r *rig) set(t *testing.T, name string, in time.Duration) {
 
 func inTime(t *testing.T, f func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{cells: &cells{m: map[string][]byte{}}, start: time.Now()}
+		r := &rig{cells: &cells{m: map[string][]byte{}}, start: time.Now(), rate: 100}
 		r.begin()
 		f(t, r)
 		r.stop()
@@ -158,6 +174,9 @@ func TestFailing(t *testing.T) {
 		if r.log(); len(r.fired) != maxTries || r.Count() != 0 || len(r.cells.m) != 0 {
 			t.Errorf("tried %d times, %d are set", len(r.fired), r.Count())
 		}
+		if got, want := strings.Join(r.given, ", "), "x of bot after 20: away"; got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
 	})
 }
 
@@ -171,4 +190,109 @@ func TestInvalid(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestBusy: a plugin that is not asked at all uses up none of its tries.
+func TestBusy(t *testing.T) {
+	inTime(t, func(t *testing.T, r *rig) {
+		r.fails, r.busy = errors.New("broken"), true
+		r.set(t, "x", time.Second)
+		time.Sleep(5 * time.Hour)
+		r.log()
+		if n := len(r.fired); n < 5*59 || n > 5*61+10 || r.Count() != 1 || len(r.given) != 0 {
+			t.Errorf("tried %d times, %d are set, %q", n, r.Count(), r.given)
+		}
+		r.mu.Lock()
+		r.fails = nil
+		r.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if r.log(); r.Count() != 0 || len(r.cells.m) != 0 || r.Fired.Load() != 1 {
+			t.Errorf("%d are set, %d have fired", r.Count(), r.Fired.Load())
+		}
+	})
+}
+
+// TestRate: a timer that sets itself again at once fires so many times a second, and so
+// do many that are due together; none is lost.
+func TestRate(t *testing.T) {
+	inTime(t, func(t *testing.T, r *rig) {
+		r.again = 1
+		r.set(t, "self", 0)
+		time.Sleep(10 * time.Second)
+		r.mu.Lock()
+		n := len(r.fired)
+		r.again = 0
+		r.mu.Unlock()
+		if n < 900 || n > 1010 {
+			t.Errorf("it fired %d times in 10 s", n)
+		}
+		time.Sleep(time.Second)
+		before := r.Fired.Load()
+		for i := range 500 {
+			if err := r.Set("acme", "bot", fmt.Sprint(i), 0, nil, 1000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 100 { // taken back, or set again, while they wait
+			if err := r.Set("acme", "bot", fmt.Sprint(400+i), 0, nil, 1000); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Cancel("acme", "bot", fmt.Sprint(300+i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		if n := r.Fired.Load() - before; n < 190 || n > 215 {
+			t.Errorf("%d of those due at once fired in 2 s", n)
+		}
+		time.Sleep(10 * time.Second)
+		if n := r.Fired.Load() - before; n != 400 || r.Count() != 0 || len(r.cells.m) != 0 || len(r.queue) != 0 {
+			t.Errorf("%d fired in the end, %d are set", n, r.Count())
+		}
+	})
+}
+
+// TestPayloadsAreOnDisk until their timers fire.
+func TestPayloadsAreOnDisk(t *testing.T) {
+	inTime(t, func(t *testing.T, r *rig) {
+		r.set(t, "x", time.Second)
+		if err := r.cells.PutCellsSoon("acme", "timer/bot", cell.Cell{Key: "x", Value: pack(0, []byte("from the disk"))}); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Second)
+		if got, want := r.log(), "x from the disk after 1s"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})
+}
+
+// TestGone: a plugin that was removed leaves no timers behind, not even by a call that is
+// under way; those of one whose tenant is away are kept.
+func TestGone(t *testing.T) {
+	inTime(t, func(t *testing.T, r *rig) {
+		r.set(t, "x", time.Hour)
+		r.gone = true
+		r.Unload(func(tenant, plugin string) bool { return tenant == "acme" && plugin == "bot" })
+		if r.Count() != 0 || len(r.queue) != 0 || len(r.cells.m) != 1 {
+			t.Errorf("unloaded: %d are set, %d kept", r.Count(), len(r.cells.m))
+		}
+		if err := r.Load(t.Context(), "acme", "bot"); err != nil || r.Count() != 0 {
+			t.Errorf("%v; %d are loaded of one that is gone", err, r.Count())
+		}
+		r.gone = false
+		if err := r.Load(t.Context(), "acme", "bot"); err != nil || r.Count() != 1 {
+			t.Errorf("%v; %d are loaded", err, r.Count())
+		}
+		r.cells.m["acme|timer/bot|not loaded"] = pack(0, nil)
+		r.gone = true
+		if err := r.Drop(t.Context(), "acme", "bot"); err != nil {
+			t.Error(err)
+		}
+		if err := r.Set("acme", "bot", "y", time.Hour, nil, 3); !errors.Is(err, ErrGone) {
+			t.Errorf("set after that: %v", err)
+		}
+		if r.Count() != 0 || len(r.cells.m) != 0 || len(r.owners) != 0 {
+			t.Errorf("dropped: %d are set, %d kept", r.Count(), len(r.cells.m))
+		}
+	})
 }

@@ -54,8 +54,8 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 		s.counts.refused(ev, f.Kind)
 		s.refused.Event(ev, f.Kind)
 		if f.Err != nil {
-			level := slog.LevelDebug // the client's own fault
-			if f.Kind.Status() >= 500 {
+			level := slog.LevelDebug // the client's own fault, or that of a plugin, whose developer is told
+			if f.Kind.Status() >= 500 && f.Kind != fault.PluginFailed {
 				level = slog.LevelWarn
 			}
 			s.log.Log(ctx, level, "an event failed", "action", ev.Action, "tenant", ev.Tenant, "room", ev.Room, "error", ev.Err)

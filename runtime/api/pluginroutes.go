@@ -98,7 +98,7 @@ func deploying() []route {
 		},
 		{
 			method: http.MethodDelete, path: ofPlugin, scope: ScopePlugins, status: http.StatusOK, longer: buildTime, handle: (*API).removePlugin,
-			doc:   "Takes a plugin away with all its versions. What it keeps in its store stays, for when it is deployed again.",
+			doc:   "Takes a plugin away with all its versions, what it keeps in its store, and its timers.",
 			reply: event.Payload{pluginName(), {Name: "removed", Kind: event.Bool, Required: true}},
 		},
 	}

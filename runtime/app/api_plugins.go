@@ -124,10 +124,7 @@ func (p apiPlugins) Remove(ctx context.Context, tenant, plugin string) error {
 		return err
 	}
 	defer end()
-	if err := p.a.plugins.host.Remove(ctx, tenant, plugin); err != nil {
-		return err
-	}
-	return p.a.plugins.timers.Drop(tenant, plugin)
+	return p.a.plugins.host.Remove(ctx, tenant, plugin)
 }
 
 // List leaves out those of which the first version is being built.

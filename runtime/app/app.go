@@ -115,7 +115,7 @@ func New(cfg Config, deps Deps) (*App, error) {
 	if err := a.edges(cfg, deps); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
-	if err := a.plugins.load(context.Background(), a.tenants()); err != nil {
+	if err := a.plugins.load(context.Background()); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	a.reload = newReloader(loaded, cfg.Reload.Watch, reloadDeps{

@@ -165,7 +165,7 @@ func TestHostileModules(t *testing.T) {
 		"an abi that hangs":       {raw{abi: endless()}.module(), brief, "heddle_abi: guest: out of time"},
 		"buffers that hang":       {raw{buffers: endless()}.module(), brief, "heddle_buffers: guest: out of time"},
 		"_initialize that hangs":  {raw{more: []wat{endless()}, exports: map[string]uint32{"_initialize": 0}}.module(), brief, "_initialize: guest: out of time"},
-		"a seed that hangs":       {raw{change: seed(endless())}.module(), brief, "out of time: a call may last 30ms"},
+		"a seed that hangs":       {raw{change: seed(endless())}.module(), brief, "out of time: a call may last 3ms"},
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/heddle-rt/heddle/hostapi"
 )
 
-// What a thousand deploys may leave behind, beside the versions that are kept.
+// What thousands of deploys may leave behind, beside the versions that are kept.
 const (
 	deploysGoroutines = 8
 	deploysFiles      = 16
@@ -27,16 +27,17 @@ func numbered(n int) []byte {
 	return raw{actions: []hostapi.Action{{Kind: hostapi.SetAttr, A: []byte("version"), B: []byte(fmt.Sprint(n))}}}.module()
 }
 
-// TestManyDeploys has a thousand versions of a plugin put in place while events flow that
+// TestManyDeploys has two thousand versions of a plugin put in place while events flow that
 // it is asked about: none is lost, none happens twice, each was seen by one version, and
 // the node holds no more than before.
 func TestManyDeploys(t *testing.T) {
-	deploys := 1000
+	deploys := 2000
 	if testing.Short() || raceEnabled {
 		deploys = 100
 	}
 	r := newRaid(t)
-	more := unhurried + "bindings: [{rooms: [\"channel:flow*\"]}]\n"
+	// The module answers for the first event of a call alone, and no user has two under way.
+	more := unhurried + "one_user: true\nbindings: [{rooms: [\"channel:flow*\"]}]\n"
 	for i := range 50 { // caches and pools have their size
 		r.placed(t, "swap", numbered(i), more)
 	}

@@ -59,7 +59,6 @@ func (a wat) f64(bits uint64) wat {
 	return binary.LittleEndian.AppendUint64(wasm.OpF64Const.Append(a), bits)
 }
 func (a wat) get(i uint32) wat  { return a.with(wasm.OpLocalGet, i) }
-func (a wat) set(i uint32) wat  { return a.with(wasm.OpLocalSet, i) }
 func (a wat) call(i uint32) wat { return a.with(wasm.OpCall, i) }
 func (a wat) join(b wat) wat    { return append(a, b...) }
 
@@ -86,10 +85,9 @@ func (a wat) when(body wat) wat {
 // then abi, buffers, init, batch, and those in more; the zero module passes everything.
 type raw struct {
 	imports []string // names of functions in hostapi.Module, or "module name"
-	types   []wasm.FuncType
-	pages   uint32 // 0: one
-	most    uint32 // pages; 0: no bound of its own
-	out     uint32 // where the output arena is; 0: guestOut
+	pages   uint32   // 0: one
+	most    uint32   // pages; 0: no bound of its own
+	out     uint32   // where the output arena is; 0: guestOut
 	outCap  uint32
 	text    string // in memory at guestText
 	actions []hostapi.Action

@@ -148,7 +148,7 @@ func TestHostileWords(t *testing.T) {
 		"an attribute no name":       bad("is no name", attr("", `1`)),
 		"an attribute long name":     bad("is no name", attr(long[:33], `1`)),
 		"an attribute odd name":      bad("is no name", attr("a\"b", `1`)),
-		"a reply":                    bad("reply: only events with an action of the plugin's own", text(hostapi.Reply, "{}")),
+		"a reply":                    bad("reply: nobody waits for one at hook before", text(hostapi.Reply, "{}")),
 		"a payload no json":          bad("replace: the action does not take this payload", text(hostapi.Replace, "{")),
 		"a payload not its":          bad("replace: the action does not take this payload", text(hostapi.Replace, `{"text":1}`)),
 		"a route to nowhere":         bad("route: \"nowhere\" is no room", text(hostapi.Route, "nowhere")),

@@ -57,8 +57,9 @@ func (n *natives) ending() time.Duration {
 	return n.Ending(native.KindModerator) + n.Ending(native.KindAuthenticator, native.KindNotifier, native.KindSink)
 }
 
-// publish shows what was committed to moderators and sinks. It waits for nobody but a
-// sink with overflow: block.
+// publish shows what was committed to moderators and sinks. It waits for nobody but
+// sinks with overflow: block, and once for all of them and all records: what is committed
+// behind these waits as well, of whatever tenant.
 func (n *natives) publish(records []event.Record) {
 	if len(n.Moderators)+len(n.Sinks) == 0 {
 		return
@@ -68,9 +69,10 @@ func (n *natives) publish(records []event.Record) {
 			m.Observe(&records[i])
 		}
 	}
+	var waited time.Duration
 	for i := range records {
 		for _, s := range n.Sinks {
-			s.Put(context.Background(), &records[i])
+			s.Put(context.Background(), &records[i], &waited)
 		}
 	}
 }

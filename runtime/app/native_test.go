@@ -235,6 +235,14 @@ func TestAuthenticatorDecides(t *testing.T) {
 		t.Errorf("%d bad tokens are counted against their address", points)
 	}
 	refresh(t, ann)
+	told := regexp.MustCompile(`msg="a token is refused".* plugin=authenticator .*remote=(\S*)`)
+	want := 2*3 + 2 // two tokens in three ways, and two to refresh with
+	eventually(t, "the authenticator tells of all that it has refused", func() bool { return len(told.FindAllString(n.log.text(), -1)) >= want })
+	for _, m := range told.FindAllStringSubmatch(n.log.text(), -1) {
+		if !strings.HasPrefix(m[1], "127.0.0.1:") {
+			t.Errorf("it was not told the client's address: %s", m[0])
+		}
+	}
 	if err := n.app.revocations.Revoke(t.Context(), authenticate.Revocation{Tenant: "initech", Token: f.mac("ann-2")[:32]}); err != nil {
 		t.Fatal(err)
 	}

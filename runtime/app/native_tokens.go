@@ -106,14 +106,23 @@ func (t *tokens) reload(next *Config) (func(), error) {
 }
 
 // Verify says who a token in a message speaks for. It blocks, as that of a Verifier and
-// for the time that authenticators are given, which only workers may.
+// for the time that authenticators are given, which only workers may. They are told the
+// address of event.Remote.
 func (t *tokens) Verify(ctx context.Context, token string) (*event.Identity, error) {
-	return t.verify(ctx, native.Credentials{Token: token}, func(p *program) chan struct{} { return p.messages })
+	return t.verify(ctx, native.Credentials{Token: token, Remote: address(event.Remote(ctx))}, func(p *program) chan struct{} { return p.messages })
 }
 
 // handshake is Verify of a token that came with a handshake, on that's own goroutine.
 func (t *tokens) handshake(ctx context.Context, token string, remote netip.AddrPort) (*event.Identity, error) {
-	return t.verify(ctx, native.Credentials{Token: token, Remote: remote.String()}, func(p *program) chan struct{} { return p.handshakes })
+	return t.verify(ctx, native.Credentials{Token: token, Remote: address(remote)}, func(p *program) chan struct{} { return p.handshakes })
+}
+
+// address is as authenticators are told of it, "" if it is not known.
+func address(remote netip.AddrPort) string {
+	if !remote.IsValid() {
+		return ""
+	}
+	return remote.String()
 }
 
 func (t *tokens) verify(ctx context.Context, c native.Credentials, places func(*program) chan struct{}) (*event.Identity, error) {
@@ -153,7 +162,7 @@ func (t *tokens) of(tenant string) (some []*program) {
 }
 
 // ask shows a token to all of them at once, so that one that hangs delays the users of no
-// other. The first that knows the token decides.
+// other. The first that knows the token decides: an identity, token_expired or forbidden.
 func ask(ctx context.Context, asked []*program, c native.Credentials, places func(*program) chan struct{}) (*event.Identity, error) {
 	if len(asked) == 1 {
 		return asked[0].ask(ctx, c, places(asked[0]))
@@ -190,8 +199,8 @@ func ask(ctx context.Context, asked []*program, c native.Credentials, places fun
 // decides is the weight of a refusal by who knows the token.
 const decides = 4
 
-// weight orders refusals of several authenticators: while one of them has not answered,
-// the token may be good.
+// weight orders refusals of several authenticators. Those that are for now, unavailable
+// and rate_limited, say nothing about the token: with another of them it may be good.
 func weight(err error) int {
 	switch {
 	case err == nil:
@@ -200,10 +209,10 @@ func weight(err error) int {
 		return 1
 	case fault.Is(err, fault.Internal):
 		return 2
-	case fault.Is(err, fault.Unavailable):
-		return 3
+	case fault.Is(err, fault.TokenExpired), fault.Is(err, fault.Forbidden):
+		return decides
 	}
-	return decides
+	return 3
 }
 
 func (p *program) ask(ctx context.Context, c native.Credentials, places chan struct{}) (*event.Identity, error) {

@@ -167,6 +167,34 @@ func TestSeveralAuthenticators(t *testing.T) {
 	}
 }
 
+// TestRefusalsForNowDecideNothing: an authenticator that has had enough does not keep the
+// users of another out.
+func TestRefusalsForNowDecideNothing(t *testing.T) {
+	for _, now := range []fault.Kind{fault.RateLimited, fault.Unavailable} {
+		for name, c := range map[string]struct {
+			err  error // of the other, a second later
+			want fault.Kind
+		}{
+			"the other knows":         {nil, 0},
+			"the other is sure":       {fault.New(fault.Forbidden, "", "no"), fault.Forbidden},
+			"the other does not know": {fault.New(fault.Unauthenticated, "", "no"), now},
+		} {
+			t.Run(now.Code()+", "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					other := &judge{says: func(context.Context, native.Credentials) (*event.Identity, error) {
+						time.Sleep(time.Second)
+						return &event.Identity{Tenant: "bare", User: "ann"}, c.err
+					}}
+					id, err := judgedBy(t, "tenants: {acme: {}, bare: {}}\n", refuses(now), other).Verify(t.Context(), "opaque")
+					if c.err == nil && (err != nil || id.User != "ann") || c.err != nil && !fault.Is(err, c.want) {
+						t.Errorf("%+v, %v", id, err)
+					}
+				})
+			})
+		}
+	}
+}
+
 // TestOneAuthenticatorHoldsNotAll: beyond its places tokens are refused for now, those of
 // messages beside those of handshakes.
 func TestOneAuthenticatorHoldsNotAll(t *testing.T) {

@@ -62,8 +62,9 @@ type people struct{ a *App }
 
 // Status that presence tells of a user, and that the user has chosen.
 const (
-	statusAway = "away"
-	statusDND  = "dnd"
+	statusAway    = "away"
+	statusOffline = "offline"
+	statusDND     = "dnd"
 )
 
 func (p people) Look(tenant, user, name string) notification.User {

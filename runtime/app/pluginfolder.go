@@ -12,12 +12,13 @@ import (
 
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // FolderConfig is a folder of bundles, for operators who bring plugins along with the
 // configuration.
 type FolderConfig struct {
-	Path  string        `yaml:"path" doc:"Folder of bundles, TENANT/*.zip, which become live when the node starts. A version that was deployed from there before is not deployed again: a rollback stays. Empty: none."`
+	Path  string        `yaml:"path" doc:"Folder of bundles, TENANT/*.zip, which become live when the node starts, before it is ready. A version that was deployed from there before is not deployed again: a rollback stays. Empty: none."`
 	Watch time.Duration `yaml:"watch" default:"0s" min:"0s" max:"1h" doc:"How often the folder is looked at for new bundles; 0s: only at the start."`
 }
 
@@ -31,7 +32,22 @@ type pluginFolder struct {
 	most func(tenant string) int64 // bytes of a module
 	log  *slog.Logger
 
-	seen, done map[string]stamp // by path: at the last look, and when it was read
+	files  map[string]folderFile // by path, at the last look
+	looked chan struct{}         // closed after the first look
+}
+
+// folderFile is a file of the folder.
+type folderFile struct {
+	seen, done stamp  // as it is, and as it was when it was dealt with
+	told       string // the last fault of it
+}
+
+// firstLook is how long a node waits for the folder's plugins before it is ready.
+const firstLook = 2 * time.Minute
+
+func newPluginFolder(f pluginFolder) *pluginFolder {
+	f.looked = make(chan struct{})
+	return &f
 }
 
 // bundleOverhead is what a bundle may have beside its module, in bytes.
@@ -40,9 +56,11 @@ const bundleOverhead = 1 << 20
 // run deploys what is there, and what comes if the folder is watched, until ctx ends.
 func (f *pluginFolder) run(ctx context.Context) error {
 	if f.cfg.Path == "" {
+		close(f.looked)
 		return nil
 	}
 	f.look(ctx)
+	close(f.looked)
 	if f.cfg.Watch == 0 {
 		return nil
 	}
@@ -58,27 +76,47 @@ func (f *pluginFolder) run(ctx context.Context) error {
 	}
 }
 
-// look deploys each file that is new or has changed. While the folder is watched it has
-// to look the same twice: half a file must not be taken for a whole one.
+// look deploys each file that is new or has changed, or could not be deployed though it
+// may be good. While the folder is watched a file has to look the same twice: half a file
+// must not be taken for a whole one.
 func (f *pluginFolder) look(ctx context.Context) {
-	files, _ := filepath.Glob(filepath.Join(f.cfg.Path, "*", "*.zip")) // the one error is of the pattern
-	first, seen, done := f.seen == nil, make(map[string]stamp, len(files)), make(map[string]stamp, len(files))
-	for _, file := range files {
-		info, err := os.Stat(file)
+	paths, _ := filepath.Glob(filepath.Join(f.cfg.Path, "*", "*.zip")) // the one error is of the pattern
+	first, files := f.files == nil, make(map[string]folderFile, len(paths))
+	for _, path := range paths {
+		info, err := os.Stat(path)
 		if err != nil || ctx.Err() != nil {
 			continue // it has just gone, or the node stops
 		}
-		now := stamp{info.ModTime(), info.Size()}
-		seen[file], done[file] = now, f.done[file]
-		if done[file] == now || !first && f.seen[file] != now {
-			continue
+		was, now := f.files[path], stamp{info.ModTime(), info.Size()}
+		is := folderFile{seen: now, done: was.done, told: was.told}
+		if is.done != now && (first || was.seen == now) {
+			is.done, is.told = f.try(ctx, path, now, was.told)
 		}
-		done[file] = now
-		if err := f.deploy(ctx, file, now.size); err != nil && ctx.Err() == nil {
-			f.log.Error("a plugin of the folder could not be deployed; what was live stays", "file", file, "error", err)
-		}
+		files[path] = is
 	}
-	f.seen, f.done = seen, done
+	f.files = files
+}
+
+// try deploys a file, and logs a fault that was not told before. done is the zero stamp
+// if it is to be tried again.
+func (f *pluginFolder) try(ctx context.Context, path string, now stamp, told string) (done stamp, why string) {
+	err := f.deploy(ctx, path, now.size)
+	if err == nil {
+		return now, ""
+	}
+	if why = err.Error(); why != told && ctx.Err() == nil {
+		f.log.Error("a plugin of the folder could not be deployed; what was live stays", "file", path, "error", err)
+	}
+	if again(err) {
+		return stamp{}, why
+	}
+	return now, why
+}
+
+// again reports whether a bundle may be deployed later as it is.
+func again(err error) bool {
+	f, ok := errors.AsType[*fault.Error](err)
+	return ok && f.Kind != fault.Invalid && f.Kind != fault.Conflict
 }
 
 func (f *pluginFolder) deploy(ctx context.Context, file string, size int64) error {
@@ -86,7 +124,7 @@ func (f *pluginFolder) deploy(ctx context.Context, file string, size int64) erro
 	most := f.most(tenant)
 	switch {
 	case most < 0:
-		return fmt.Errorf("there is no tenant %q", tenant)
+		return fault.New(fault.NotFound, "", fmt.Sprintf("there is no tenant %q", tenant)) // yet
 	case size > most+bundleOverhead:
 		return fmt.Errorf("the bundle has %d bytes; at most %d for a module and %d for the rest", size, most, bundleOverhead)
 	}
@@ -95,7 +133,7 @@ func (f *pluginFolder) deploy(ctx context.Context, file string, size int64) erro
 		return nil
 	}
 	if err != nil {
-		return err
+		return fault.Wrap("app.folder", fault.Internal, err)
 	}
 	bundle, err := manifest.Unpack(text, most)
 	if err != nil {
@@ -104,20 +142,12 @@ func (f *pluginFolder) deploy(ctx context.Context, file string, size int64) erro
 	if f.had(tenant, bundle) {
 		return nil
 	}
-	_, err = f.host.Deploy(ctx, host.Request{Tenant: tenant, By: byFolder, Bundle: bundle, As: host.Live})
+	_, err = f.host.Deploy(ctx, host.Request{Tenant: tenant, By: byFolder, Bundle: bundle, As: host.Live, Folder: true})
 	return err
 }
 
 // had reports whether the bundle is the last that came from the folder.
 func (f *pluginFolder) had(tenant string, b *manifest.Bundle) bool {
 	st, err := f.host.Status(tenant, b.Manifest.Name)
-	if err != nil {
-		return false
-	}
-	for i := len(st.Versions) - 1; i >= 0; i-- {
-		if st.Versions[i].By == byFolder {
-			return st.Versions[i].Digest == b.Digest()
-		}
-	}
-	return false
+	return err == nil && st.Folder == b.Digest()
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,7 +47,9 @@ func TestPluginFolder(t *testing.T) {
 		}
 		return "?"
 	}
-	eventually(t, "the first version is live", func() bool { return live() == "1" })
+	if v := live(); v != "1" {
+		t.Errorf("the node is ready, and version %q is live", v)
+	}
 	ann := n.open(t, dial{user: "ann"})
 	ann.do("room:join", "channel:x", "{}")
 	if e := ann.says("case:reply", "r1", "{}"); !strings.Contains(e.js, `"ok":true`) {
@@ -66,6 +69,43 @@ func TestPluginFolder(t *testing.T) {
 	eventually(t, "the folder was looked at", func() bool { return strings.Count(n.log.text(), "globex/cases.zip") >= 2 })
 	if v := live(); v != "1" {
 		t.Errorf("version %s is live after a rollback and a restart", v)
+	}
+	for range 11 { // more than are kept
+		n.deploy("acme", "cases", func() ([]byte, error) { return passing(), nil }, askedAlways)
+	}
+	st, _ := n.app.plugins.host.Status("acme", "cases")
+	n.stop()
+	n.start()
+	if after, _ := n.app.plugins.host.Status("acme", "cases"); after.Live != st.Live || after.Last != st.Last {
+		t.Errorf("version %d is live after the restart, it was %d", after.Live, st.Live)
+	}
+}
+
+// TestPluginFolderTriesAgain what failed by no fault of the bundle's, and tells that once.
+func TestPluginFolderTriesAgain(t *testing.T) {
+	t.Parallel()
+	n := serve(t, patient()...)
+	dir, log, most := t.TempDir(), &lines{}, int64(-1)
+	write(t, filepath.Join(dir, "acme"), "pass.zip", []byte(bundle(t, "pass", passing(), askedAlways)))
+	write(t, filepath.Join(dir, "acme"), "bad.zip", []byte("no archive"))
+	f := newPluginFolder(pluginFolder{
+		cfg: FolderConfig{Path: dir}, host: n.app.plugins.host, most: func(string) int64 { return most }, log: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	for range 3 {
+		f.look(t.Context())
+	}
+	if text := log.text(); strings.Count(text, "there is no tenant") != 2 || strings.Count(text, "\n") != 2 {
+		t.Errorf("the log has %s", text)
+	}
+	most = 1 << 20
+	for range 3 {
+		f.look(t.Context())
+	}
+	if st, err := n.app.plugins.host.Status("acme", "pass"); err != nil || st.Last != 1 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	if text := log.text(); strings.Count(text, "not a zip archive") != 1 {
+		t.Errorf("the log has %s", text)
 	}
 }
 

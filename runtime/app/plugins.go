@@ -3,7 +3,12 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -13,6 +18,7 @@ import (
 	"github.com/heddle-rt/heddle/plugins/guest"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/kv"
+	"github.com/heddle-rt/heddle/plugins/pool"
 	"github.com/heddle-rt/heddle/plugins/timer"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/observe"
@@ -39,11 +45,14 @@ type plugins struct {
 	timers   *timer.Timers
 	folder   *pluginFolder
 	policies atomic.Pointer[map[string]host.Policy]
+	log      *slog.Logger
+	changed  chan struct{} // holds one if there are other policies
+	loaded   chan struct{} // holds one if plugins were loaded, of which some may be late
 }
 
 // newPlugins makes it; nothing runs yet.
 func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
-	p := &plugins{}
+	p := &plugins{log: a.log, changed: make(chan struct{}, 1), loaded: make(chan struct{}, 1)}
 	p.policies.Store(policies(cfg.Tenants))
 	cache := cfg.Plugins.Run.Cache
 	if cache == "" {
@@ -58,6 +67,9 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 	})
 	p.timers = timer.New(timer.Deps{
 		Cells: a.store, Log: a.log, Now: a.now, Fire: func(ctx context.Context, f timer.Firing) error { return p.service.Fired(ctx, f) },
+		There: func(tenant, name string) bool { return p.host.Find(tenant, name) != nil },
+		Rate:  func(tenant string) float64 { return p.host.TimersPerSecond(tenant) },
+		Busy:  notAsked, GivenUp: p.givenUp,
 	})
 	p.host = host.New(cfg.Plugins.Run, host.Deps{
 		Engine: p.engine, Cells: a.store, KV: kv.New(a.store, a.now), Log: a.log, Now: a.now,
@@ -68,7 +80,7 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 			return nil
 		},
 		Taken: func(action string) bool { return p.service.Taken(action) }, Lookup: a.lookup,
-		Fixtures: fixture.RunOn(p.engine),
+		Fixtures: fixture.RunOn(p.engine), Dropped: p.timers.Drop,
 	})
 	p.service = plugin.New(plugin.Deps{
 		Host: p.host, Rooms: a.rooms, Outside: &plugin.Reach{Fetcher: p.fetcher, Timers: p.timers}, Actions: actions,
@@ -77,7 +89,7 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 		Workers: max(1, cfg.Workers/2),
 	})
 	p.after = plugin.NewAfter(p.service)
-	p.folder = &pluginFolder{cfg: cfg.Plugins.Folder, host: p.host, most: p.largest, log: a.log}
+	p.folder = newPluginFolder(pluginFolder{cfg: cfg.Plugins.Folder, host: p.host, most: p.largest, log: a.log})
 	return p, nil
 }
 
@@ -108,9 +120,13 @@ func policies(tenants map[string]Tenant) *map[string]host.Policy {
 	return &out
 }
 
+// tenants are those that there are policies of.
+func (p *plugins) tenants() []string { return slices.Sorted(maps.Keys(*p.policies.Load())) }
+
 // load brings what was deployed to the node's tenants.
-func (p *plugins) load(ctx context.Context, tenants []string) error {
-	for _, tenant := range tenants {
+func (p *plugins) load(ctx context.Context) error {
+	defer signal(p.loaded)
+	for _, tenant := range p.tenants() {
 		if err := p.host.Load(ctx, tenant); err != nil {
 			return err
 		}
@@ -123,15 +139,66 @@ func (p *plugins) load(ctx context.Context, tenants []string) error {
 	return nil
 }
 
+// finish builds what there was no time for when it was loaded, until ctx ends.
+func (p *plugins) finish(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.loaded:
+		}
+		for _, tenant := range p.tenants() {
+			if err := p.host.Finish(ctx, tenant); err != nil && ctx.Err() == nil {
+				p.log.Error("plugins could not be started", "tenant", tenant, "error", err)
+			}
+		}
+	}
+}
+
+// follow has the plugins be those of the tenants that there are, until ctx ends. A reload
+// does not wait for that.
+func (p *plugins) follow(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.changed:
+		}
+		p.host.Retire()
+		p.timers.Unload(func(tenant, name string) bool { return p.host.Find(tenant, name) == nil })
+		if err := p.load(ctx); err != nil && ctx.Err() == nil {
+			p.log.Error("plugins of new tenants could not be loaded", "error", err)
+		}
+	}
+}
+
+// notAsked reports whether an error says that a plugin was not asked at all.
+func notAsked(err error) bool {
+	f, ok := errors.AsType[*pool.Failure](err)
+	return ok && (f.Reason == pool.ReasonBusy || f.Reason == pool.ReasonBroken)
+}
+
+func (p *plugins) givenUp(f timer.Firing, tries int, err error) {
+	if found := p.host.Find(f.Tenant, f.Plugin); found != nil {
+		found.Note("error", fmt.Sprintf("timer %.200q is given up: it has failed %d times, at last: %v", f.Name, tries, err))
+	}
+}
+
 // reloadPlugins takes another configuration's policies.
 func (a *App) reloadPlugins(next *Config) (func(), error) {
 	list := policies(next.Tenants)
 	return func() {
 		a.plugins.policies.Store(list)
-		if err := a.plugins.load(context.Background(), a.tenants()); err != nil {
-			a.log.Error("plugins of new tenants could not be loaded", "error", err)
-		}
+		signal(a.plugins.changed)
 	}, nil
+}
+
+// signal has whoever waits look again; one that will look anyway sees the same.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // storedBefore reports whether an event was stored under its id.
@@ -169,6 +236,9 @@ func (a *App) lookup(ctx context.Context, tenant string, kind hostapi.Lookup, na
 		value, err = a.membersOf(ctx, tenant, first, second)
 	case hostapi.LookupPresence:
 		st := a.presence.State(tenant, first)
+		if st.Devices == nil || st.Status == statusOffline { // who is not seen is nowhere
+			st.Devices = []string{}
+		}
 		value = map[string]any{"status": st.Status, "devices": st.Devices}
 	default:
 		return nil, hostapi.Invalid

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/manifest"
@@ -165,6 +166,55 @@ capabilities: [emit, kv, timers]
 	lines, _ := n.app.plugins.host.Find("acme", "first").Logs.After(0)
 	if !slices.ContainsFunc(lines, func(l host.Line) bool { return strings.Contains(l.Text, "nosuchtype") }) {
 		t.Errorf("the developer is not told: %+v", lines)
+	}
+}
+
+// TestPluginsOfTenantsThatGo: a reload without the tenant ends its plugins and timers,
+// and one with it brings them back.
+func TestPluginsOfTenantsThatGo(t *testing.T) {
+	t.Parallel()
+	n := serve(t, patient()...)
+	n.deploy("acme", "first", witness, "bindings: [{hooks: [request]}]\ncapabilities: [emit, kv, timers]\n")
+	if err := n.app.plugins.timers.Set("acme", "first", "x", time.Hour, nil, 10); err != nil {
+		t.Fatal(err)
+	}
+	hook := func() int {
+		r, err := http.Post("http://"+n.app.Addr().String()+"/hooks/acme/first", "text/plain", strings.NewReader("clay"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+		return r.StatusCode
+	}
+	reload := func(tenants ...string) {
+		next := n.app.cfg
+		next.Tenants = map[string]Tenant{}
+		for _, name := range tenants {
+			next.Tenants[name] = n.app.cfg.Tenants[name]
+		}
+		swap, err := n.app.reloadPlugins(&next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		swap()
+	}
+	if s := hook(); s != 201 {
+		t.Errorf("status %d", s)
+	}
+	reload("globex")
+	eventually(t, "they are gone", func() bool {
+		return n.app.plugins.host.Find("acme", "first") == nil && n.app.plugins.timers.Count() == 0
+	})
+	if s := hook(); s != 404 {
+		t.Errorf("status %d of a tenant that is gone", s)
+	}
+	if err := n.app.plugins.timers.Set("acme", "first", "y", time.Hour, nil, 10); err == nil {
+		t.Error("it sets timers")
+	}
+	reload("acme", "globex")
+	eventually(t, "they are back", func() bool { return n.app.plugins.timers.Count() == 1 })
+	if s := hook(); s != 201 {
+		t.Errorf("status %d of a tenant that is back", s)
 	}
 }
 

@@ -46,6 +46,8 @@ func (a *App) layers() [][]part {
 			{"rooms", a.expirer.Run},
 			{"plugins", a.plugins.host.Run},
 			{"plugin folder", a.plugins.folder.run},
+			{"plugin tenants", a.plugins.follow},
+			{"plugin starts", a.plugins.finish},
 			{"plugin hooks", a.plugins.after.Run},
 			{"plugin requests", a.plugins.fetcher.Run},
 			{"plugin timers", a.plugins.timers.Run},
@@ -107,14 +109,8 @@ func (a *App) Run(ctx context.Context) error {
 	base, fail := context.WithCancelCause(context.Background())
 	defer fail(nil)
 	parts := start(base, a.layers(), fail)
-	a.ready.set("")
 	a.log.Info("serving", "address", a.Addr().String(), "admin", a.AdminAddr().String())
-
-	select {
-	case <-ctx.Done():
-		a.drain(base)
-	case <-base.Done(): // a part failed, and has all others end
-	case err := <-a.fatal:
+	if err := a.serve(ctx, base); err != nil {
 		return err // no goroutine that writes may ever return
 	}
 	done := make(chan error, 1)
@@ -129,6 +125,30 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	case <-time.After(stopTimeout + a.native.ending()):
 		return errStuck
+	}
+}
+
+// serve waits until ctx ends, and then drains, or until a part fails and base ends. The
+// error is the disk's. The node is ready once the folder's plugins are there.
+func (a *App) serve(ctx, base context.Context) error {
+	looked, late := a.plugins.folder.looked, time.NewTimer(firstLook)
+	defer late.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			a.drain(base)
+			return nil
+		case <-base.Done(): // a part failed, and has all others end
+			return nil
+		case err := <-a.fatal:
+			return err
+		case <-looked:
+			looked = nil
+			late.Stop()
+		case <-late.C:
+			a.log.Warn("the node is ready before the plugins of the folder are", "after", firstLook)
+		}
+		a.ready.set("")
 	}
 }
 

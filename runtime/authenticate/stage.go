@@ -2,6 +2,7 @@ package authenticate
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -15,6 +16,9 @@ type Subject interface {
 	// Authenticated gives the connection its identity.
 	Authenticated(id *event.Identity)
 }
+
+// located is a Subject that knows where its client is.
+type located interface{ Remote() netip.AddrPort }
 
 // Checker verifies tokens; the Verifier is one.
 type Checker interface {
@@ -64,6 +68,9 @@ func (s *Stage) first(ctx context.Context, ev *event.Event) (*event.Identity, er
 	token := tokenIn(ev.Data)
 	if token == "" {
 		return nil, fault.New(fault.Unauthenticated, "data.token", "no token came with the handshake, and none is here")
+	}
+	if from, ok := ev.Origin.(located); ok {
+		ctx = event.WithRemote(ctx, from.Remote())
 	}
 	id, err := s.verifier.Verify(ctx, token)
 	if err != nil {

@@ -54,6 +54,7 @@ type Effect struct {
 	Subject string // what the effect changes, if that was read before; see Seen
 	Seen    uint64 // offset up to which Subject was read: refused as Changed if it was changed behind that
 	Merge   string // of an ephemeral effect: what a newer one replaces in a slow client's queue
+	Name    string // tells it from the event's other effects, whatever their order; empty: its place does
 	Key     string // idempotency key, set by sequence on the first durable effect
 	Do      func() // of a Perform; quick, and it cannot fail
 }

@@ -58,7 +58,7 @@ func (a *After) Process(_ context.Context, ev *event.Event) (pipeline.Verdict, e
 	a.offer(t, &host.Subject{Hook: hostapi.HookAfter, Action: ev.Action, Room: ev.Room, Receives: ev.Spec.Rate == event.RateMessage}, ev.From.User, func() called {
 		return called{
 			codec: hostapi.CodecJSON, connection: connection(ev.Origin), user: strings.Clone(ev.From.User), device: strings.Clone(ev.From.Device), room: strings.Clone(ev.Room),
-			action: strings.Clone(ev.Action), id: strings.Clone(ev.ID), data: bytes.Clone(ev.Data), more: given(ev.Extra),
+			action: strings.Clone(ev.Action), id: strings.Clone(ev.ID), data: bytes.Clone(shown(ev)), flags: flagsOf(ev), more: given(ev.Extra),
 		}
 	})
 	return pipeline.Pass, nil

@@ -28,8 +28,10 @@ type change struct {
 	service *Service
 	ev      *event.Event
 	version *host.Version
+	hook    hostapi.Hook
 	again   bool // the event is stored already
 
+	emits   int
 	refused *fault.Error
 	settled bool
 	data    []byte // in the place of the event's; nil for no other
@@ -43,7 +45,7 @@ type change struct {
 // check looks at all of it. An error is the plugin's failure, and then nothing of it is
 // done.
 func (c *change) check(ctx context.Context, actions []hostapi.Action) error {
-	*c = change{service: c.service, ev: c.ev, version: c.version, again: c.again, room: c.ev.Room, extra: c.ev.Extra}
+	*c = change{service: c.service, ev: c.ev, version: c.version, hook: c.hook, again: c.again, room: c.ev.Room, extra: c.ev.Extra}
 	for i := range actions {
 		if err := c.add(ctx, &actions[i]); err != nil || c.refused != nil {
 			return err
@@ -53,6 +55,9 @@ func (c *change) check(ctx context.Context, actions []hostapi.Action) error {
 }
 
 func (c *change) add(ctx context.Context, a *hostapi.Action) error {
+	if !hostapi.Permits(c.hook, a.Kind) {
+		return unplaced(c.hook, a.Kind)
+	}
 	switch a.Kind {
 	case hostapi.Drop:
 		return c.drop(a)
@@ -69,7 +74,7 @@ func (c *change) add(ctx context.Context, a *hostapi.Action) error {
 	case hostapi.HTTP, hostapi.SetTimer, hostapi.CancelTimer:
 		return c.outside(*a)
 	}
-	return fmt.Errorf("action %v has no place here", a.Kind)
+	return nil
 }
 
 func (c *change) drop(a *hostapi.Action) (err error) {
@@ -182,14 +187,14 @@ func (c *change) outside(a hostapi.Action) error {
 	if need := a.Kind.Needs(); !c.version.Manifest.Can(need) {
 		return fmt.Errorf("%v: the manifest does not ask for the capability %s", a.Kind, need)
 	}
-	p, hosts, out := c.version.Plugin(), c.version.Manifest.Hosts, c.service.deps.Outside
+	p, hosts, out, who := c.version.Plugin(), c.version.Manifest.Hosts, c.service.deps.Outside, who(c.ev)
 	if out == nil {
 		return fmt.Errorf("%v: this node does not do that", a.Kind)
 	}
 	c.later = append(c.later, event.Effect{Kind: event.Perform, Do: func() {
 		switch a.Kind {
 		case hostapi.HTTP:
-			out.HTTP(p, hosts, a)
+			out.HTTP(p, hosts, who, a)
 		case hostapi.SetTimer:
 			out.SetTimer(p, a)
 		default:

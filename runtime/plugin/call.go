@@ -14,6 +14,7 @@ import (
 // called is a hook that no event waits for.
 type called struct {
 	hook   hostapi.Hook
+	flags  uint32
 	codec  hostapi.Codec
 	who    string // decides which version is called, where there is no user
 	user   string
@@ -56,7 +57,7 @@ func (s *Service) callVersion(ctx context.Context, v *host.Version, c *called) e
 	defer s.release(a)
 	c.service, c.version, a.Checker = s, v, c
 	a.Record = hostapi.Record{
-		Hook: c.hook, Codec: c.codec, Sequence: v.Next(), Time: s.deps.Now().UnixMilli(), Tenant: v.Plugin().Tenant,
+		Hook: c.hook, Codec: c.codec, Flags: c.flags, Sequence: v.Next(), Time: s.deps.Now().UnixMilli(), Tenant: v.Plugin().Tenant,
 		User: c.user, Device: c.device, Room: c.room, Action: c.action, ID: c.id, Connection: c.connection, Attributes: a.Record.Attributes[:0],
 	}
 	a.Full = v.Shape.Fill(&a.Record, c.data, c.more...)
@@ -84,6 +85,9 @@ func (s *Service) callVersion(ctx context.Context, v *host.Version, c *called) e
 func (c *called) Check(ctx context.Context, j *pool.Job) error {
 	c.deeds, c.refused, c.reply = nil, nil, nil
 	for _, a := range j.Actions { // a copy: the deeds hold it
+		if !hostapi.Permits(c.hook, a.Kind) {
+			return unplaced(c.hook, a.Kind)
+		}
 		if need := a.Kind.Needs(); need != "" && !c.version.Manifest.Can(need) {
 			return fmt.Errorf("hook %v: %v: the manifest does not ask for the capability %s", c.hook, a.Kind, need)
 		}
@@ -103,27 +107,26 @@ func (c *called) add(ctx context.Context, a hostapi.Action) (err error) {
 	case hostapi.Emit:
 		return c.emit(ctx, &a)
 	case hostapi.HTTP:
-		c.will(func() { out.HTTP(p, c.version.Manifest.Hosts, a) })
+		c.will(func() { out.HTTP(p, c.version.Manifest.Hosts, c.user+c.who, a) })
 	case hostapi.SetTimer:
 		c.will(func() { out.SetTimer(p, a) })
 	case hostapi.CancelTimer:
 		c.will(func() { out.CancelTimer(p, a) })
 	case hostapi.Reply:
-		if c.hook != hostapi.HookRequest {
-			return fmt.Errorf("reply: nobody waits for one at hook %v", c.hook)
-		}
 		c.reply = &a
 	case hostapi.Drop:
-		if c.hook != hostapi.HookRequest {
-			return fmt.Errorf("drop: there is nothing to decide at hook %v", c.hook)
-		}
 		c.refused, _, err = refusal(&a)
 		return err
-	case hostapi.SetAttr: // of what is over: nobody sees it
-	default:
-		return fmt.Errorf("%v: there is nothing to decide at hook %v", a.Kind, c.hook)
 	}
 	return nil
+}
+
+// unplaced is an action that has no place at a hook.
+func unplaced(h hostapi.Hook, k hostapi.ActionKind) error {
+	if k == hostapi.Reply {
+		return fmt.Errorf("reply: nobody waits for one at hook %v", h)
+	}
+	return fmt.Errorf("%v: there is nothing to decide at hook %v", k, h)
 }
 
 func (c *called) will(do func()) {

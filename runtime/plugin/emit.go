@@ -26,6 +26,8 @@ func (c *change) emit(ctx context.Context, a *hostapi.Action) error {
 	if err != nil {
 		return fmt.Errorf("emit: %w", err)
 	}
+	c.emits++
+	e.Name = fmt.Sprintf("%s.%v.%d", c.version.Plugin().Name, c.hook, c.emits) // its place changes with what else is wanted
 	c.later = append(c.later, e)
 	return nil
 }

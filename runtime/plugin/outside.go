@@ -21,14 +21,14 @@ type Reach struct {
 }
 
 // HTTP sends a request, whose answer comes with hook response.
-func (r *Reach) HTTP(p *host.Plugin, hosts []string, a hostapi.Action) {
+func (r *Reach) HTTP(p *host.Plugin, hosts []string, who string, a hostapi.Action) {
 	method, url, _ := strings.Cut(string(a.A), " ")
 	var err error
 	if !p.May(hostapi.HTTP) {
 		err = errors.New("the plugin sends more requests a second than it may")
 	} else {
 		err = r.Fetcher.Send(&fetch.Request{
-			Tenant: p.Tenant, Plugin: p.Name, Hosts: hosts, Method: method, URL: url, Headers: string(a.B), Body: a.C, Tag: string(a.D),
+			Tenant: p.Tenant, Plugin: p.Name, Who: strings.Clone(who), Hosts: hosts, Method: method, URL: url, Headers: string(a.B), Body: a.C, Tag: string(a.D),
 			Timeout: time.Duration(max(0, min(a.Number, int64(time.Hour/time.Millisecond)))) * time.Millisecond,
 		})
 	}
@@ -59,7 +59,7 @@ func (s *Service) Answered(ctx context.Context, r *fetch.Response) {
 		codec = hostapi.CodecJSON
 	}
 	err := s.call(ctx, r.Tenant, r.Plugin, &called{
-		hook: hostapi.HookResponse, codec: codec, id: r.Tag, data: r.Body,
+		hook: hostapi.HookResponse, codec: codec, who: r.Who, id: r.Tag, data: r.Body,
 		more: []hostapi.Attribute{
 			{Name: "status", Type: hostapi.AttrInt, Int: int64(r.Status)}, text("tag", r.Tag), text("type", r.Type), text("error", r.Err),
 			{Name: "cut", Type: hostapi.AttrBool, Int: number(r.Cut)},

@@ -83,7 +83,11 @@ func (c *cells) PutCellsSoon(tenant, table string, list ...cell.Cell) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, x := range list {
-		c.m[tenant+"|"+table+"|"+x.Key] = x.Value
+		if key := tenant + "|" + table + "|" + x.Key; x.Value == nil {
+			delete(c.m, key)
+		} else {
+			c.m[key] = slices.Clone(x.Value)
+		}
 	}
 	return nil
 }
@@ -100,7 +104,7 @@ func (o *origin) Opened() bool { return true }
 // outside keeps what reaches beyond the node.
 type outside struct{ said []string }
 
-func (o *outside) HTTP(_ *host.Plugin, hosts []string, a hostapi.Action) {
+func (o *outside) HTTP(_ *host.Plugin, hosts []string, _ string, a hostapi.Action) {
 	o.said = append(o.said, fmt.Sprintf("http %s %v", a.A, hosts))
 }
 
@@ -275,9 +279,33 @@ func TestEffects(t *testing.T) {
 	}
 	// Of an event that is stored already, what is emitted may not be; all else was done.
 	r.stored = true
+	if again, _, err := r.run(t, "case:emit", `{}`); err != nil || len(again.Later) != 2 || again.Later[0].Name != ev.Later[0].Name || ev.Later[0].Name == ev.Later[1].Name || ev.Later[0].Name == "" {
+		t.Errorf("%v: emits have other names when they come again: %+v, %+v", err, again.Later, ev.Later)
+	}
 	for action, want := range map[string]int{"case:emit": 2, "case:http": 0, "case:timer": 0, "case:forbid": 0, "case:trap": 0} {
 		if ev, _, err := r.run(t, action, `{}`); err != nil || len(ev.Later) != want {
 			t.Errorf("repeated %s: %v, %d effects", action, err, len(ev.Later))
+		}
+	}
+}
+
+// TestRepeats: what was stored is not refused when it comes again, whatever a plugin
+// thinks of it by then.
+func TestRepeats(t *testing.T) {
+	r := newRig(t, before)
+	v := r.host.For("acme").Named("cases").Choose("ann")
+	v.Manifest.Capabilities = nil // it is asked first, then whether the event is a repeat
+	v.Release()
+	for _, stored := range []bool{false, true} {
+		r.stored = stored
+		for action, want := range map[string]string{"case:forbid": "forbidden", "case:rate": "rate_limited", "case:invalid": "invalid", "case:trap": "plugin_failed", "case:silent": ""} {
+			ev, _, err := r.run(t, action, `{}`)
+			if stored {
+				want = ""
+			}
+			if code(err) != want || ev.Settled != (action == "case:silent" && !stored) {
+				t.Errorf("stored %v: %s: %v, settled %v", stored, action, err, ev.Settled)
+			}
 		}
 	}
 }

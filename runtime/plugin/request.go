@@ -46,14 +46,14 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer v.Release()
-	p := v.Plugin()
+	body, err := readBody(w, r)
+	if err != nil {
+		return
+	}
+	p := v.Plugin() // a place is for who has sent his body: others could keep it
 	defer p.Requests.Add(-1)
 	if p.Requests.Add(1) > maxRequests {
 		busy(w)
-		return
-	}
-	body, err := readBody(w, r)
-	if err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -26,7 +27,8 @@ type Rooms interface {
 // Outside does what reaches beyond the node's rooms. It does not block: what cannot
 // be queued is counted, and the plugin's log says so.
 type Outside interface {
-	HTTP(p *host.Plugin, hosts []string, a hostapi.Action)
+	// HTTP sends a request; who is whose version of the plugin gets the answer.
+	HTTP(p *host.Plugin, hosts []string, who string, a hostapi.Action)
 	SetTimer(p *host.Plugin, a hostapi.Action)
 	CancelTimer(p *host.Plugin, a hostapi.Action)
 }
@@ -118,8 +120,8 @@ func (s *Service) Process(ctx context.Context, ev *event.Event) (pipeline.Verdic
 	return pipeline.Pass, nil
 }
 
-// who is whose version of a plugin is asked: a user's, or else a device's.
-func who(ev *event.Event) string { return ev.From.User }
+// who is whose version of a plugin is asked: of what the server sends, the room's.
+func who(ev *event.Event) string { return cmp.Or(ev.From.User, ev.Room) }
 
 // acts reports whether a version may do anything that must not happen twice.
 func acts(v *host.Version) bool { return len(v.Manifest.Capabilities) > 0 }
@@ -145,7 +147,7 @@ func (s *Service) ask(ctx context.Context, ev *event.Event, v *host.Version, hoo
 	a := s.asks.Get().(*asking)
 	defer s.release(a)
 	again := acts(v) && s.repeat(ctx, ev)
-	a.change = change{service: s, ev: ev, version: v, again: again}
+	a.change = change{service: s, ev: ev, version: v, hook: hook, again: again}
 	a.Checker, a.Shadow = a, again // a shadow's writes to its store are dropped
 	s.fill(&a.Job, ev, v, hook)
 	err := s.run(ctx, ev, v, &a.Job)
@@ -155,16 +157,19 @@ func (s *Service) ask(ctx context.Context, ev *event.Event, v *host.Version, hoo
 	case !again && v.Plugin().Shadowed():
 		v.Plugin().Mirror(&a.Job, hostapi.CodecJSON, given(ev.Extra), err)
 	}
-	switch {
+	switch c := &a.change; {
+	case err == nil && len(a.Actions) == 0:
+		return nil
+	case (err != nil || c.refused != nil || c.settled) && !again && !acts(v) && s.repeat(ctx, ev):
+		return nil // it was stored before, whatever is thought of it now
 	case err != nil:
 		return s.failed(ev, v, err)
-	case len(a.Actions) == 0:
+	case c.refused != nil:
+		return c.refused
+	default:
+		c.make()
 		return nil
-	case a.change.refused != nil:
-		return a.change.refused
 	}
-	a.change.make()
-	return nil
 }
 
 // release gives a job back, without what others may hold of it.
@@ -185,14 +190,20 @@ func (s *Service) fill(j *pool.Job, ev *event.Event, v *host.Version, hook hosta
 		Hook: hook, Codec: hostapi.CodecJSON, Sequence: v.Next(), Time: s.deps.Now().UnixMilli(),
 		Tenant: ev.Origin.Identity().Tenant, User: ev.From.User, Device: ev.From.Device, Room: ev.Room, Action: ev.Action, ID: ev.ID, Connection: connection(ev.Origin), Attributes: attributes[:0],
 	}
-	if ev.From.User == "" {
-		r.Flags |= hostapi.FlagServer
-	}
-	if ev.Spec.Durable {
-		r.Flags |= hostapi.FlagDurable
-	}
+	r.Flags = flagsOf(ev)
 	j.Full = v.Shape.Fill(r, shown(ev), given(ev.Extra)...)
 	j.Key = keyOf(v.Manifest.Mode, r)
+}
+
+// flagsOf are an event's flags.
+func flagsOf(ev *event.Event) (flags uint32) {
+	if ev.From.User == "" {
+		flags |= hostapi.FlagServer
+	}
+	if ev.Spec.Durable {
+		flags |= hostapi.FlagDurable
+	}
+	return flags
 }
 
 // shown is the event's payload without what no plugin is shown.
@@ -219,11 +230,10 @@ func connection(o event.Origin) uint64 {
 
 // keyOf says with which events this one shares an instance.
 func keyOf(mode string, r *hostapi.Record) uint64 {
-	switch mode {
-	case manifest.KeyedRoom:
+	if mode == manifest.KeyedRoom {
 		return hash(r.Room)
 	}
-	return hash(r.User) // also of those that keep no order: it spreads
+	return hash(r.User) // of those keyed by user, and of those that keep no order: it spreads
 }
 
 // hash is FNV-1a.
@@ -246,6 +256,5 @@ func (s *Service) failed(ev *event.Event, v *host.Version, err error) error {
 	if busy && !ev.Keep {
 		return fault.New(fault.Overloaded, "", "the plugin "+v.Manifest.Name+" is not able to take this now")
 	}
-	out := fault.Wrap("plugin."+v.Manifest.Name, fault.PluginFailed, err)
-	return out
+	return &fault.Error{Op: "plugin." + v.Manifest.Name, Kind: fault.PluginFailed, Msg: "the plugin " + v.Manifest.Name + " has failed on this", Err: err}
 }

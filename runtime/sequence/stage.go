@@ -89,7 +89,7 @@ func submit(s *Submission, ev *event.Event, i int, first bool) {
 // these do not tell is in the key.
 //
 //	<id>                      the first effect, in the event's room, as the sender
-//	<id>#<n>                  the n-th effect there
+//	<id>#<n>                  the n-th effect there; in the place of n its name, if it has one
 //	<id>#<n>@<sender>         and it does not speak as the sender
 //	<id>#<n>:<room>           an effect in another room than the event's
 //	<id>#<n>:<room>#@<sender> and it does not speak as the sender
@@ -99,10 +99,14 @@ func keyOf(ev *event.Event, i int, first bool) string {
 	e := &ev.Effects[i]
 	here, own := e.Room == ev.Room, e.From.User == ev.From.User
 	id := doubled(ev.ID)
-	if first && here && own {
+	if first && here && own && e.Name == "" {
 		return id
 	}
-	key := id + "#" + strconv.Itoa(i+1)
+	place := e.Name
+	if place == "" {
+		place = strconv.Itoa(i + 1)
+	}
+	key := id + "#" + place
 	if !here {
 		key += ":" + doubled(ev.Room)
 	}

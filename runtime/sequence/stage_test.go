@@ -223,6 +223,11 @@ func TestKeysOfEffectsAreDistinct(t *testing.T) {
 			}
 		}
 	}
+	named := effect("conv:1", "")
+	named.Name = "orders.before.1"
+	if a, b := keyOf(newEvent("abc", effect("conv:1", "ann"), named), 1, false), keyOf(newEvent("abc", effect("conv:1", "ann"), effect("conv:1", "ann"), named), 2, false); a != b || a != "abc#orders.before.1@ann" {
+		t.Errorf("the key of an effect with a name: %q and %q", a, b)
+	}
 	if k := keyOf(newEvent("abc", effect("conv:1", "ann")), 0, true); k != "abc" {
 		t.Errorf("the sender's own id became %q", k)
 	}

@@ -15,7 +15,7 @@ import (
 // refresh handles auth:refresh.
 func refresh(ctx context.Context, ev *event.Event) error {
 	s := ev.Origin.(*Session)
-	next, err := s.m.deps.Tokens.Verify(ctx, ev.Str("token"))
+	next, err := s.m.deps.Tokens.Verify(event.WithRemote(ctx, s.Remote()), ev.Str("token"))
 	if err != nil {
 		f := *fault.Of(err)
 		f.Field = "data.token"

@@ -129,6 +129,9 @@ func (s *Session) Connection() uint64 { return s.number }
 // Account is the session's budget.
 func (s *Session) Account() *limit.Account { return &s.account }
 
+// Remote is the client's address and port.
+func (s *Session) Remote() netip.AddrPort { return s.conn.Remote() }
+
 // RemoteIP is where the client is.
 func (s *Session) RemoteIP() netip.Addr { return s.conn.Remote().Addr() }
 

@@ -4,7 +4,6 @@
 package as_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,11 +59,7 @@ func TestTraps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := begin(t, code, "")
-			err := p.Run(&guest.Call{Host: p.host, Records: []hostapi.Record{record(tc.action, "")}}, &p.out)
-			var trap *guest.Trap
-			if !errors.As(err, &trap) {
-				t.Fatal(err)
-			}
+			trap := p.fail(t, record(tc.action, ""))
 			if len(p.host.lines) != 1 || !strings.HasPrefix(p.host.lines[0], tc.log) {
 				t.Errorf("%v\n%.600s", trap, p.host.log())
 			}
@@ -81,14 +76,20 @@ func TestStartThatFails(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotFitLeavesNoTrace(t *testing.T) {
+// Not even of an event that goes on as if nothing were.
+func TestWhatDoesNotFitFailsTheCall(t *testing.T) {
 	p := begin(t, build(t, "testdata/probe.ts"), "")
-	got := p.run(t, record("big", "{}"), record("greet", ""))
-	if len(got) != 2 || string(got[0].C) != "{}" || got[1].Record != 1 {
-		t.Errorf("%+v", got)
+	for level, batch := range map[string][]hostapi.Record{"3": {record("big", "{}")}, "2": {record("big", "{}"), record("greet", "")}} {
+		p.host.lines = nil
+		if tr := p.fail(t, batch...); tr.Reason != guest.TrapStatus {
+			t.Error(tr)
+		}
+		if log := p.host.log(); !strings.HasPrefix(log, level+" the output is full") || strings.Count(log, "full") != 1 || !strings.Contains(log, "it was -7 and 0") {
+			t.Error(log)
+		}
 	}
-	if log := p.host.log(); !strings.Contains(log, "the output is full") || !strings.Contains(log, "it was -7") {
-		t.Error(log)
+	if got := p.run(t, record("greet", "")); len(got) != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

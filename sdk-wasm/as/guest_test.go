@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,26 @@ func toolchain(tb testing.TB) {
 	}
 	if _, err := os.Stat("node_modules/assemblyscript"); err != nil {
 		tb.Skip("there is no assemblyscript: run npm ci in this folder")
+	}
+	watched(tb)
+}
+
+// watched looks at all files of the SDK, so that the go command knows what a result depends
+// on: or else it would take that from its cache.
+func watched(tb testing.TB) {
+	tb.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.Name() == "node_modules" || d.Name() == "target":
+			return filepath.SkipDir
+		}
+		_, err = os.Stat(path)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -173,6 +194,17 @@ func (p *plugin) run(tb testing.TB, records ...hostapi.Record) []hostapi.Action 
 		tb.Fatalf("%v\n%s", err, p.host.log())
 	}
 	return p.out.Actions
+}
+
+// fail gives the plugin records, and fails the test if it does not trap.
+func (p *plugin) fail(tb testing.TB, records ...hostapi.Record) *guest.Trap {
+	tb.Helper()
+	err := p.Run(&guest.Call{Host: p.host, Records: records}, &p.out)
+	var trap *guest.Trap
+	if !errors.As(err, &trap) {
+		tb.Fatal(err)
+	}
+	return trap
 }
 
 func record(action, payload string, attrs ...hostapi.Attribute) hostapi.Record {

@@ -367,8 +367,10 @@ HEDDLE_DO heddle_kv_swap(heddle_str key, heddle_str old, heddle_str value, int64
 }
 
 /* Look-ups append JSON to a buffer; the name is a room's or a user's, or a room's with a space and a user's behind it.
- * room: {"name":…,"meta":…,"offset":…,"members":…}; member: {"role":…} or NotFound; presence: {"status":…,"devices":[…]}
- * members: {"members":[{"user":…,"role":…},…],"next":…}, those behind a user; S("") for the first ones */
+ * room: {"name":…,"meta":…,"creator":…,"created_at":…} of one that keeps members, without meta if there is none; or NotFound
+ * member: {"role":…,"joined_at":…} or NotFound; times are Unix milliseconds
+ * members: {"members":[{"user":…,"role":…},…],"next":…}, those behind a user, S("") for the first ones; the last ones have no next
+ * presence: {"status":…,"devices":[…]}: online, away, dnd or offline, and the names of the devices that are there */
 HEDDLE_COLD heddle_status heddle_lookup(int32_t kind, heddle_str name, heddle_str user, heddle_buf *b) {
     char both[512];
     heddle_buf n = HEDDLE_BUF(both);
@@ -396,8 +398,8 @@ HEDDLE_FN heddle_codec_t heddle_codec(const heddle_event_t *e) { return (uint8_t
 HEDDLE_FN bool heddle_durable(const heddle_event_t *e) { return heddle_u32(e->record + 8) & 1; }
 HEDDLE_FN bool heddle_prefix(const heddle_event_t *e) { return heddle_u32(e->record + 8) & 2; }
 HEDDLE_FN bool heddle_server(const heddle_event_t *e) { return heddle_u32(e->record + 8) & 4; }
-HEDDLE_FN uint32_t heddle_attempt(const heddle_event_t *e) { return heddle_u32(e->record + 12); }      /* 1 if it is run again after a trap */
-HEDDLE_FN uint64_t heddle_sequence(const heddle_event_t *e) { return heddle_u64(e->record + 16); }     /* counts the events of a binding on this node */
+HEDDLE_FN uint32_t heddle_attempt(const heddle_event_t *e) { return heddle_u32(e->record + 12); }      /* 1 if it is run again after its call has failed */
+HEDDLE_FN uint64_t heddle_sequence(const heddle_event_t *e) { return heddle_u64(e->record + 16); }     /* counts the events of this version on this node */
 HEDDLE_FN int64_t heddle_time(const heddle_event_t *e) { return (int64_t)heddle_u64(e->record + 24); } /* Unix milliseconds */
 HEDDLE_FN uint64_t heddle_connection(const heddle_event_t *e) { return heddle_u64(e->record + 32); }  /* on this node; 0 for none */
 HEDDLE_FN uint32_t heddle_payload_size(const heddle_event_t *e) { return heddle_u32(e->record + 40); } /* of the whole, in bytes */
@@ -464,7 +466,9 @@ HEDDLE_FN double heddle_attr_float(const heddle_event_t *e, heddle_str name) { r
 HEDDLE_FN heddle_str heddle_attr_text(const heddle_event_t *e, heddle_str name) { return heddle_attr(e, name).text; }
 HEDDLE_FN heddle_str heddle_attr_json(const heddle_event_t *e, heddle_str name) { return heddle_attr(e, name).json; }
 
-/* ---- What to do. Failed if the output is full: then nothing was written. ---- */
+/* ---- What to do. Failed if the output is full: then nothing was written, and the batch
+ * has failed. The node runs its events again in smaller ones; alone, an event has all of
+ * HEDDLE_OUTPUT. ---- */
 
 typedef struct {
     uint16_t kind;
@@ -477,6 +481,7 @@ static struct { /* without values, or a module would have them in it, zeros and 
     _Alignas(8) char in[8 + HEDDLE_INPUT];
     _Alignas(8) char out[8 + HEDDLE_OUTPUT];
     uint32_t used;     /* of out, behind its header */
+    bool alone;        /* the batch has one event, and nobody else's actions are here */
     bool full, failed; /* in this batch, and the log says so */
 } heddle_state;
 
@@ -485,8 +490,10 @@ HEDDLE_COLD heddle_status heddle_act(const heddle_event_t *e, const heddle_actio
     uint64_t front = a->method.len ? (uint64_t)a->method.len + 1 : 0;
     uint64_t size = (56 + front + refs[0].len + refs[1].len + refs[2].len + refs[3].len + 7) & ~(uint64_t)7;
     if (size > HEDDLE_OUTPUT - heddle_state.used) {
-        if (!heddle_state.full) heddle_error(S("the output is full: an action does not fit; HEDDLE_OUTPUT makes it larger"));
-        heddle_state.full = true;
+        /* Events that are not alone are run again in smaller batches, and may come to their end there. */
+        const heddle_str text = S("the output is full: an action does not fit; HEDDLE_OUTPUT makes it larger");
+        if (!heddle_state.full) heddle_host_log(heddle_state.alone ? 3 : 2, text.at, text.len);
+        heddle_state.full = heddle_state.failed = true;
         return HEDDLE_FAILED;
     }
     char *to = heddle_state.out + 8 + heddle_state.used;
@@ -584,6 +591,7 @@ HEDDLE_EXPORT("heddle_init") heddle_status heddle_init(uint32_t len) {
 
 HEDDLE_EXPORT("heddle_batch") int32_t heddle_batch(uint32_t count, uint32_t len) {
     heddle_state.used = 0;
+    heddle_state.alone = count == 1;
     heddle_state.full = heddle_state.failed = false;
     heddle_str rest = {heddle_state.in + 8, len};
     for (uint32_t i = 0; i < count; i++) {

@@ -110,35 +110,47 @@ func TestControlCharacters(t *testing.T) {
 	})
 }
 
+// An action that does not fit fails the call, whatever the function says: without it the
+// event would pass.
 func TestFullOutput(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *language) {
-		i := instance(t, program(t, l))
-		for range 2 { // and it is empty again afterwards
-			h := newHost()
-			got := run(t, i, h, nil, event("case:route"), event("case:fill"), event("case:silent"))
-			emitted := hostapi.Action{Kind: hostapi.Emit, Record: 1, A: []byte("conv:1"), B: []byte("order:filled"), C: []byte(`{"x":"` + strings.Repeat("a", 992) + `"}`)}
-			route := hostapi.Action{Kind: hostapi.Route, A: []byte("conv:2")}
-			silent := hostapi.Action{Kind: hostapi.Drop, Code: uint32(hostapi.DropSilently)}
-			left := 256<<10 - route.Size()
-			want := left / emitted.Size()
-			last := left%emitted.Size() >= silent.Size() // it fits behind them
-			if last != (got[len(got)-1].Kind == hostapi.Drop) {
-				t.Errorf("the last action is %s", show(got[len(got)-1]))
-			} else if last {
-				got = got[:len(got)-1]
-			}
-			if len(got) != 1+want {
-				t.Errorf("%d events of %d were emitted", len(got)-1, want)
-			}
-			for _, a := range got[1:] {
-				if !reflect.DeepEqual(a, emitted) {
-					t.Fatal(show(a))
+		p := program(t, l)
+		for name, tc := range map[string]struct {
+			batch []hostapi.Record
+			level int // of the line
+		}{
+			"alone":      {[]hostapi.Record{event("case:fill")}, 3},
+			"in company": {[]hostapi.Record{event("case:route"), event("case:fill"), event("case:silent")}, 2},
+			"the last":   {[]hostapi.Record{event("case:route"), event("case:fill")}, 2},
+			"together":   {[]hostapi.Record{half(), half()}, 2},
+		} {
+			t.Run(name, func(t *testing.T) {
+				i := instance(t, p)
+				for range 2 { // and it is empty again afterwards
+					h := newHost()
+					if tr := trap(t, i, h, tc.batch...); tr.Reason != guest.TrapStatus || !strings.Contains(tr.Why, "failed") {
+						t.Error(tr)
+					}
+					if len(h.lines) != 1 || !h.logged(tc.level, "output is full") {
+						t.Errorf("want one line of level %d, which says that the output is full: %v", tc.level, h.lines)
+					}
+					h = newHost()
+					r := half()
+					same(t, run(t, i, h, nil, r), []hostapi.Action{{Kind: hostapi.Replace, A: []byte(`{"was":` + string(r.Payload) + `}`)}}, 0)
+					if len(h.lines) > 0 {
+						t.Errorf("logged %v", h.lines)
+					}
 				}
-			}
-			if !h.logged(3, "full") {
-				t.Errorf("no error in the log says that the output is full: %v", h.lines)
-			}
+			})
 		}
+	})
+}
+
+// half is an event whose action takes more than half of the output.
+func half() hostapi.Record {
+	return with(event("case:replace"), func(r *hostapi.Record) {
+		r.Payload = []byte(`"` + strings.Repeat("x", 150<<10) + `"`)
+		r.Whole = len(r.Payload)
 	})
 }
 
@@ -187,9 +199,7 @@ func TestImage(t *testing.T) {
 		first, second := instance(t, p), instance(t, p)
 		for range 3 {
 			for _, i := range []*guest.Instance{first, second} {
-				same(t, run(t, i, newHost(), nil, event("case:fill"))[:1], []hostapi.Action{{
-					Kind: hostapi.Emit, A: []byte("conv:1"), B: []byte("order:filled"), C: []byte(`{"x":"` + strings.Repeat("a", 992) + `"}`),
-				}}, 0)
+				run(t, i, newHost(), nil, with(event("case:replace"), func(r *hostapi.Record) { r.Payload = make([]byte, 20<<10) }))
 				if !i.CanReset() {
 					t.Fatal("it cannot be reset")
 				}

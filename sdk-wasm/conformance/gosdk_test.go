@@ -166,7 +166,7 @@ func churn(t *testing.T, i *guest.Instance, n, events int) {
 	}
 }
 
-// Idle collects what is worth it, within the limits of an event.
+// Idle collects what is worth it.
 func TestGoIdle(t *testing.T) {
 	plan := plan()
 	plan.Limits.Fuel = 20e6

@@ -39,9 +39,9 @@ type metric struct {
 
 func newHost() *host {
 	return &host{store: map[string][]byte{}, lookups: map[string]string{
-		"1 conv:1":     `{"name":"conv:1","meta":{"topic":"é"},"offset":17,"members":2}`,
-		"3 conv:1 ann": `{"role":"owner"}`,
-		"2 conv:1":     `{"members":[` + strings.Repeat(`{"user":"ann","role":"owner"},`, 200) + `{"user":"bob","role":"member"}],"next":""}`,
+		"1 conv:1":     `{"name":"conv:1","meta":{"topic":"é"},"creator":"ann","created_at":1767225600000}`,
+		"3 conv:1 ann": `{"role":"owner","joined_at":1767225600000}`,
+		"2 conv:1":     `{"members":[` + strings.Repeat(`{"user":"ann","role":"owner"},`, 200) + `{"user":"bob","role":"member"}],"next":"bob"}`,
 	}}
 }
 
@@ -179,12 +179,12 @@ func run(t testing.TB, i *guest.Instance, h *host, full [][]byte, records ...hos
 	return out.Actions
 }
 
-// trap has an event run that must not succeed.
-func trap(t testing.TB, i *guest.Instance, h *host, r hostapi.Record) *guest.Trap {
+// trap has a batch run that must not succeed.
+func trap(t testing.TB, i *guest.Instance, h *host, records ...hostapi.Record) *guest.Trap {
 	t.Helper()
 	var out guest.Output
 	var trap *guest.Trap
-	if err := i.Run(&guest.Call{Records: []hostapi.Record{r}, Host: h}, &out); !errors.As(err, &trap) {
+	if err := i.Run(&guest.Call{Records: records, Host: h}, &out); !errors.As(err, &trap) {
 		t.Fatalf("%v, %+v", err, out.Actions)
 	}
 	return trap

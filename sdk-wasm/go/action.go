@@ -3,7 +3,8 @@ package heddle
 import "time"
 
 // What is to be done. All of these return Failed if the output arena is full: then
-// nothing was written, and to return that error undoes the batch.
+// nothing was written, and the batch has failed, whatever the function returns. The node
+// runs its events again in smaller ones; alone, an event has the whole arena.
 
 // Pass lets the event go on; the same as saying nothing.
 func (e *Event) Pass() error { return e.put(action{kind: kindPass}, "", "", "", "") }

@@ -25,8 +25,9 @@
 //
 // What is to be done about an event is written down by its methods, in order, and
 // takes place when the function has returned nil, and all others of the batch have.
-// An error, or a panic, undoes all of it: the node runs the events again one by one,
-// and what becomes of the one that fails is up to the binding's failure policy.
+// An error, a panic, or an action that does not fit into the output, undoes all of it:
+// the node runs the events again in smaller batches, down to the one that fails, and
+// what becomes of that is up to the manifest's failure policy.
 //
 // # One at a time
 //

@@ -33,13 +33,13 @@ func (e *Event) ID() string { return e.r.text(refID) }
 // Time is when it came, in Unix milliseconds.
 func (e *Event) Time() int64 { return e.r.time }
 
-// Sequence counts the events of a binding on a node.
+// Sequence counts the events of this version on a node.
 func (e *Event) Sequence() uint64 { return e.r.sequence }
 
 // Connection is the number of the connection on its node, 0 for none.
 func (e *Event) Connection() uint64 { return e.r.connection }
 
-// Attempt is 1 if the event is run again after a trap, else 0.
+// Attempt is 1 if the event is run again after its call has failed, else 0.
 func (e *Event) Attempt() int { return int(e.r.attempt) }
 
 // Durable reports whether the event has, or will have, a position in its room.

@@ -36,10 +36,11 @@ const emitDurable = 1
 type output struct {
 	arena []byte // 8-byte aligned
 	size  int    // of what is written
-	full  bool   // something did not fit, and the log says so
+	alone bool   // the batch has one event, and nobody else's actions are here
+	full  bool   // something did not fit, and the log says so: the batch has failed
 }
 
-func (o *output) reset() { o.size, o.full = 0, false }
+func (o *output) reset(records int) { o.size, o.alone, o.full = 0, records == 1, false }
 
 // put writes an action behind the others: an h, whose size and references it fills
 // in, and what these name.
@@ -73,11 +74,16 @@ func (r *reference) take(to []byte, at int, s string) int {
 	return at + len(s)
 }
 
-// overflow tells the developer once a batch.
+// overflow tells the developer once a batch. Events that are not alone are run again in
+// smaller batches, and may come to their end there.
 func (o *output) overflow(size int) error {
 	if !o.full {
 		o.full = true
-		Error("the output is full: an action takes " + strconv.Itoa(size) + " bytes, " + strconv.Itoa(len(o.arena)-o.size) + " of " +
+		tell := Warn
+		if o.alone {
+			tell = Error
+		}
+		tell("the output is full: an action takes " + strconv.Itoa(size) + " bytes, " + strconv.Itoa(len(o.arena)-o.size) + " of " +
 			strconv.Itoa(len(o.arena)) + " are left; heddle.Arenas makes it larger")
 	}
 	return Failed

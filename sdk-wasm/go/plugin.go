@@ -26,7 +26,8 @@ func Start(f func(config []byte) error) { self.start = append(self.start, f) }
 func Config() []byte { return self.config }
 
 // Arenas chooses how many bytes of events and of actions fit into one call: 1 MiB and
-// 256 KiB if it is not called. An event that does not fit never reaches the plugin.
+// 256 KiB if it is not called. An event that does not fit never reaches the plugin; one
+// whose own actions do not fit fails.
 // To be called from init.
 func Arenas(input, output int) { self.inputSize, self.outputSize = input, output }
 
@@ -106,7 +107,7 @@ func (p *plugin) initialise(size int) Status {
 // batch calls the functions for so many records in the input arena, and returns how
 // many bytes of actions they have written, or a Status.
 func (p *plugin) batch(records int) int32 {
-	p.output.reset()
+	p.output.reset(records)
 	at := unsafe.Pointer(&p.input[0])
 	called := 0
 	for i := range records {
@@ -118,7 +119,11 @@ func (p *plugin) batch(records int) int32 {
 		}
 		called++
 		p.event.r, p.event.index = r, uint16(i)
-		if err := f(&p.event); err != nil {
+		err := f(&p.event)
+		switch {
+		case p.output.full: // the log says so
+			return int32(Failed)
+		case err != nil:
 			return fail(&p.event, err)
 		}
 	}

@@ -145,29 +145,34 @@ func TestFullOutput(t *testing.T) {
 	p := plug(t, func(p *plugin) {
 		p.inputSize, p.outputSize = 4096, 4096
 		p.on("fill", func(e *Event) error {
-			for e.Route(strings.Repeat("x", 39)) == nil {
+			n := 0
+			for ; e.Route(strings.Repeat("x", 39)) == nil; n++ {
 			}
 			before := p.output.size
-			if err := e.Replace(make([]byte, 1<<20)); err != Failed || p.output.size != before {
-				t.Errorf("%v, %d bytes", err, p.output.size-before)
+			if err := e.Replace(make([]byte, 1<<20)); err != Failed || p.output.size != before || n != 4088/96 {
+				t.Errorf("%v, %d bytes, %d actions", err, p.output.size-before, n)
 			}
 			return nil
 		})
-		p.on("fail", func(e *Event) error { return e.Forbid(strings.Repeat("x", 5000)) })
+		p.on("half", func(e *Event) error { return e.Forbid(strings.Repeat("x", 2500)) })
+		p.on("never", func(e *Event) error { t.Error("it was called"); return nil })
 	})
 	fence := bytes.Repeat([]byte{0xaa}, 8)
 	p.output.arena = append(p.output.arena[:4096-8], fence...)[:4096-8] // a little shorter
-	if n := p.batch(p.events("before fill")); n != 4080-4080%96 {
-		t.Error(n)
+	for list, want := range map[string]int32{                           // what the log says the conformance cases know
+		"before none":                           0,
+		"before half":                           2560,
+		"before fill":                           int32(Failed),
+		"before half,before half,before never":  int32(Failed),
+		"before none,before fill,before never":  int32(Failed),
+		"before half,before none,after nothing": 2560,
+	} {
+		if n := p.batch(p.events(strings.Split(list, ",")...)); n != want {
+			t.Errorf("%s: %d", list, n)
+		}
 	}
 	if !bytes.Equal(p.output.arena[:4096][4088:], fence) {
 		t.Error("it wrote behind its end")
-	}
-	if n := p.batch(p.events("before fail", "before fill")); n != int32(Failed) {
-		t.Error(n)
-	}
-	if n := p.batch(p.events("before none")); n != 0 {
-		t.Error(n)
 	}
 }
 

@@ -96,6 +96,9 @@ func (w *work) passes(ctx context.Context) error {
 	if err := fixture.RunOn(w.engine)(ctx, w.program, w.bundle); err != nil {
 		return fmt.Errorf("its fixtures fail, and so no node would take it:\n%w", err)
 	}
+	for _, text := range unasked(w.bundle) {
+		fmt.Fprintln(os.Stderr, text)
+	}
 	return nil
 }
 

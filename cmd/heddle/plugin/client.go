@@ -48,7 +48,7 @@ func (f *failure) Error() string {
 	switch {
 	case f.Status == http.StatusUnauthorized:
 		text += "\nthe node does not know the key: see api_keys of the tenant in its config; --key or HEDDLE_KEY is ID.SECRET"
-	case f.Code == "forbidden":
+	case f.Code == "forbidden" && f.Field == "Authorization":
 		text += "\nperhaps the key lacks a scope: see api_keys of the tenant in the node's config"
 	case f.Retryable:
 		text += "\nit may work later"
@@ -59,8 +59,8 @@ func (f *failure) Error() string {
 // ask sends one request and reads its answer as JSON, or as bytes if into is a
 // *[]byte. What is no success is a *failure.
 func (n *node) ask(ctx context.Context, limit time.Duration, method, path string, body []byte, into any) error {
-	if id, secret, found := strings.Cut(n.Key, "."); !found || id == "" || secret == "" {
-		return errors.New("no API key: --key ID.SECRET, or HEDDLE_KEY in the environment, which heddle dev prints; otherwise it is one of api_keys of the tenant in the node's config")
+	if err := n.check(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -102,12 +102,30 @@ func (n *node) ask(ctx context.Context, limit time.Duration, method, path string
 	return nil
 }
 
+// check finds the mistakes that are made with URLs and keys.
+func (n *node) check() error {
+	if n.Key == "" {
+		return errors.New("no API key: --key ID.SECRET, or HEDDLE_KEY in the environment, which heddle dev prints; otherwise it is one of api_keys of the tenant in the node's config")
+	}
+	if id, secret, found := strings.Cut(n.Key, "."); !found || id == "" || secret == "" {
+		return errors.New("the API key is not of the form ID.SECRET: see --key, and HEDDLE_KEY in the environment")
+	}
+	u, err := url.Parse(n.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%q is no URL of a node: want http://HOST:PORT or https://HOST; see --url, and HEDDLE_URL in the environment", n.URL)
+	}
+	return nil
+}
+
 func refused(res *http.Response, text []byte) error {
 	f := &failure{Status: res.StatusCode}
 	if json.Unmarshal(text, f) == nil && f.Code != "" {
 		return f
 	}
 	const most = 500
+	if res.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%s: there is no server API: it is on the address where clients connect, below /v1/api/", res.Request.URL)
+	}
 	return fmt.Errorf("%s %s: %s: %s", res.Request.Method, res.Request.URL, res.Status, bytes.TrimSpace(text[:min(len(text), most)]))
 }
 

@@ -58,7 +58,7 @@ type removeCmd struct{ named }
 
 // Help shows an example.
 func (*removeCmd) Help() string {
-	return "What it keeps in the store stays, for when it is deployed again. Example:\n  heddle plugin remove links"
+	return "With it go all its versions, what it keeps in the store, and its timers. Example:\n  heddle plugin remove links"
 }
 
 // Run removes.

@@ -53,8 +53,13 @@ func run() error {
 	if err := t.refresh(); err != nil {
 		return err
 	}
+	log := serve.Log()
 	serve.Authenticator(func(_ context.Context, c serve.Credentials) (*serve.Identity, error) {
-		return t.decide(c, time.Now())
+		id, err := t.decide(c, time.Now())
+		if err != nil {
+			log.Info("a token is refused", "remote", c.Remote, "error", err)
+		}
+		return id, err
 	})
 	return nil
 }

@@ -18,7 +18,8 @@ let known: u32 = 0; // bit n: strings[n] is of this record
 /**
  * Event is what a function is called with. It is read where it lies, and is good
  * until the function returns. What is to be done about it returns OK, or Failed if
- * the output has no room for it.
+ * the output has no room for it: then the call has failed. The node runs its events
+ * again in smaller ones; alone, an event has the whole output.
  */
 @unmanaged @final
 export class Event {
@@ -38,11 +39,11 @@ export class Event {
   get codec(): Codec {
     return <Codec>load<u8>(this.at + AT_CODEC);
   }
-  /** 0, and 1 if the event is run again after a trap. */
+  /** 0, and 1 if the event is run again after its call has failed. */
   get attempt(): u32 {
     return load<u32>(this.at + AT_ATTEMPT);
   }
-  /** Counts the events of a binding on this node. */
+  /** Counts the events of this version on this node. */
   get sequence(): u64 {
     return load<u64>(this.at + AT_SEQUENCE);
   }

@@ -30,7 +30,7 @@ export function heddle_init(length: i32): i32 {
 
 export function heddle_batch(count: i32, length: i32): i32 {
   hope();
-  restart();
+  restart(count);
   let at = input;
   for (let i = 0; i < count; i++) {
     event.open(at, i);

@@ -8,8 +8,13 @@ export let failed: bool = false;
  * event's function the call, once the function has returned.
  */
 export function fail(text: string): void {
-  failed = true;
+  giveUp();
   log.error(text);
+}
+
+/** Has the call fail; the log says why. */
+export function giveUp(): void {
+  failed = true;
 }
 
 /** Begins a call. */

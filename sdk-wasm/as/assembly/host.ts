@@ -124,21 +124,21 @@ function find(kind: i32, name: string): Value {
   return value(n);
 }
 
-/** Rooms, members and presence, as JSON. Capability: lookup. */
+/** Rooms, members and presence, as JSON; times are Unix milliseconds. Capability: lookup. */
 export abstract class lookup {
-  /** {"name":…,"meta":…,"offset":…,"members":…} */
+  /** {"name":…,"meta":…,"creator":…,"created_at":…} of a room that keeps members, without meta if there is none; or NotFound. */
   static room(room: string): Value {
     return find(1, room);
   }
-  /** {"members":[{"user":…,"role":…},…],"next":…}; next is what `after` wants for those that follow. */
+  /** {"members":[{"user":…,"role":…},…],"next":…}; next is what `after` wants for those that follow, the last ones have none. */
   static members(room: string, after: string = ""): Value {
     return find(2, after.length ? room + " " + after : room);
   }
-  /** {"role":…} or NotFound. */
+  /** {"role":…,"joined_at":…} or NotFound. */
   static member(room: string, user: string): Value {
     return find(3, room + " " + user);
   }
-  /** {"status":…,"devices":[…]} */
+  /** {"status":…,"devices":[…]}: online, away, dnd or offline, and the names of the devices that are there. */
   static presence(user: string): Value {
     return find(4, user);
   }

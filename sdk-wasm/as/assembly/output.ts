@@ -1,9 +1,10 @@
 // Writes the list of actions into the output arena. An action that does not fit
-// leaves no trace of itself but a line in the log.
+// leaves no trace of itself but a line in the log, and the call has failed.
 
 import {
   ACTION_CODE, ACTION_FLAGS, ACTION_KIND, ACTION_NUMBER, ACTION_RECORD, ACTION_REFS, ACTION_SIZE, ActionKind, Status,
 } from "./contract";
+import { giveUp } from "./failure";
 import { log } from "./log";
 import { output, outputEnd } from "./memory";
 import { atMost, encode, sizeOf } from "./utf8";
@@ -11,11 +12,13 @@ import { atMost, encode, sizeOf } from "./utf8";
 let action: usize = 0; // the one that is being written
 let cursor: usize = 0;
 let full: bool = false;
+let alone: bool = false; // the call has one event, and nobody else's actions are here
 let told: bool = false; // that it is full, in this call
 
-/** Begins the list of a call. */
-export function restart(): void {
+/** Begins the list of a call with so many events. */
+export function restart(count: i32): void {
   action = output;
+  alone = count == 1;
   told = false;
 }
 
@@ -82,8 +85,11 @@ export function end(i: usize): Status {
 function overflow(): Status {
   if (!told) {
     told = true;
-    const size = (outputEnd - output).toString();
-    log.error("the output is full: an action was left out; all actions of a call have " + size + " bytes, see arenas()");
+    giveUp();
+    const text = "the output is full: an action does not fit; all actions of a call have " + (outputEnd - output).toString() + " bytes, see arenas()";
+    // Events that are not alone are run again in smaller calls, and may come to their end there.
+    if (alone) log.error(text);
+    else log.warn(text);
   }
   return Status.Failed;
 }

@@ -88,8 +88,8 @@ on("deep", (e) => {
 });
 on("big", (e) => {
   const st = e.emit("conv:1", "a:b", new Uint8Array(20000));
-  e.emit("conv:1", "a:b", e.payload);
-  log.info("it was " + st.toString());
+  const after = e.emit("conv:1", "a:b", e.payload);
+  log.info("it was " + st.toString() + " and " + after.toString());
 });
 
 function deep(s: string, n: i32): string {

@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,8 +25,28 @@ func need(t testing.TB, programs ...string) {
 	}
 }
 
+// watched looks at all files of the SDK, so that the go command knows what a result depends
+// on: or else it would take that from its cache.
+func watched(t testing.TB) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.Name() == "node_modules" || d.Name() == "target":
+			return filepath.SkipDir
+		}
+		_, err = os.Stat(path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func run(t testing.TB, program string, args ...string) {
 	t.Helper()
+	watched(t)
 	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", program, err, out)
 	}

@@ -11,7 +11,9 @@ pub struct EmitOptions<'a> {
     pub device: &'a str,
 }
 
-/// What to do. These fail if the output is full; then nothing was written.
+/// What to do. These fail if the output is full: then nothing was written, and the batch
+/// has failed, whatever the function returns. The node runs its events again in smaller
+/// ones; alone, an event has the whole output.
 impl Event<'_> {
     fn act(&self, a: &Action) -> Result {
         self.output.borrow_mut().put(self.index(), a)

@@ -147,12 +147,12 @@ impl<'a> Event<'a> {
         u32_at(self.head, 8)
     }
 
-    /// 0, and 1 if the event is run again after a trap.
+    /// 0, and 1 if the event is run again after its call has failed.
     pub fn attempt(&self) -> u32 {
         u32_at(self.head, 12)
     }
 
-    /// Counts the events of a binding on this node.
+    /// Counts the events of this version on this node.
     pub fn sequence(&self) -> u64 {
         u64_at(self.head, 16)
     }
@@ -201,7 +201,7 @@ impl<'a> Event<'a> {
         self.reference(ACTION)
     }
 
-    /// The sender's id of the event, or a timer's name.
+    /// The sender's id of the event, a timer's name, or the tag of a request that is answered.
     pub fn id(&self) -> &'a str {
         utf8(self.reference(ID))
     }

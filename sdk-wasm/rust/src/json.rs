@@ -1,8 +1,13 @@
 //! JSON without a parser and without allocation, for text that the node has validated;
 //! of a payload's prefix, what is there. Escaped keys are understood, and of repeated
 //! ones the last one counts: nothing gets past a filter that the receivers would see.
+//! [`get`] and [`string`] find a member; a [`Reader`] goes through all of them.
 
 use core::fmt::{self, Write};
+
+mod reader;
+
+pub use reader::{Kind, Reader};
 
 /// The value of an object's member as it stands, a string with its quotes.
 pub fn get<'a>(object: &'a [u8], key: &str) -> Option<&'a str> {
@@ -40,7 +45,11 @@ pub fn get<'a>(object: &'a [u8], key: &str) -> Option<&'a str> {
 
 /// The value of an object's member that is a string.
 pub fn string<'a>(object: &'a [u8], key: &str) -> Option<Inside<'a>> {
-    let value = get(object, key)?;
+    inside(get(object, key)?)
+}
+
+/// The inside of a value as it stands, with its quotes; `None` if it is no string.
+pub fn inside(value: &str) -> Option<Inside<'_>> {
     Some(Inside(value.strip_prefix('"')?.strip_suffix('"')?))
 }
 
@@ -57,6 +66,24 @@ impl<'a> Inside<'a> {
     /// What it means, character by character; half a surrogate pair is U+FFFD.
     pub fn chars(&self) -> Chars<'a> {
         Chars { rest: self.0.chars() }
+    }
+
+    /// What it means, as text: a copy only if there are escapes in it.
+    #[cfg(any(feature = "alloc", feature = "std"))]
+    pub fn meaning(&self) -> alloc::borrow::Cow<'a, str> {
+        if !self.0.contains('\\') {
+            return alloc::borrow::Cow::Borrowed(self.0);
+        }
+        let mut out = alloc::string::String::with_capacity(self.0.len());
+        let mut rest = self.0;
+        while let Some(i) = rest.find('\\') {
+            out.push_str(&rest[..i]);
+            let mut chars = Inside(&rest[i..]).chars();
+            out.extend(chars.next());
+            rest = chars.rest.as_str();
+        }
+        out.push_str(rest);
+        alloc::borrow::Cow::Owned(out)
     }
 }
 

@@ -18,9 +18,10 @@
 //! An [`Event`] is a view of the arena that the node writes events into: nothing is
 //! copied or parsed before it is asked for, and what its methods return cannot outlive
 //! the call. What is to be done about an event is written down by its methods, and
-//! takes place when the functions of the whole batch have returned `Ok`. An error or a
-//! panic undoes all of it: the node runs the events again one by one, and what becomes
-//! of the one that fails is up to the binding's failure policy.
+//! takes place when the functions of the whole batch have returned `Ok`. An error, a
+//! panic, or an action that does not fit into the output, undoes all of it: the node runs
+//! the events again in smaller batches, down to the one that fails, and what becomes of
+//! that is up to the manifest's failure policy.
 //!
 //! # One at a time
 //!

@@ -19,27 +19,34 @@ pub(crate) struct Action<'a> {
 pub(crate) struct Output<'a> {
     arena: &'a mut [u8],
     used: usize,
-    full: bool, // something did not fit, and the log says so
+    alone: bool, // the batch has one event, and nobody else's actions are here
+    full: bool,  // something did not fit, and the log says so: the batch has failed
 }
 
 impl<'a> Output<'a> {
-    pub fn new(arena: &'a mut [u8]) -> Self {
-        Output { arena, used: 0, full: false }
+    pub fn new(arena: &'a mut [u8], alone: bool) -> Self {
+        Output { arena, used: 0, alone, full: false }
     }
 
     pub fn used(&self) -> usize {
         self.used
     }
 
+    pub fn full(&self) -> bool {
+        self.full
+    }
+
     /// Writes an action behind the others, or nothing.
     pub fn put(&mut self, record: u16, a: &Action) -> Result {
-        let Output { arena, used, full } = self;
+        let Output { arena, used, alone, full } = self;
         let to = match size(a).and_then(|size| arena[*used..].get_mut(..size)) {
             Some(to) => to,
             None => {
                 if !*full {
                     *full = true;
-                    host::error("the output is full: an action does not fit; plugin! makes it larger by output = BYTES");
+                    // Events that are not alone are run again in smaller batches, and may come to their end there.
+                    let tell = if *alone { host::error } else { host::warn };
+                    tell("the output is full: an action does not fit; plugin! makes it larger by output = BYTES");
                 }
                 return Err(Status::Failed);
             }

@@ -65,12 +65,16 @@ impl Plugin {
 
     /// Runs a batch: count records in input. How many bytes of actions there are.
     pub(crate) fn batch(&self, count: usize, input: &[u8], arena: &mut [u8]) -> Result<usize> {
-        let output = RefCell::new(Output::new(arena));
+        let output = RefCell::new(Output::new(arena, count == 1));
         let mut rest = input;
         for index in 0..count {
             let (event, behind) = Event::read(rest, index as u16, &output).ok_or(Status::Invalid)?;
             if let Some(handler) = self.handler(&event) {
-                handler(&event).map_err(|status| told(event.action(), status))?;
+                let result = handler(&event);
+                if output.borrow().full() {
+                    return Err(Status::Failed); // the log says so
+                }
+                result.map_err(|status| told(event.action(), status))?;
             }
             rest = behind;
         }

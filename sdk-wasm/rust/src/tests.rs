@@ -86,7 +86,12 @@ fn fill(e: &Event) -> Result {
 
 #[test]
 fn a_full_output() {
-    assert_eq!(run(&Plugin::new().on("message:send", fill), 4096).unwrap().len(), 4088);
+    // The golden batch has three events. That the function is content does not help.
+    assert_eq!(run(&Plugin::new().on("message:send", fill), 4096), Err(Status::Failed));
+    let lines = logged();
+    assert!(lines.len() == 1 && lines[0].starts_with("2 the output is full"), "{:?}", lines);
+    let mut arena = vec![0; 4096];
+    assert_eq!(Plugin::new().on("message:send", fill).batch(1, &golden("records.bin"), &mut arena), Err(Status::Failed));
     let lines = logged();
     assert!(lines.len() == 1 && lines[0].starts_with("3 the output is full"), "{:?}", lines);
 }
@@ -170,9 +175,13 @@ fn strings() {
         (r"a\ud83dx", "a\u{fffd}x"),
         (r"\ud83d\u0041", "\u{fffd}A"),
         (r"\ude00", "\u{fffd}"),
+        (r"\ud83dx\ude00\u12", "\u{fffd}x\u{fffd}\u{fffd}"),
+        (r"é\b\f\n\r\té", "é\u{8}\u{c}\n\r\té"),
+        ("plain é", "plain é"),
     ] {
         let object = std::format!("{{\"a\":\"{}\"}}", inside);
-        assert_eq!(json::string(object.as_bytes(), "a").unwrap().to_string(), want);
+        let inside = json::string(object.as_bytes(), "a").unwrap();
+        assert_eq!((inside.to_string().as_str(), inside.meaning().as_ref()), (want, want));
     }
 }
 
@@ -200,5 +209,80 @@ fn members() {
     for n in 0..whole.len() {
         assert_eq!(json::string(&whole[..n], "text").is_some(), n >= 23, "{}", n);
         assert_eq!(json::get(&whole[..n], "n"), None);
+    }
+}
+
+#[test]
+fn a_reader_walks_over_everything() {
+    use json::Kind::*;
+    let mut r = json::Reader::new(r#" { "a\"b" : [ 1 , -2.5e3,true,null , "x\\" , {} , [] ] , "c":{"d":"}"} , "e" : false } "#);
+    assert_eq!(r.kind(), Object);
+    r.enter();
+    assert!(r.more());
+    assert_eq!((r.name().meaning().as_ref(), r.kind()), ("a\"b", Array));
+    r.enter();
+    let mut seen = Vec::new();
+    while r.more() {
+        seen.push((r.kind(), r.skip()));
+    }
+    let want = [(Number, "1"), (Number, "-2.5e3"), (Bool, "true"), (Null, "null"), (Text, r#""x\\""#), (Object, "{}"), (Array, "[]")];
+    assert_eq!(seen, want);
+    assert!(r.more());
+    assert_eq!((r.name().raw(), r.skip()), ("c", r#"{"d":"}"}"#));
+    assert!(r.more());
+    assert_eq!((r.name().raw(), r.skip()), ("e", "false"));
+    assert!(!r.more());
+    for (text, kind) in [("12", Number), (" null", Null), ("\"é\"", Text), ("[1]", Array)] {
+        let mut r = json::Reader::new(text);
+        assert_eq!((r.kind(), r.skip(), r.skip()), (kind, text.trim(), ""));
+    }
+    assert_eq!(json::Reader::new(r#""\u00e9!" "#).string().meaning(), "é!");
+    assert!(json::inside("\"é\"").unwrap() == *"é" && json::inside("1").is_none() && json::inside("\"").is_none());
+}
+
+/// Goes into all that there is; how many steps that took.
+fn walk(r: &mut json::Reader, depth: usize) -> usize {
+    use json::Kind;
+    let kind = r.kind();
+    if depth == 0 || !matches!(kind, Kind::Object | Kind::Array) {
+        r.skip();
+        return 1;
+    }
+    let mut steps = 1;
+    r.enter();
+    while r.more() {
+        if kind == Kind::Object {
+            r.name();
+        }
+        steps += walk(r, depth - 1);
+        assert!(steps < 1000, "it does not end");
+    }
+    steps
+}
+
+#[test]
+fn a_reader_ends_with_the_text() {
+    let whole = r#"{"a":[1,{"b":"\u00e9\""}],"c":"d","é":["é\\"]}"#;
+    for n in 0..=whole.len() {
+        if let Some(text) = whole.get(..n) {
+            for depth in 0..4 {
+                walk(&mut json::Reader::new(text), depth);
+            }
+        }
+    }
+    assert_eq!(json::Reader::new(r#""cut"#).skip(), "");
+    assert_eq!(json::Reader::new(r#"[1,"cut"#).skip(), "");
+    // What is no JSON ends, too: all texts of these bytes.
+    const BYTES: [&str; 11] = ["{", "}", "[", "]", "\"", ":", ",", "\\", "1", "é", "\u{1}"];
+    for n in 0..11usize.pow(5) {
+        let mut rest = n;
+        let text: String = (0..5)
+            .map(|_| {
+                let byte = BYTES[rest % 11];
+                rest /= 11;
+                byte
+            })
+            .collect();
+        walk(&mut json::Reader::new(&text), 3);
     }
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,8 +40,28 @@ func compiler(t testing.TB) string {
 	return ""
 }
 
+// watched looks at all files of the SDK, so that the go command knows what a result depends
+// on: or else it would take that from its cache.
+func watched(t testing.TB) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.Name() == "node_modules" || d.Name() == "target":
+			return filepath.SkipDir
+		}
+		_, err = os.Stat(path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func run(t testing.TB, env []string, program string, args ...string) {
 	t.Helper()
+	watched(t)
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,7 +1,6 @@
 //! Owns the actions order:*. An order goes, as a durable event, to the rooms that the
 //! config has for its region, shop and priority; its sender is told which these are.
 
-mod json;
 mod order;
 mod room;
 mod routes;

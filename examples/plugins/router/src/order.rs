@@ -31,8 +31,8 @@ impl Order {
 
     /// What rooms get: who has sent it, what it was routed by, and the order as it came.
     /// The sender writes the last one alone, and can say nothing in the name of others.
-    /// Of a member that the order has twice the node has taken the first, and others might
-    /// take the last: so what it was routed by stands there once more.
+    /// Of a member that the order has twice the node has taken the last, and others might
+    /// take the first: so what it was routed by stands there once more.
     pub fn payload(&self, event: &Event) -> String {
         let mut out = String::from("{");
         if !event.server() {

@@ -1,4 +1,5 @@
-use crate::json::{meaning, Kind, Reader};
+use heddle::json::{Kind, Reader};
+
 use crate::order::{Order, NAMES};
 use crate::room::{is_id, is_room};
 
@@ -53,7 +54,7 @@ impl Routes {
         }
         r.enter();
         while r.more() {
-            let name = meaning(r.name());
+            let name = r.name().meaning();
             match NAMES.iter().position(|known| *known == name) {
                 Some(i) => out.by[i] = values(&mut r, &name)?,
                 None if name == "otherwise" => out.otherwise = list(&mut r, &name, false)?,
@@ -74,7 +75,7 @@ fn values(r: &mut Reader, at: &str) -> Result<Rooms, String> {
     }
     r.enter();
     while r.more() {
-        let value = meaning(r.name()).into_owned();
+        let value = r.name().meaning().into_owned();
         let here = format!("{at}.{value}");
         if out.iter().any(|(v, _)| *v == value) {
             return Err(format!("{here}: is there twice"));
@@ -92,7 +93,7 @@ fn list(r: &mut Reader, at: &str, patterns: bool) -> Result<Vec<String>, String>
     }
     r.enter();
     while r.more() {
-        let room = if r.kind() == Kind::Text { meaning(r.string()).into_owned() } else { r.skip().to_string() };
+        let room = if r.kind() == Kind::Text { r.string().meaning().into_owned() } else { r.skip().to_string() };
         let example = if patterns { room.replace(VALUE, "x") } else { room.clone() };
         if !is_room(&example) {
             return Err(format!("{at}: {room:?} is no room; want type:id, as in \"channel:orders\""));

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use heddle::json::{inside, Kind, Reader};
+
 use crate::compare::same;
-use crate::json::{meaning, Kind, Reader};
 use crate::schema::{Others, Schema, Type};
 
 /// The field that is wrong and why, as a sender reads it; None if nothing is.
@@ -126,7 +127,7 @@ fn text(s: &Schema, raw: &str, at: &Place) -> Result<(), String> {
     if let (None, None) = (s.min_length, s.max_length) {
         return Ok(());
     }
-    let n = meaning(raw.get(1..raw.len() - 1).unwrap_or("")).chars().count();
+    let n = inside(raw).map_or(0, |text| text.chars().count());
     bounded(n, s.min_length, s.max_length, "characters", at)
 }
 
@@ -157,10 +158,10 @@ fn object(s: &Schema, r: &mut Reader, at: &Place) -> Result<(), String> {
     let mut missing: Vec<&str> = s.required.iter().map(String::as_str).collect();
     r.enter();
     while r.more() {
-        let raw = r.name();
-        let name = meaning(raw);
+        let inside = r.name();
+        let name = inside.meaning();
         missing.retain(|m| *m != name);
-        let here = at.step(Step::Name(raw));
+        let here = at.step(Step::Name(inside.raw()));
         match (s.properties.iter().find(|(known, _)| *known == name), &s.others) {
             (Some((_, property)), _) => value(property, r, &here)?,
             (None, Others::Are(others)) => value(others, r, &here)?,

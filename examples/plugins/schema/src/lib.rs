@@ -3,7 +3,6 @@
 
 mod check;
 mod compare;
-mod json;
 mod parse;
 mod schema;
 

@@ -1,7 +1,8 @@
 //! Makes schemas of the config. It is strict: a keyword that is not checked would be a
 //! promise that nobody keeps, and fails the deploy.
 
-use crate::json::{meaning, Kind, Reader};
+use heddle::json::{Kind, Reader};
+
 use crate::schema::{Others, Schema, Type};
 
 /// How deep schemas may be nested; the node permits no deeper payloads.
@@ -73,7 +74,7 @@ fn members<'a>(r: &mut Reader<'a>, at: &str, mut each: impl FnMut(&mut Reader<'a
     let mut seen = Vec::new();
     r.enter();
     while r.more() {
-        let name = meaning(r.name()).into_owned();
+        let name = r.name().meaning().into_owned();
         if seen.contains(&name) {
             return Err(format!("{of}{name} is there twice"));
         }
@@ -84,7 +85,7 @@ fn members<'a>(r: &mut Reader<'a>, at: &str, mut each: impl FnMut(&mut Reader<'a
 }
 
 fn types(r: &mut Reader, at: &str) -> Result<Vec<Type>, String> {
-    let words = if r.kind() == Kind::Text { vec![meaning(r.string()).into_owned()] } else { texts(r, at)? };
+    let words = if r.kind() == Kind::Text { vec![r.string().meaning().into_owned()] } else { texts(r, at)? };
     words.iter().map(|word| Type::named(word).ok_or_else(|| format!("{at}: there is no type {word:?}"))).collect()
 }
 
@@ -94,7 +95,7 @@ fn texts(r: &mut Reader, at: &str) -> Result<Vec<String>, String> {
         if r.kind() != Kind::Text {
             return Err(format!("{at}: want a list of texts"));
         }
-        out.push(meaning(r.string()).into_owned());
+        out.push(r.string().meaning().into_owned());
         Ok(())
     })?;
     Ok(out)

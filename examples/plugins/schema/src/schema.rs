@@ -1,4 +1,4 @@
-use crate::json::Kind;
+use heddle::json::Kind;
 
 /// What a value has to be. What is not said of it is None or empty, and permits anything.
 #[derive(Debug, Default, PartialEq)]

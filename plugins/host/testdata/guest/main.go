@@ -1,5 +1,5 @@
-// A guest for tests, without SDK: it drops every event with its config's word, or
-// traps if that is "trap".
+// A guest for tests, without SDK: it drops every event with its config's word, traps if
+// that is "trap", and does not start if it is "refuse".
 package main
 
 import (
@@ -32,6 +32,7 @@ func buffers() uint64 {
 func start(n uint32) int32 {
 	word = string(in.bytes[:n])
 	if word == `"refuse"` {
+		println("I was asked to")
 		return -7
 	}
 	return 0

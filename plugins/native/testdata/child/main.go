@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -71,6 +72,13 @@ func main() {
 			}
 			return flags(batch)
 		})
+	case "family":
+		cmd := exec.Command(os.Args[0], "stall")
+		if err := cmd.Start(); err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(os.NewFile(2, "stderr"), "my child is", cmd.Process.Pid)
+		serve.Moderator(family)
 	case "sleep":
 		time.Sleep(4 * time.Second)
 	case "stall":
@@ -213,6 +221,7 @@ func flags(batch []*serve.Message) []serve.Verdict {
 }
 
 func poison(_ context.Context, batch []*serve.Message) []serve.Verdict {
+	fmt.Fprintln(os.NewFile(2, "stderr"), "it judges")
 	for _, m := range batch {
 		if strings.Contains(string(m.Data), "poison") {
 			panic("poison")
@@ -234,9 +243,26 @@ func flood(_ context.Context, batch []*serve.Message) []serve.Verdict {
 	return flags(batch)
 }
 
-// orphan leaves a process behind that holds the outputs, and crashes.
+// family ends, or hangs.
+func family(_ context.Context, batch []*serve.Message) []serve.Verdict {
+	for _, m := range batch {
+		switch {
+		case strings.Contains(string(m.Data), "panic"):
+			panic("as told")
+		case strings.Contains(string(m.Data), "exit"):
+			os.Exit(0)
+		case strings.Contains(string(m.Data), "hang"):
+			select {}
+		}
+	}
+	return flags(batch)
+}
+
+// orphan leaves a process behind that holds the outputs, in a group of its own, and
+// crashes.
 func orphan() {
 	cmd := exec.Command(os.Args[0], "sleep")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Stdout, cmd.Stderr = os.NewFile(1, "stdout"), os.NewFile(2, "stderr")
 	if err := cmd.Start(); err != nil {
 		panic(err)

@@ -239,7 +239,8 @@ static int32_t run(void (*f)(heddle_event_t *), uint32_t count, uint32_t len) {
 static void batches(void) {
     CHECK(run(golden, 3, records_len) == (int32_t)wanted_len && memcmp(heddle_state.out + 8, wanted, wanted_len) == 0);
     CHECK(heddle_abi() == 1 && heddle_buffers() != 0 && heddle_u32(heddle_state.in) == HEDDLE_INPUT && heddle_u32(heddle_state.out) == 4096);
-    CHECK(run(fill, 1, records_len) == 4088 && lines == 1 && strstr(line, "3 the output is full"));
+    CHECK(run(fill, 1, records_len) == HEDDLE_FAILED && lines == 1 && strstr(line, "3 the output is full"));
+    CHECK(run(fill, 3, records_len) == HEDDLE_FAILED && lines == 1 && strstr(line, "2 the output is full") && heddle_state.used == 4088);
     CHECK(run(fail, 3, records_len) == HEDDLE_FAILED && lines == 1 && !strcmp(line, "3 told why"));
     CHECK(run(nothing, 3, records_len) == 0 && events == 3);
     CHECK(run(nothing, 4, records_len) == HEDDLE_INVALID && run(nothing, 3, records_len - 8) == HEDDLE_INVALID);
