@@ -138,6 +138,14 @@ func (p *Program) capture(ctx context.Context, m *meter.Module) error {
 // Captured reports whether instances begin from an image.
 func (p *Program) Captured() bool { return p.image != nil }
 
+// Image is how many bytes the image of the initialised guest has, 0 if there is none.
+func (p *Program) Image() int64 {
+	if p.image == nil {
+		return 0
+	}
+	return p.image.memory.Size()
+}
+
 // Instances is how many there are.
 func (p *Program) Instances() int64 { return p.open.Load() }
 

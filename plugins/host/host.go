@@ -54,7 +54,7 @@ type Host struct {
 	closed   bool       // guarded by changing
 	mu       sync.Mutex // of what follows, and of Plugin.state: a moment
 	tenants  map[string]map[string]*Plugin
-	slotted  map[string]pool.Slots
+	shared   map[string]*share // by tenant
 
 	shadows *fair.Queue[*shadowed]
 	Counters
@@ -108,7 +108,7 @@ const shadowQueue = 256
 // New makes a host without plugins; Load brings those that were deployed.
 func New(cfg Config, deps Deps) *Host {
 	h := &Host{
-		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), tenants: map[string]map[string]*Plugin{}, slotted: map[string]pool.Slots{},
+		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), tenants: map[string]map[string]*Plugin{}, shared: map[string]*share{},
 		shadows: fair.New[*shadowed](fair.Halves(shadowQueue, shadowTasks)), turns: NewTurns(max(2, runtime.GOMAXPROCS(0))),
 	}
 	h.table.Store(&table{})
@@ -201,14 +201,20 @@ func (h *Host) publish() {
 	h.table.Store(&next)
 }
 
-// slots are those of a tenant.
-func (h *Host) slots(tenant string) pool.Slots {
+// share is what all plugins of a tenant have together.
+type share struct {
+	slots  pool.Slots
+	memory pool.Memory
+}
+
+// share is a tenant's.
+func (h *Host) share(tenant string) *share {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.slotted[tenant]
+	s := h.shared[tenant]
 	if s == nil {
-		s = make(pool.Slots, h.lanes())
-		h.slotted[tenant] = s
+		s = &share{slots: make(pool.Slots, h.lanes())}
+		h.shared[tenant] = s
 	}
 	return s
 }

@@ -36,6 +36,7 @@ type Policy struct {
 	Plugins      int                          `yaml:"plugins" default:"20" min:"0" max:"1000" doc:"Plugins at most; 0: none."`
 	Capabilities []string                     `yaml:"capabilities" default:"emit,http,kv,lookup,secrets,timers" doc:"What manifests may ask for."`
 	Limits       Ceilings                     `yaml:"limits" doc:"What no manifest may ask more than."`
+	Memory       config.Size                  `yaml:"memory" default:"512MiB" min:"0" doc:"Memory of all plugins together, of instances between calls and of images of initialised guests; above it instances begin anew after each call, and no plugin comes whose image does not fit. 0: no limit."`
 	Storage      config.Size                  `yaml:"storage" default:"64MiB" min:"0" doc:"Keys and values of all plugins together; 0: no limit."`
 	Emits        float64                      `yaml:"emits_per_second" default:"1000" min:"0" doc:"Events that one plugin may send a second, and twice as many at once."`
 	HTTP         float64                      `yaml:"http_per_second" default:"50" min:"0" doc:"HTTP requests that one plugin may send a second, and twice as many at once."`

@@ -97,7 +97,7 @@ func (h *Host) Retire() {
 				p.state.Canary = 0
 			}
 			delete(h.tenants, tenant)
-			delete(h.slotted, tenant)
+			delete(h.shared, tenant)
 		}
 	})
 	if len(gone) == 0 {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -71,8 +72,14 @@ func (h *Host) build(ctx context.Context, p *Plugin, b *manifest.Bundle, policy 
 		return nil, err
 	}
 	v.Captured = v.program.Captured()
+	s := h.share(p.Tenant)
+	if s.memory.Limit(int64(policy.Memory)); !s.memory.Takes(v.program.Image()) {
+		err := fmt.Errorf("the initialised plugin has %d bytes of memory, and the tenant's plugins have %d already; together they may have %d (memory in the tenant's policy): remove one, or keep less when it starts",
+			v.program.Image(), s.memory.Held(), policy.Memory)
+		return nil, errors.Join(err, v.program.Close())
+	}
 	v.Pool = pool.New(h.poolConfig(m, policy), pool.Deps{
-		Program: v.program, Slots: h.slots(p.Tenant), KV: store, Reach: reach, Log: h.deps.Log, Now: h.deps.Now,
+		Program: v.program, Slots: s.slots, Memory: &s.memory, KV: store, Reach: reach, Log: h.deps.Log, Now: h.deps.Now,
 	})
 	v.refs.Store(1)
 	i, err := v.program.New(ctx)

@@ -65,6 +65,9 @@ func empty(p []byte) bool {
 	return true
 }
 
+// Size is how many bytes it has.
+func (i *Image) Size() int64 { return int64(len(i.content)) }
+
 // Close gives it up; no Space may use it any more.
 func (i *Image) Close() error {
 	err := unix.Munmap(i.content)

@@ -19,6 +19,9 @@ func NewImage(content []byte) (*Image, error) {
 	return &Image{content: slices.Clone(content)}, nil
 }
 
+// Size is how many bytes it has.
+func (i *Image) Size() int64 { return int64(len(i.content)) }
+
 // Close gives it up; no Space may use it any more.
 func (i *Image) Close() error {
 	i.content = nil

@@ -21,15 +21,16 @@ type lane struct {
 	free  chan struct{} // closed when it is not busy any more; nil if nobody waits for that
 
 	// Of whoever leads.
-	inst  *guest.Instance
-	fresh bool // since it was begun, or reset, it has not been called
-	calls int
-	rest  rest
-	call  guest.Call
-	out   guest.Output
-	host  host
-	batch []*Job
-	todo  []*Job // of the batch, in the order in which they are run
+	inst   *guest.Instance
+	weight int64 // of it, as it was counted last
+	fresh  bool  // since it was begun, or reset, it has not been called
+	calls  int
+	rest   rest
+	call   guest.Call
+	out    guest.Output
+	host   host
+	batch  []*Job
+	todo   []*Job // of the batch, in the order in which they are run
 }
 
 func (l *lane) init(p *Pool) {
@@ -214,5 +215,6 @@ func (l *lane) drop() {
 	if l.inst != nil {
 		l.inst.Close()
 		l.inst = nil
+		l.weigh()
 	}
 }

@@ -31,6 +31,7 @@ type Deps struct {
 	Program *guest.Program // nil: every job fails, and Why says why
 	Why     string
 	Slots   Slots    // of the tenant; nil: no bound
+	Memory  *Memory  // likewise
 	KV      *kv.Part // nil: none
 	Reach   Reach    // what guests may ask for
 	Log     *slog.Logger
@@ -137,6 +138,9 @@ func New(cfg Config, deps Deps) *Pool {
 	for i := range p.lanes {
 		p.lanes[i].init(p)
 	}
+	if deps.Program != nil {
+		deps.Memory.add(deps.Program.Image())
+	}
 	return p
 }
 
@@ -188,5 +192,8 @@ func (p *Pool) Close() {
 	p.closed.Store(true)
 	for i := range p.lanes {
 		p.lanes[i].close()
+	}
+	if p.deps.Program != nil {
+		p.deps.Memory.add(-p.deps.Program.Image())
 	}
 }

