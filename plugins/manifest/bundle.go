@@ -140,7 +140,10 @@ func extract(f *zip.File, most int64) ([]byte, error) {
 		return nil, fmt.Errorf("bundle: %s: %w", f.Name, err)
 	}
 	defer func() { _ = r.Close() }()
-	text, err := io.ReadAll(io.LimitReader(r, most+1))
+	var out bytes.Buffer
+	out.Grow(int(min(f.UncompressedSize64, uint64(most))) + bytes.MinRead) // as it says, or less: growing costs several times that
+	_, err = out.ReadFrom(io.LimitReader(r, most+1))
+	text := out.Bytes()
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("bundle: %s: %w", f.Name, err)
