@@ -21,10 +21,10 @@ build: ## build bin/heddle
 	$(GO) build -o $(BIN) ./cmd/heddle
 
 test: ## all tests that need only Go
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 race: ## the same with the race detector
-	$(GO) test -race ./...
+	$(GO) test -race -timeout 40m ./...
 
 check: fmt lint test generated ## format, vet, lint, tests, tidy and generated files clean
 
@@ -70,7 +70,7 @@ bench-plugins: ## plugins: the host beside its peers, metering, instances, deplo
 
 sdks: build ## plugins in every language: SDKs, examples, templates (needs clang, lld, rustc with a library for wasm32, Node)
 	cd sdk-wasm/as && npm ci --no-audit --no-fund
-	HEDDLE_SDKS=go,c,rust,as $(GO) test -count=1 ./sdk-wasm/... ./examples/plugins/... ./cmd/heddle/plugin/...
+	HEDDLE_SDKS=go,c,rust,as $(GO) test -count=1 -timeout 20m ./sdk-wasm/... ./examples/plugins/... ./cmd/heddle/plugin/...
 
 e2e: build ## the demo page in a real Chromium (needs Node and chromium)
 	cd e2e && npm ci --no-audit --no-fund && E2E_BIN=$(abspath $(BIN)) npm test
