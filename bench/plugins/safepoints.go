@@ -139,7 +139,9 @@ func (p *plugin) paced(ctx context.Context, every time.Duration, out *[]float64)
 		if err := pause(ctx, time.Until(due)); err != nil {
 			return nil
 		}
-		if err := p.ask(ctx, "ann", "bench:noop", nil); err != nil {
+		if err := p.ask(ctx, "ann", "bench:noop", nil); ctx.Err() != nil {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		*out = append(*out, millis(time.Since(due)))
