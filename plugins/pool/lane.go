@@ -41,7 +41,7 @@ func (l *lane) init(p *Pool) {
 
 // do runs a job, as leader of a batch or as part of another one's.
 func (l *lane) do(ctx context.Context, j *Job) {
-	j.ctx, j.err, j.Actions = ctx, errUnfinished, nil
+	j.ctx, j.checked, j.err, j.Actions = ctx, false, errUnfinished, nil
 	l.mu.Lock()
 	if l.busy {
 		if !l.wait(ctx, j) {

@@ -61,7 +61,7 @@ type Job struct {
 
 	// Checker looks at what the guest wants done, on the goroutine that runs the batch,
 	// before what the guest has written to its store counts: an error is a failure of
-	// the job. It is asked again if the guest is, and not about a job without actions.
+	// the job. It is asked again if the guest is, and not about a job that never had actions.
 	// nil: all may be done.
 	Checker Checker
 
@@ -70,11 +70,12 @@ type Job struct {
 	Fuel    int64         // of the batch, divided by its events
 	Took    time.Duration // likewise
 
-	ctx   context.Context // of Do
-	err   *Failure
-	text  []byte
-	wake  chan bool // true: it is done; false: it leads
-	trial bool      // the breaker is open, and lets this one through
+	ctx     context.Context // of Do
+	checked bool            // Checker has seen actions of an earlier run, which are void now
+	err     *Failure
+	text    []byte
+	wake    chan bool // true: it is done; false: it leads
+	trial   bool      // the breaker is open, and lets this one through
 }
 
 // Checker decides whether what a guest wants can be done.

@@ -173,9 +173,10 @@ func (l *lane) once(jobs []*Job) error {
 // check looks at what the guest wants.
 func check(jobs []*Job) error {
 	for _, j := range jobs {
-		if j.Checker == nil || len(j.Actions) == 0 {
+		if j.Checker == nil || len(j.Actions) == 0 && !j.checked {
 			continue
 		}
+		j.checked = true
 		if err := j.Checker.Check(j.ctx, j); err != nil {
 			why := err.Error()
 			if len(why) > maxWhy {

@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -166,9 +165,6 @@ func (c *change) route(name string) error {
 }
 
 func (c *change) answer(a *hostapi.Action) error {
-	if c.version.Action(c.ev.Action) == nil {
-		return errors.New("reply: only events with an action of the plugin's own, and HTTP requests, are answered")
-	}
 	if !object(a.A) || len(a.A) > maxReply {
 		return fmt.Errorf("reply: want a JSON object of at most %d bytes", maxReply)
 	}
