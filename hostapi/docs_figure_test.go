@@ -169,7 +169,10 @@ func ofLife(t *testing.T, of func(folder, name string) int64) []string {
 		// limits
 		fmt.Sprintf("| plugins of a tenant | %s (`plugins`) |", initial[host.Policy](t, "plugins")),
 		fmt.Sprintf("| %s (`plugins.run.queue`) |", initial[host.Config](t, "queue")),
-		fmt.Sprintf("| %d of the node; more are not called", of(plugin, "afterQueue")),
+		fmt.Sprintf("| %d and %s of the node, half of each of a tenant; more are not called", of(plugin, "afterQueue"), size(of(plugin, "afterBytes"))),
+		fmt.Sprintf("a second's of that at once (at least %s)", span(of("plugins/pool", "leastBurst"))),
+		fmt.Sprintf("write %s a second (`writes_per_second`), %s at once (`writes_at_once`), timers among them: key, value and %d bytes of each write",
+			spaced(initial[host.Policy](t, "writes_per_second")), spaced(initial[host.Policy](t, "writes_at_once")), of("runtime/cell", "overhead")),
 		fmt.Sprintf("| %s a second (`emits_per_second`), twice as many at once |", initial[host.Policy](t, "emits_per_second")),
 		fmt.Sprintf("| %s of the node (`plugins.http.workers`) |", initial[fetch.Config](t, "workers")),
 		fmt.Sprintf("| events that wait for shadows | %d of the node |", of("plugins/host", "shadowQueue")),

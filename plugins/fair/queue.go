@@ -7,9 +7,13 @@ import (
 
 // Config bounds a queue. Numbers that are 0 are no bound.
 type Config struct {
-	Waiting int // pieces that may wait
-	Each    int // of these, of one tenant
-	Running int // pieces of one tenant that are under way
+	Waiting int   // pieces that may wait
+	Each    int   // of these, of one tenant
+	Bytes   int64 // that those that wait may hold; one tenant's half of it
+	Running int   // pieces of one tenant that are under way
+	// Heavy reports whether a tenant has lately taken more than its part: all such
+	// tenants together have as much under way as one may. nil: none has.
+	Heavy func(tenant string) bool
 }
 
 // Halves are the bounds of a queue for so many workers: one tenant has half of what may
@@ -27,12 +31,20 @@ type Queue[T any] struct {
 	tenants map[string]*tenant[T]
 	turns   []*tenant[T] // those of which something waits, the next one first
 	waiting int
+	bytes   int64 // that these hold
+	heavy   int   // pieces under way that were taken while their tenants were heavy
 }
 
 type tenant[T any] struct {
 	name    string
-	waiting []T
+	waiting []piece[T]
+	bytes   int64
 	running int
+}
+
+type piece[T any] struct {
+	x     T
+	bytes int64
 }
 
 // New makes an empty queue.
@@ -43,10 +55,13 @@ func New[T any](cfg Config) *Queue[T] {
 }
 
 // Put adds a piece of a tenant's work, the last of its own; false: too much waits.
-func (q *Queue[T]) Put(name string, x T) bool {
+func (q *Queue[T]) Put(name string, x T) bool { return q.PutSized(name, x, 0) }
+
+// PutSized is Put for a piece that holds so many bytes.
+func (q *Queue[T]) PutSized(name string, x T, bytes int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.cfg.Waiting > 0 && q.waiting >= q.cfg.Waiting {
+	if q.cfg.Waiting > 0 && q.waiting >= q.cfg.Waiting || q.cfg.Bytes > 0 && q.bytes+bytes > q.cfg.Bytes {
 		return false
 	}
 	t := q.tenants[name]
@@ -54,14 +69,17 @@ func (q *Queue[T]) Put(name string, x T) bool {
 		t = &tenant[T]{name: name}
 		q.tenants[name] = t
 	}
-	if q.cfg.Each > 0 && len(t.waiting) >= q.cfg.Each {
+	if q.cfg.Each > 0 && len(t.waiting) >= q.cfg.Each || q.cfg.Bytes > 0 && t.bytes+bytes > q.cfg.Bytes/2 {
+		q.forget(t)
 		return false
 	}
 	if len(t.waiting) == 0 {
 		q.turns = append(q.turns, t)
 	}
-	t.waiting = append(t.waiting, x)
+	t.waiting = append(t.waiting, piece[T]{x, bytes})
+	t.bytes += bytes
 	q.waiting++
+	q.bytes += bytes
 	q.some.Signal()
 	return true
 }
@@ -78,17 +96,21 @@ func (q *Queue[T]) Take(ctx context.Context) (x T, done func(), ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for ctx.Err() == nil {
-		if t := q.next(); t != nil {
-			x = t.waiting[0]
-			var none T
-			t.waiting[0] = none
+		if t, heavy := q.next(); t != nil {
+			first := t.waiting[0]
+			t.waiting[0] = piece[T]{}
 			t.waiting = t.waiting[1:]
+			t.bytes -= first.bytes
 			t.running++
 			q.waiting--
+			q.bytes -= first.bytes
+			if heavy {
+				q.heavy++
+			}
 			if len(t.waiting) > 0 {
 				q.turns = append(q.turns, t)
 			}
-			return x, func() { q.over(t) }, true
+			return first.x, func() { q.over(t, heavy) }, true
 		}
 		q.some.Wait()
 	}
@@ -97,24 +119,37 @@ func (q *Queue[T]) Take(ctx context.Context) (x T, done func(), ok bool) {
 
 // next takes the first tenant out of the line that may have more under way, nil if none
 // may, with mu held.
-func (q *Queue[T]) next() *tenant[T] {
+func (q *Queue[T]) next() (t *tenant[T], heavy bool) {
 	for i, t := range q.turns {
-		if q.cfg.Running == 0 || t.running < q.cfg.Running {
-			q.turns = append(q.turns[:i], q.turns[i+1:]...)
-			return t
+		if q.cfg.Running > 0 && t.running >= q.cfg.Running {
+			continue
 		}
+		heavy := q.cfg.Heavy != nil && q.cfg.Heavy(t.name)
+		if heavy && q.cfg.Running > 0 && q.heavy >= q.cfg.Running {
+			continue
+		}
+		q.turns = append(q.turns[:i], q.turns[i+1:]...)
+		return t, heavy
 	}
-	return nil
+	return nil, false
 }
 
-func (q *Queue[T]) over(t *tenant[T]) {
+func (q *Queue[T]) over(t *tenant[T], heavy bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	t.running--
-	switch {
-	case len(t.waiting) > 0:
+	if heavy {
+		q.heavy--
+	}
+	if len(q.turns) > 0 { // it may be another heavy tenant's turn
 		q.some.Signal()
-	case t.running == 0:
+	}
+	q.forget(t)
+}
+
+// forget lets go of a tenant that has nothing, with mu held.
+func (q *Queue[T]) forget(t *tenant[T]) {
+	if len(t.waiting) == 0 && t.running == 0 {
 		delete(q.tenants, t.name)
 	}
 }
@@ -124,12 +159,12 @@ func (q *Queue[T]) Rest() (all []T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, t := range q.turns {
-		all = append(all, t.waiting...)
-		t.waiting = nil
-		if t.running == 0 {
-			delete(q.tenants, t.name)
+		for _, p := range t.waiting {
+			all = append(all, p.x)
 		}
+		t.waiting, t.bytes = nil, 0
+		q.forget(t)
 	}
-	q.turns, q.waiting = nil, 0
+	q.turns, q.waiting, q.bytes = nil, 0, 0
 	return all
 }

@@ -155,3 +155,53 @@ func BenchmarkQueue(b *testing.B) {
 		done()
 	}
 }
+
+// TestBytes: what waits holds so much, of one tenant half of it; what was taken, or let go
+// of, does not count.
+func TestBytes(t *testing.T) {
+	q := New[string](Config{Bytes: 100})
+	put := func(name string, bytes int64) string {
+		return fmt.Sprintf("%s%d%v", name, bytes, q.PutSized(name, name, bytes))
+	}
+	got := []string{put("a", 51), put("a", 30), put("a", 21), put("a", 20), put("b", 45), put("c", 6), put("c", 5)}
+	if s := strings.Join(got, " "); s != "a51false a30true a21false a20true b45true c6false c5true" {
+		t.Error(s)
+	}
+	if take(t, q, true); !q.PutSized("d", "d", 30) || q.PutSized("d", "d", 1) {
+		t.Error("the room of one that was taken")
+	}
+	if rest := q.Rest(); len(rest) != 4 || !q.PutSized("a", "a", 50) {
+		t.Error(rest)
+	}
+	if q.Rest(); len(q.tenants) != 0 || q.bytes != 0 {
+		t.Errorf("%d bytes, %d tenants are left", q.bytes, len(q.tenants))
+	}
+}
+
+// TestHeavy: tenants that take too much have together what one may have.
+func TestHeavy(t *testing.T) {
+	heavy := true
+	q := New[string](Config{Running: 2, Heavy: func(name string) bool { return heavy && name != "good" }})
+	for _, name := range []string{"a", "b", "c"} {
+		q.Put(name, name)
+		q.Put(name, name)
+	}
+	if got := take(t, q, false) + take(t, q, true); got != "ab" {
+		t.Error(got)
+	}
+	if got := take(t, q, false); got != "c" { // in the place of b
+		t.Error(got)
+	}
+	q.Put("good", "good")
+	q.Put("good", "good")
+	if got := take(t, q, false) + take(t, q, false); got != "goodgood" {
+		t.Error(got)
+	}
+	if x, _ := q.next(); x != nil {
+		t.Errorf("%s has more than there may be", x.name)
+	}
+	heavy = false
+	if got := take(t, q, true); got != "a" {
+		t.Error(got)
+	}
+}

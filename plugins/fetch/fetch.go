@@ -59,6 +59,9 @@ type Response struct {
 
 // Deps is what a Fetcher needs.
 type Deps struct {
+	// Heavy reports whether a tenant's plugins have lately used more than their part; nil:
+	// none has.
+	Heavy func(tenant string) bool
 	// Answer takes each request's outcome, on a goroutine of Run.
 	Answer func(ctx context.Context, r *Response)
 	Log    *slog.Logger
@@ -87,7 +90,9 @@ type Counters struct {
 
 // New makes one; Run sends.
 func New(cfg Config, deps Deps) *Fetcher {
-	return &Fetcher{cfg: cfg, deps: deps, queue: fair.New[*Request](fair.Halves(cfg.Queue, cfg.Workers))}
+	waiting := fair.Halves(cfg.Queue, cfg.Workers)
+	waiting.Heavy = deps.Heavy
+	return &Fetcher{cfg: cfg, deps: deps, queue: fair.New[*Request](waiting)}
 }
 
 // ErrBusy says that too many requests wait.

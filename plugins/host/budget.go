@@ -2,6 +2,7 @@ package host
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -42,6 +43,43 @@ func (p *Plugin) May(k hostapi.ActionKind) bool {
 		return p.emits.take(policy.Emits)
 	}
 	return true
+}
+
+// allowance is what a tenant's plugins may write, in bytes. The operator may change it at
+// any time.
+type allowance struct {
+	mu      sync.Mutex
+	limiter *rate.Limiter
+}
+
+func (a *allowance) take(now time.Time, bytes, perSecond, once int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case perSecond == 0:
+		a.limiter = nil
+		return true
+	case a.limiter == nil:
+		a.limiter = rate.NewLimiter(rate.Limit(perSecond), int(once))
+	case a.limiter.Limit() != rate.Limit(perSecond) || a.limiter.Burst() != int(once):
+		a.limiter.SetLimitAt(now, rate.Limit(perSecond))
+		a.limiter.SetBurstAt(now, int(once))
+	}
+	return a.limiter.AllowN(now, int(bytes))
+}
+
+// Writes takes bytes out of what the tenant's policy lets its plugins write; false: there
+// are not so many left.
+func (h *Host) Writes(tenant string, bytes int64) bool {
+	policy := h.deps.Policy(tenant)
+	return policy != nil && h.share(tenant).writes.take(h.deps.Now(), bytes, int64(policy.Writes), int64(policy.WritesOnce))
+}
+
+// Heavy reports whether a tenant's plugins have lately used more of the processors than
+// their part.
+func (h *Host) Heavy(tenant string) bool {
+	t := h.For(tenant)
+	return t != nil && t.share.used.Heavy()
 }
 
 // MaxTimers is how many timers the plugin may have.

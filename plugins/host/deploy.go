@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -28,61 +27,144 @@ type Request struct {
 	Folder bool    // it lies in a folder of the node's
 }
 
-// Deploy puts a version in place, and returns when it is there and kept. The error is
-// a *fault.Error whose text the developer reads.
-func (h *Host) Deploy(ctx context.Context, r Request) (Meta, error) {
-	meta, err := h.deploy(ctx, r)
+// Deploy puts a version in place, and returns when it is there and kept. What is in its
+// place already makes no new version. The error is a *fault.Error whose text the
+// developer reads.
+func (h *Host) Deploy(ctx context.Context, r Request) (Done, error) {
+	done, err := h.deploy(ctx, r)
 	if err != nil {
 		h.Refused.Add(1)
-		return meta, err
+		return done, err
+	}
+	if done.Unchanged {
+		return done, nil
 	}
 	h.Deployed.Add(1)
-	h.deps.Log.Info("a plugin was deployed", "tenant", r.Tenant, "plugin", r.Bundle.Manifest.Name, "number", meta.Number, "version", meta.Version, "as", r.As, "by", r.By)
-	return meta, nil
+	h.deps.Log.Info("a plugin was deployed", "tenant", r.Tenant, "plugin", r.Bundle.Manifest.Name, "number", done.Number, "version", done.Version, "as", r.As, "by", r.By)
+	return done, nil
 }
 
-func (h *Host) deploy(ctx context.Context, r Request) (Meta, error) {
-	name := r.Bundle.Manifest.Name
+func (h *Host) deploy(ctx context.Context, r Request) (Done, error) {
 	policy, err := h.served(r.Tenant)
 	if err != nil {
-		return Meta{}, err
+		return Done{}, err
 	}
 	if r.As == Canary && (r.Share <= 0 || r.Share > 1) {
-		return Meta{}, fault.New(fault.Invalid, "share", "a canary is asked about a share of the users, above 0 and at most 1")
+		return Done{}, fault.New(fault.Invalid, "share", "a canary is asked about a share of the users, above 0 and at most 1")
 	}
 	end, err := h.turn(ctx, r.Tenant)
 	if err != nil {
-		return Meta{}, err
+		return Done{}, err
 	}
 	defer end()
-	p, err := h.begin(r.Tenant, name, policy)
+	p, err := h.begin(r.Tenant, r.Bundle.Manifest.Name, policy)
 	if err != nil {
-		return Meta{}, err
+		return Done{}, err
+	}
+	done, there, err := h.already(ctx, p, r)
+	if !there && err == nil {
+		done, err = h.bringNew(ctx, p, r, policy)
+	}
+	if err != nil {
+		h.changing.Lock()
+		defer h.changing.Unlock()
+		if err = refused(err); h.forget(p) {
+			err = p.explained(err)
+		}
+		return Done{}, err
+	}
+	return done, nil
+}
+
+// already answers a deploy of what is in its place, which makes no other version: at most
+// a canary gets another share. there is false if it is to be built. The tenant's turn is
+// held.
+func (h *Host) already(ctx context.Context, p *Plugin, r Request) (done Done, there bool, err error) {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	next := p.state
+	number, _ := p.same(r)
+	if number == 0 {
+		return Done{}, false, nil
+	}
+	if r.As == Canary && number == next.Canary {
+		next.Share = r.Share
+	}
+	if r.Folder {
+		next.Folder = r.Bundle.Digest()
+	}
+	done = p.state.became(&next, *next.find(number))
+	done.Unchanged = done.ShareWas == 0
+	if done.Unchanged && next.Folder == p.state.Folder {
+		return done, true, h.stays(p)
+	}
+	if err := h.stays(p); err != nil {
+		return Done{}, true, err
+	}
+	if err := h.keep(ctx, p, &next, nil); err != nil {
+		return Done{}, true, err
+	}
+	h.write(func() { p.state = next })
+	h.install(p, nil)
+	return done, true, nil
+}
+
+// same finds what a bundle is already as it is to be deployed, with changing held: the
+// number of a version that runs, or of one in that place which can not be run; 0 for none.
+// A canary that is the same as the live version would tell nothing; a shadow tells whether
+// it decides the same way each time.
+func (p *Plugin) same(r Request) (running, broken int) {
+	in, digest := p.placed(), r.Bundle.Digest()
+	for i, n := range map[string][]int{Live: {p.state.Live}, Canary: {p.state.Canary, p.state.Live}, Shadow: {p.state.Shadow}}[r.As] {
+		switch m := p.state.find(n); {
+		case m == nil || m.Digest != digest:
+		case in[n] != nil && in[n].program != nil:
+			return n, 0
+		case i == 0:
+			broken = n
+		}
+	}
+	return 0, broken
+}
+
+// bringNew builds a version, keeps its bundle and puts it in place, with the tenant's turn
+// held. If the same bundle stands there already and can not be run, it is that version
+// that is tried again.
+func (h *Host) bringNew(ctx context.Context, p *Plugin, r Request, policy *Policy) (done Done, err error) {
+	packed, err := r.Bundle.Pack()
+	if err != nil {
+		return Done{}, fault.Wrap("host.keep", fault.Internal, err)
+	}
+	h.changing.Lock()
+	_, number := p.same(r)
+	again := number > 0
+	if !again {
+		number = p.state.Last + 1
+	}
+	_, err = h.plan(p, r, Meta{Number: number, Digest: r.Bundle.Digest(), Stored: len(packed)}) // what has no place is not built
+	h.changing.Unlock()
+	if err != nil {
+		return Done{}, err
 	}
 	v, err := h.build(ctx, p, r.Bundle, policy)
-	if err == nil {
-		if err = h.prove(ctx, v, r.Bundle); err == nil {
-			err = h.keepBundle(ctx, p, r.Bundle)
-		}
-		if err != nil {
-			v.Release()
-		}
+	if err != nil {
+		return Done{}, err
+	}
+	if err = h.prove(ctx, v, r.Bundle); err == nil && !(again && h.isKept(ctx, p, number, v.Digest)) {
+		err = h.keepBundle(ctx, p, number, packed)
 	}
 	h.changing.Lock()
 	defer h.changing.Unlock()
 	if err == nil {
-		if err = h.settle(ctx, p, v, r); err != nil {
-			v.Release()
-			_ = h.drop(ctx, p, p.state.Last+1) // or else the next one is written over it
+		v.Number, v.By, v.Deployed, v.Stored = number, r.By, h.deps.Now().UnixMilli(), len(packed)
+		if done, err = h.settle(ctx, p, v, r); err != nil && !again {
+			_ = h.drop(ctx, p, number) // or else the next one is written over it
 		}
 	}
 	if err != nil {
-		if err = refused(err); h.forget(p) {
-			err = p.explained(err)
-		}
-		return Meta{}, err
+		v.Release()
 	}
-	return v.Meta, nil
+	return done, err
 }
 
 // served is the policy of a tenant that the node serves.
@@ -146,31 +228,28 @@ func (h *Host) begin(tenant, name string, policy *Policy) (*Plugin, error) {
 }
 
 // settle puts a version that was built in its place, with changing held.
-func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request) error {
+func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request) (Done, error) {
 	if err := h.stays(p); err != nil {
-		return err
+		return Done{}, err
 	}
 	if err := h.owns(p, v); err != nil {
-		return err
+		return Done{}, err
 	}
-	next := p.state
-	next.Versions = slices.Clone(next.Versions)
-	v.Number, v.By, v.Deployed = p.state.Last+1, r.By, h.deps.Now().UnixMilli()
-	next.Last = v.Number
-	if r.Folder {
-		next.Folder = v.Digest
+	if kept := p.state.find(v.Number); kept != nil {
+		v.Meta = *kept
 	}
-	next.Versions = append(next.Versions, v.Meta)
-	if err := next.place(v.Number, r.As, r.Share); err != nil {
-		return err
+	m, err := h.plan(p, r, v.Meta)
+	if err != nil {
+		return Done{}, err
 	}
-	old := next.trim(h.cfg.Canary.History)
-	if err := h.keep(ctx, p, &next, old); err != nil {
-		return err
+	if err := h.keep(ctx, p, &m.next, m.old); err != nil {
+		return Done{}, err
 	}
-	h.write(func() { p.state = next })
+	h.letGo(ctx, m.others)
+	done := p.state.became(&m.next, v.Meta)
+	h.write(func() { p.state = m.next })
 	h.install(p, map[int]*Version{v.Number: v})
-	return nil
+	return done, nil
 }
 
 // count is how many plugins of a tenant have versions, with changing held.
@@ -232,136 +311,4 @@ func (p *Plugin) placed() map[int]*Version {
 		}
 	}
 	return out
-}
-
-// Switch makes another kept version live: number, or the one that was live before if
-// that is 0. Canary and shadow end.
-func (h *Host) Switch(ctx context.Context, tenant, name string, number int) (Meta, error) {
-	return h.change(ctx, tenant, name, func(s *state) (int, error) {
-		if number == 0 {
-			number = s.Previous
-		}
-		if number == 0 {
-			return 0, fault.New(fault.Conflict, "", "there is no version before this one")
-		}
-		if s.find(number) == nil {
-			return 0, notKept(number)
-		}
-		return number, s.place(number, Live, 0)
-	})
-}
-
-// Promote makes the canary live.
-func (h *Host) Promote(ctx context.Context, tenant, name string) (Meta, error) {
-	return h.change(ctx, tenant, name, func(s *state) (int, error) {
-		if s.Canary == 0 {
-			return 0, fault.New(fault.Conflict, "", "there is no canary")
-		}
-		number := s.Canary
-		return number, s.place(number, Live, 0)
-	})
-}
-
-// Stop ends the canary and the shadow.
-func (h *Host) Stop(ctx context.Context, tenant, name string) (Meta, error) {
-	return h.change(ctx, tenant, name, func(s *state) (int, error) {
-		if s.Live == 0 {
-			return 0, fault.New(fault.Conflict, "", "there is no live version")
-		}
-		return s.Live, s.place(s.Live, Live, 0)
-	})
-}
-
-// change makes another choice of kept versions. decide is asked again if a version has
-// to be built first.
-func (h *Host) change(ctx context.Context, tenant, name string, decide func(*state) (number int, err error)) (Meta, error) {
-	if _, err := h.served(tenant); err != nil {
-		return Meta{}, err
-	}
-	end, err := h.turn(ctx, tenant)
-	if err != nil {
-		return Meta{}, err
-	}
-	defer end()
-	v, err := h.chosen(ctx, tenant, name, decide)
-	if err != nil {
-		return Meta{}, err
-	}
-	h.changing.Lock()
-	defer h.changing.Unlock()
-	p := v.plugin
-	next := p.state
-	number, err := decide(&next)
-	if gone := h.stays(p); gone != nil {
-		err = gone
-	}
-	switch {
-	case err == nil && number != v.Number:
-		err = errMeanwhile
-	case err == nil:
-		err = h.keep(ctx, p, &next, nil)
-	}
-	if err != nil {
-		v.Release()
-		return Meta{}, err
-	}
-	there := p.placed()[number] == v
-	h.write(func() { p.state = next })
-	h.install(p, map[int]*Version{v.Number: v})
-	if there {
-		v.Release() // it had its place before
-	}
-	h.deps.Log.Info("a plugin was switched", "tenant", tenant, "plugin", name, "number", number)
-	return v.Meta, nil
-}
-
-// errMeanwhile says that the plugin's versions are others by now.
-var errMeanwhile = fault.New(fault.Conflict, "", "the plugin was changed meanwhile")
-
-// chosen is the version that is wanted, held: one in place, or built of what is kept. The
-// tenant's turn is held.
-func (h *Host) chosen(ctx context.Context, tenant, name string, decide func(*state) (number int, err error)) (*Version, error) {
-	h.changing.Lock()
-	p := h.tenants[tenant][name]
-	if p == nil {
-		h.changing.Unlock()
-		return nil, notThere(name)
-	}
-	next := p.state
-	number, err := decide(&next)
-	v := p.placed()[number]
-	if err == nil && v != nil {
-		v.hold() // it has its place, and so can be held
-	}
-	h.changing.Unlock()
-	if err != nil || v != nil {
-		return v, err
-	}
-	return h.revive(ctx, p, number)
-}
-
-func notThere(name string) error {
-	return fault.New(fault.NotFound, "plugin", fmt.Sprintf("there is no plugin %q", name))
-}
-
-// revive builds a version of what is kept, with the tenant's turn held.
-func (h *Host) revive(ctx context.Context, p *Plugin, number int) (*Version, error) {
-	policy, err := h.served(p.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	b, err := h.bundle(ctx, p, number)
-	if err != nil {
-		return nil, err
-	}
-	v, err := h.build(ctx, p, b, policy)
-	if err != nil {
-		return nil, fault.New(fault.Conflict, "number", err.Error())
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if kept := p.state.find(number); kept != nil {
-		v.Meta = *kept
-	}
-	return v, nil
 }

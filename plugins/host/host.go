@@ -57,6 +57,7 @@ type Host struct {
 	shared   map[string]*share // by tenant
 
 	shadows *fair.Queue[*shadowed]
+	Crowd   *pool.Crowd // of the tenants whose plugins use too much
 	Counters
 }
 
@@ -77,6 +78,7 @@ type table map[string]*Tenant
 type Tenant struct {
 	Plugins []*Plugin
 	owners  map[string]*Plugin // by action
+	share   *share
 }
 
 // Plugin is one of a tenant's.
@@ -109,8 +111,13 @@ const shadowQueue = 256
 func New(cfg Config, deps Deps) *Host {
 	h := &Host{
 		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), tenants: map[string]map[string]*Plugin{}, shared: map[string]*share{},
-		shadows: fair.New[*shadowed](fair.Halves(shadowQueue, shadowTasks)), turns: NewTurns(max(2, runtime.GOMAXPROCS(0))),
+		turns: NewTurns(max(2, runtime.GOMAXPROCS(0))),
 	}
+	processors := runtime.GOMAXPROCS(0)
+	h.Crowd = pool.NewCrowd(min(h.lanes(), max(1, processors/2)), processors, deps.Now)
+	waiting := fair.Halves(shadowQueue, shadowTasks)
+	waiting.Heavy = h.Heavy
+	h.shadows = fair.New[*shadowed](waiting)
 	h.table.Store(&table{})
 	return h
 }
@@ -179,7 +186,7 @@ func (h *Host) write(f func()) {
 func (h *Host) publish() {
 	next := make(table, len(h.tenants))
 	for tenant, plugins := range h.tenants {
-		t := &Tenant{owners: map[string]*Plugin{}}
+		t := &Tenant{owners: map[string]*Plugin{}, share: h.share(tenant)}
 		for _, p := range plugins {
 			s := p.set.Load()
 			if s == nil || s.live == nil {
@@ -204,7 +211,9 @@ func (h *Host) publish() {
 // share is what all plugins of a tenant have together.
 type share struct {
 	slots  pool.Slots
+	used   *pool.Share
 	memory pool.Memory
+	writes allowance
 }
 
 // share is a tenant's.
@@ -213,7 +222,7 @@ func (h *Host) share(tenant string) *share {
 	defer h.mu.Unlock()
 	s := h.shared[tenant]
 	if s == nil {
-		s = &share{slots: make(pool.Slots, h.lanes())}
+		s = &share{slots: make(pool.Slots, h.lanes()), used: h.Crowd.Share()}
 		h.shared[tenant] = s
 	}
 	return s

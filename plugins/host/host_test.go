@@ -182,7 +182,7 @@ func deploy(t testing.TB, h *Host, b *manifest.Bundle, as string, share float64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return m.Meta
 }
 
 func TestLife(t *testing.T) {

@@ -13,17 +13,18 @@ import (
 // patience is how long Finish lets a version take; Load gives it limits.start.
 const patience = 2 * time.Minute
 
-// Load brings what was deployed to a tenant, and is not there yet. Of a version that can
-// not be built any more, because the policy or the node is another by now, all calls
-// fail, and the log says why: what a filter should have seen does not go past it because
-// it is away. So it is while the version is built, too. One for which limits.start of the
-// policy is not enough is left to Finish. The error is the store's, or that of ctx.
+// Load brings what was deployed to a tenant, and is not there yet, and tries again what
+// could not be run: the policy may be another by now. Of a version that can not be built
+// any more all calls fail, and the log says why: what a filter should have seen does not
+// go past it because it is away. So it is while the version is built, too. One for which
+// limits.start of the policy is not enough is left to Finish. The error is the store's,
+// or that of ctx.
 func (h *Host) Load(ctx context.Context, tenant string) error {
 	policy := h.deps.Policy(tenant)
 	if policy == nil {
 		return nil
 	}
-	if list, err := h.missing(ctx, tenant); err != nil || len(list) == 0 {
+	if list, err := h.missing(ctx, tenant); err != nil || len(list) == 0 && len(h.unable(tenant)) == 0 {
 		return err
 	}
 	end, err := h.turn(ctx, tenant)
@@ -35,7 +36,7 @@ func (h *Host) Load(ctx context.Context, tenant string) error {
 	if err != nil {
 		return err
 	}
-	var come []*Plugin
+	come := h.unable(tenant)
 	for _, c := range list {
 		if p := h.restore(ctx, tenant, c, policy); p != nil {
 			come = append(come, p)
@@ -75,6 +76,30 @@ func (h *Host) missing(ctx context.Context, tenant string) (out []cell.Cell, err
 		}
 	}
 	return out, err
+}
+
+// Stands reports whether all that was deployed to a tenant is in its place, be it that it
+// refuses until it is built.
+func (h *Host) Stands(ctx context.Context, tenant string) bool {
+	list, err := h.missing(ctx, tenant)
+	return err == nil && len(list) == 0
+}
+
+// unable are the plugins of which a version in place could not be built, though there was
+// the time. One whose state can not be read is not among them: it is not known what of it
+// should be in place.
+func (h *Host) unable(tenant string) (out []*Plugin) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.tenants[tenant] {
+		for number, v := range p.placed() {
+			if v.program == nil && !p.late && p.state.find(number) != nil {
+				out = append(out, p)
+				break
+			}
+		}
+	}
+	return out
 }
 
 func (h *Host) late(tenant string) (out []*Plugin) {
@@ -151,6 +176,9 @@ func (h *Host) bring(ctx context.Context, p *Plugin, policy *Policy, each time.D
 		cancel()
 		if err != nil {
 			late = late || ended
+			if was := byNumber[number]; was != nil && was.why == short(reason(err)) {
+				continue // it stays, and was told of
+			}
 			p.cannotRun(number, err)
 			v = h.standIn(ctx, p, number, policy, err)
 		}
@@ -177,5 +205,5 @@ func (h *Host) bring(ctx context.Context, p *Plugin, policy *Policy, each time.D
 func (p *Plugin) cannotRun(number int, err error) {
 	h := p.host
 	h.deps.Log.Error("a plugin's version can not be run", "tenant", p.Tenant, "plugin", p.Name, "number", number, "error", err)
-	p.Logs.add(Line{Time: h.deps.Now().UnixMilli(), Number: number, Level: "error", Text: short("it can not be run: " + err.Error())})
+	p.Logs.add(Line{Time: h.deps.Now().UnixMilli(), Number: number, Level: "error", Text: short("it can not be run: " + reason(err))})
 }

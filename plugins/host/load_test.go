@@ -169,11 +169,11 @@ func TestTenantsGoAndComeBack(t *testing.T) {
 	}
 	live, kept := h.Find("acme", "filter").set.Load().live, len(store.m)
 	gone.Store(true)
-	for name, f := range map[string]func(context.Context, string, string) (Meta, error){
+	for name, f := range map[string]func(context.Context, string, string) (Done, error){
 		"promote": h.Promote, "stop": h.Stop,
-		"switch": func(ctx context.Context, tenant, name string) (Meta, error) { return h.Switch(ctx, tenant, name, 1) },
-		"remove": func(ctx context.Context, tenant, name string) (Meta, error) {
-			return Meta{}, h.Remove(ctx, tenant, name)
+		"switch": func(ctx context.Context, tenant, name string) (Done, error) { return h.Switch(ctx, tenant, name, 1) },
+		"remove": func(ctx context.Context, tenant, name string) (Done, error) {
+			return Done{}, h.Remove(ctx, tenant, name)
 		},
 	} {
 		if _, err := f(t.Context(), "acme", "filter"); !fault.Is(err, fault.NotFound) {

@@ -28,7 +28,7 @@ type CanaryConfig struct {
 	Events  uint64  `yaml:"events" default:"50" min:"1" doc:"Events that it must have seen first."`
 	Failed  float64 `yaml:"failed" default:"0.02" min:"0" max:"1" doc:"Part of its events on which it may fail beyond that of the live version."`
 	Slower  float64 `yaml:"slower" default:"3" min:"1" doc:"How many times as long as the live version's its median call may last, if that is above a millisecond."`
-	History int     `yaml:"history" default:"10" min:"1" max:"1000" doc:"Versions of a plugin that are kept for a rollback."`
+	History int     `yaml:"history" default:"10" min:"1" max:"1000" doc:"Versions of a plugin that are kept; fewer if the tenant's bundles are more than its policy's bundles permits."`
 }
 
 // Policy is what the operator lets one tenant's plugins do.
@@ -38,6 +38,9 @@ type Policy struct {
 	Limits       Ceilings                     `yaml:"limits" doc:"What no manifest may ask more than."`
 	Memory       config.Size                  `yaml:"memory" default:"512MiB" min:"0" doc:"Memory of all plugins together, of instances between calls and of images of initialised guests; above it instances begin anew after each call, and no plugin comes whose image does not fit. 0: no limit."`
 	Storage      config.Size                  `yaml:"storage" default:"64MiB" min:"0" doc:"Keys and values of all plugins together; 0: no limit."`
+	Bundles      config.Size                  `yaml:"bundles" default:"256MiB" min:"0" doc:"Bundles of all plugins' versions together that are kept; above it the oldest that are not in use are let go of, and at last a deploy is refused. 0: no limit."`
+	Writes       config.Size                  `yaml:"writes_per_second" default:"4MiB" min:"0" doc:"Bytes that all plugins together may write to their store and of timers a second: key and value of each write, and 64 beside; 0: no limit."`
+	WritesOnce   config.Size                  `yaml:"writes_at_once" default:"16MiB" min:"64KiB" doc:"Of these, at once: no call writes more."`
 	Emits        float64                      `yaml:"emits_per_second" default:"1000" min:"0" doc:"Events that one plugin may send a second, and twice as many at once."`
 	HTTP         float64                      `yaml:"http_per_second" default:"50" min:"0" doc:"HTTP requests that one plugin may send a second, and twice as many at once."`
 	Timers       int                          `yaml:"timers" default:"10000" min:"0" doc:"Timers that one plugin may have set."`

@@ -2,8 +2,10 @@ package host
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // Remove takes a plugin away, with all that is kept of it. One that was interrupted is
@@ -58,10 +60,14 @@ func (h *Host) takeAway(tenant, name string) bool {
 // erase removes all that is kept of a plugin but its keys, and reports whether there was
 // anything.
 func (h *Host) erase(ctx context.Context, tenant, name string) (found bool, err error) {
-	if _, found, err = h.deps.Cells.Cell(ctx, tenant, tableStates, name); err != nil {
+	text, found, err := h.deps.Cells.Cell(ctx, tenant, tableStates, name)
+	if err != nil {
 		return found, err
 	}
 	if found {
+		if err := h.remember(ctx, tenant, name, text); err != nil {
+			return found, err
+		}
 		if err := h.deps.Cells.PutCells(ctx, tenant, tableStates, cell.Cell{Key: name}); err != nil {
 			return found, err
 		}
@@ -79,6 +85,40 @@ func (h *Host) erase(ctx context.Context, tenant, name string) (found bool, err 
 			return found, err
 		}
 	}
+}
+
+// remember notes what has come from the node's folder of a plugin that is removed, whose
+// state this is: it does not come back with the next start.
+func (h *Host) remember(ctx context.Context, tenant, name string, text []byte) error {
+	var s state
+	if json.Unmarshal(text, &s) != nil || s.Folder == "" {
+		return nil // nothing has, or it is not known
+	}
+	err := h.deps.Cells.PutCells(ctx, tenant, tableRemoved, cell.Cell{Key: name, Value: []byte(s.Folder)})
+	if fault.Is(err, fault.StorageFull) { // which removing helps against
+		h.deps.Log.Warn("the store is full: a plugin that is removed comes back at the next start if it still is in the folder", "tenant", tenant, "plugin", name)
+		return nil
+	}
+	return err
+}
+
+// FromFolder reports whether a bundle is the last one of a plugin that has come from the
+// node's folder: it is not deployed again, also if the plugin was removed since.
+func (h *Host) FromFolder(ctx context.Context, tenant, name, digest string) (bool, error) {
+	h.mu.Lock()
+	last := ""
+	if p := h.tenants[tenant][name]; p != nil {
+		last = p.state.Folder
+	}
+	h.mu.Unlock()
+	if last == "" {
+		removed, _, err := h.deps.Cells.Cell(ctx, tenant, tableRemoved, name)
+		if err != nil {
+			return false, fault.Wrap("host.folder", fault.Unavailable, err)
+		}
+		last = string(removed)
+	}
+	return last == digest, nil
 }
 
 // Retire lets go of the plugins of tenants that the node does not serve any more. What

@@ -12,11 +12,13 @@ import (
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// What is kept is in two tables of cells: the states of a tenant's plugins, by name,
-// and for each plugin the bundles of its versions, in pieces. The state comes last: a
-// bundle without one is nobody's, and is overwritten.
+// What is kept is in tables of cells: the states of a tenant's plugins, by name, and for
+// each plugin the bundles of its versions, in pieces. The state comes last: a bundle
+// without one is nobody's, and is overwritten. Of plugins that were removed there is the
+// digest of the bundle that had come last from the node's folder, by name.
 const (
 	tableStates  = "plugins"
+	tableRemoved = "plugins/removed"
 	tableBundles = "plugin/"
 	pieceSize    = 256 << 10
 	piecesAtOnce = 16
@@ -24,16 +26,8 @@ const (
 
 func piece(number, part int) string { return fmt.Sprintf("%08d/%06d", number, part) }
 
-// keepBundle writes the bundle of the version that comes next, with the tenant's turn
-// held.
-func (h *Host) keepBundle(ctx context.Context, p *Plugin, b *manifest.Bundle) error {
-	packed, err := b.Pack()
-	if err != nil {
-		return fault.Wrap("host.keep", fault.Internal, err)
-	}
-	h.mu.Lock()
-	number := p.state.Last + 1
-	h.mu.Unlock()
+// keepBundle writes the bundle of a version, with the tenant's turn held.
+func (h *Host) keepBundle(ctx context.Context, p *Plugin, number int, packed []byte) error {
 	if err := h.drop(ctx, p, number); err != nil { // of one that did not get its place
 		return err
 	}
@@ -144,6 +138,12 @@ func (h *Host) Bundle(ctx context.Context, tenant, name string, number int) ([]b
 		return nil, cmp.Or(err, fault.Wrap("host.bundle", fault.Internal, errors.New("what is kept of the version is not what was deployed")))
 	}
 	return b.Pack()
+}
+
+// isKept reports whether the bundle of a version can be read back.
+func (h *Host) isKept(ctx context.Context, p *Plugin, number int, digest string) bool {
+	b, err := h.bundle(ctx, p, number)
+	return err == nil && b.Digest() == digest
 }
 
 func notKept(number int) error {

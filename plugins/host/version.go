@@ -27,6 +27,7 @@ type Meta struct {
 	By       string `json:"by"`       // who deployed it
 	Deployed int64  `json:"deployed"` // Unix milliseconds
 	Size     int    `json:"size"`     // of the module, bytes
+	Stored   int    `json:"stored"`   // of the bundle, as it is kept, bytes
 	Captured bool   `json:"captured"` // instances begin from an image
 	Took     string `json:"took"`     // to check, compile and start it
 }
@@ -39,7 +40,8 @@ type Version struct {
 	Pool     *pool.Pool
 
 	plugin  *Plugin
-	program *guest.Program
+	program *guest.Program // nil: it can not be run
+	why     string         // it can not
 	owned   map[string]*manifest.Action
 	refs    atomic.Int64 // those who use it, and 1 for as long as it is in place
 	seq     atomic.Uint64
@@ -79,7 +81,7 @@ func (h *Host) build(ctx context.Context, p *Plugin, b *manifest.Bundle, policy 
 		return nil, errors.Join(err, v.program.Close())
 	}
 	v.Pool = pool.New(h.poolConfig(m, policy), pool.Deps{
-		Program: v.program, Slots: s.slots, Memory: &s.memory, KV: store, Reach: reach, Log: h.deps.Log, Now: h.deps.Now,
+		Program: v.program, Slots: s.slots, Share: s.used, Memory: &s.memory, KV: store, Reach: reach, Log: h.deps.Log, Now: h.deps.Now,
 	})
 	v.refs.Store(1)
 	i, err := v.program.New(ctx)
@@ -105,7 +107,7 @@ func (h *Host) standIn(ctx context.Context, p *Plugin, number int, policy *Polic
 		h.deps.Log.Error("the manifest of a plugin's version can not be read: the plugin refuses everything that others would receive, until another version is live or it is removed",
 			"tenant", p.Tenant, "plugin", p.Name, "number", number, "error", err)
 	}
-	v := &Version{Manifest: m, Shape: record.Of(m), plugin: p, owned: map[string]*manifest.Action{}}
+	v := &Version{Manifest: m, Shape: record.Of(m), plugin: p, owned: map[string]*manifest.Action{}, why: short(reason(why))}
 	for i := range m.Actions {
 		v.owned[m.Actions[i].Name] = &m.Actions[i]
 	}
@@ -119,6 +121,14 @@ func (h *Host) standIn(ctx context.Context, p *Plugin, number int, policy *Polic
 	})
 	v.refs.Store(1)
 	return v
+}
+
+// reason is why a version can not be run, for its developer.
+func reason(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Msg != "" {
+		return f.Msg
+	}
+	return err.Error()
 }
 
 // unread is in the place of a manifest that can not be read.

@@ -12,6 +12,9 @@
 // Writes are seen at once and on disk a moment later: of a crash, the newest may be
 // lost.
 //
+// What is kept is bounded by the tenant's quota, what is written by Store.Writes. A call
+// that writes nothing asks neither.
+//
 // A key whose time is over is not there. Sweep removes such keys; the package owns
 // no goroutine, its caller calls that.
 package kv

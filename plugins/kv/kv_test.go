@@ -323,3 +323,44 @@ func TestDrop(t *testing.T) {
 		t.Errorf("not opened: %v, %d keys", err, len(cells.cells))
 	}
 }
+
+// TestWrites: a call that writes more than the tenant may changes nothing, and what it
+// would have added is not counted. One that writes nothing is not asked.
+func TestWrites(t *testing.T) {
+	r := newRig()
+	left, asked := int64(200), 0
+	r.Writes = func(tenant string, n int64) bool {
+		if asked++; tenant != "acme" || n > left {
+			return false
+		}
+		left -= n
+		return true
+	}
+	p := r.part(t, 1000)
+	for i, c := range []struct {
+		value string // empty: it is only read
+		want  error
+		left  int64
+		asked int
+	}{
+		{strings.Repeat("x", 20), nil, 200 - 64 - 1 - 8 - 20, 1},
+		{"", nil, 107, 1},
+		{strings.Repeat("y", 35), ErrWrites, 107, 2}, // one byte too many
+		{strings.Repeat("z", 34), nil, 0, 3},
+		{"again", ErrWrites, 0, 4},
+	} {
+		var o Overlay
+		o.Begin(t.Context(), p)
+		if c.value == "" {
+			o.Get([]byte("k"))
+		} else if st := o.Put([]byte("k"), []byte(c.value), 0); st != hostapi.OK {
+			t.Fatal(st)
+		}
+		if err := o.Commit(); !errors.Is(err, c.want) || left != c.left || asked != c.asked {
+			t.Errorf("call %d: %v, %d bytes are left, asked %d times", i, err, left, asked)
+		}
+	}
+	if bytes, keys := r.Usage("acme"); bytes != 1+8+34 || keys != 1 {
+		t.Errorf("%d bytes, %d keys", bytes, keys)
+	}
+}

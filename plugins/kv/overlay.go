@@ -17,6 +17,9 @@ var ErrStale = errors.New("kv: what was read has changed")
 // ErrQuota says that the tenant's plugins keep as much as they may.
 var ErrQuota = errors.New("kv: the tenant's plugins keep as much as they may")
 
+// ErrWrites says that a call writes more than is left of what the tenant's plugins may.
+var ErrWrites = errors.New("kv: the tenant's plugins write more bytes a second than they may")
+
 // maxTouched bounds the keys of one call.
 const maxTouched = 1024
 
@@ -174,7 +177,7 @@ func (u *tenant) fits(grown int64) bool {
 var errDropped = errors.New("kv: the plugin was removed")
 
 // Commit makes the call's writes, or says why none of them was made: ErrStale,
-// ErrQuota, or a *fault.Error of the store. It waits while another call runs alone, for
+// ErrQuota, ErrWrites, or a *fault.Error of the store. It waits while another call runs alone, for
 // as long as the context of Begin is not over.
 func (o *Overlay) Commit() error {
 	if o.err != nil {
@@ -223,11 +226,27 @@ func (o *Overlay) Commit() error {
 	if err := p.used.take(o.grown, keys); err != nil {
 		return err
 	}
+	if !p.pay(cells) {
+		_ = p.used.take(-o.grown, -keys)
+		return ErrWrites
+	}
 	if err := p.store.cells.PutCellsSoon(p.tenant, p.table, cells...); err != nil {
 		_ = p.used.take(-o.grown, -keys)
 		return err
 	}
 	return nil
+}
+
+// pay takes writes out of the tenant's budget.
+func (p *Part) pay(cells []cell.Cell) bool {
+	if p.store.Writes == nil {
+		return true
+	}
+	var n int64
+	for i := range cells {
+		n += cell.Cost(cells[i].Key, cells[i].Value)
+	}
+	return p.store.Writes(p.tenant, n)
 }
 
 // take counts what a commit adds. Calls at the same time may each have fitted alone.

@@ -11,6 +11,10 @@ import (
 
 // Store keeps the keys of all plugins.
 type Store struct {
+	// Writes takes bytes out of what a tenant's plugins may write; false: there are not so
+	// many left. It is set before parts are opened; nil: no bound.
+	Writes func(tenant string, bytes int64) bool
+
 	cells cell.Store
 	now   func() time.Time
 

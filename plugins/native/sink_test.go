@@ -119,11 +119,29 @@ func TestSinkThatBlocks(t *testing.T) {
 	if err := os.WriteFile(file+".open", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, file, func(text string) bool { got, _ := stored(text); return len(got) == 5 })
-	put(r.Sinks[0], 8, 30) // more than fit, with a sink that keeps up
+	eventually(t, file, func(text string) bool {
+		got, _ := stored(text)
+		st := r.Stats()[0]
+		return len(got) == 5 && st.Waiting+st.Open == 0 // there is room
+	})
+	put(r.Sinks[0], 8, 8)
 	eventually(t, file, func(text string) bool {
 		got, lost := stored(text)
-		return strings.Join(got, " ") == ids(1, 5)+" "+ids(8, 30) && lost == 2
+		return strings.Join(got, " ") == ids(1, 5)+" m8" && lost == 2
+	})
+}
+
+// A sink that keeps up gets more than fit, if it is waited for long enough.
+func TestSinkIsWaitedFor(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "stored")
+	r := run(t, native.Deps{}, child(t, "sink", "gate, "+file, "batch: 1", "queue: 5", "overflow: block", "block: 10s"))
+	if err := os.WriteFile(file+".open", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	put(r.Sinks[0], 1, 30)
+	eventually(t, file, func(text string) bool {
+		got, lost := stored(text)
+		return strings.Join(got, " ") == ids(1, 30) && lost == 0
 	})
 }
 

@@ -31,6 +31,7 @@ func (p *Pool) count(u *guest.Usage) {
 		p.Out.Add(uint64(u.Out))
 	}
 	p.Took.Observe(u.Time + u.SeedTime)
+	p.deps.Share.charge(cost(u.Time+u.SeedTime, u.Fuel+u.SeedFuel))
 }
 
 // tell puts a failure into the guest's log, where its developer finds it.

@@ -356,3 +356,39 @@ func TestMetricsThatDoNotCount(t *testing.T) {
 		t.Errorf("%s: %v", got, m.metrics)
 	}
 }
+
+// TestWrites: events fail when the tenant has written what it may, nothing of theirs is
+// kept, and the developer is told why.
+func TestWrites(t *testing.T) {
+	left := int64(250) // one call writes two keys
+	p, m, c := stored(t, 0, nil)
+	p.deps.KV = limited(t, c, func(_ string, n int64) bool {
+		if n > left {
+			return false
+		}
+		left -= n
+		return true
+	})
+	first := tasks(t, "put")
+	bring(t, p, first, nil)
+	list := tasks(t, "put", "nothing", "put")
+	bring(t, p, list, nil)
+	if got := reasons(first) + " " + reasons(list); got != "put= put=store nothing= put=store" || p.Failed.Counts()[ReasonStore] != 2 || string(c.m["other"][8:]) != "1" {
+		t.Errorf("%s, %v, %v", got, p.Failed.Counts(), c.m)
+	}
+	if !strings.Contains(m.text(), "failed (store): kv: the tenant's plugins write more bytes a second than they may") {
+		t.Error(m.text())
+	}
+}
+
+// limited is a store with a budget of writes.
+func limited(t *testing.T, c *cells, writes func(string, int64) bool) *kv.Part {
+	t.Helper()
+	store := kv.New(c, nil)
+	store.Writes = writes
+	part, err := store.Open(t.Context(), "acme", "p", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return part
+}

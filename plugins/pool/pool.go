@@ -31,6 +31,7 @@ type Deps struct {
 	Program *guest.Program // nil: every job fails, and Why says why
 	Why     string
 	Slots   Slots    // of the tenant; nil: no bound
+	Share   *Share   // likewise
 	Memory  *Memory  // likewise
 	KV      *kv.Part // nil: none
 	Reach   Reach    // what guests may ask for

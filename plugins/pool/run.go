@@ -20,7 +20,7 @@ func (l *lane) fits(jobs []*Job) int {
 	if len(jobs) == 1 {
 		return 1
 	}
-	if l.ready() != nil {
+	if l.ready(jobs[0].ctx) != nil {
 		return len(jobs) // they fail together
 	}
 	l.load(jobs, 0)
@@ -64,7 +64,7 @@ func (l *lane) run(jobs []*Job, attempt uint32) {
 	if jobs = l.due(jobs); len(jobs) == 0 {
 		return
 	}
-	err := l.ready()
+	err := l.ready(jobs[0].ctx)
 	if err == nil {
 		err = l.attempt(jobs, attempt)
 	}
@@ -75,7 +75,7 @@ func (l *lane) run(jobs []*Job, attempt uint32) {
 	switch trapped := trapped(err); {
 	case !trapped && jobs[0].ctx.Err() != nil && (len(jobs) > 1 || !errors.Is(err, kv.ErrStale)):
 		l.run(jobs, 1) // without the first, whose time it was
-	case len(jobs) > 1 && (trapped || unwanted(err) || errors.Is(err, kv.ErrQuota)):
+	case len(jobs) > 1 && (trapped || unwanted(err) || errors.Is(err, kv.ErrQuota) || errors.Is(err, kv.ErrWrites)):
 		half := len(jobs) / 2
 		l.run(jobs[:half], 1)
 		l.run(jobs[half:], 1)
@@ -127,7 +127,7 @@ func (l *lane) attempt(jobs []*Job, attempt uint32) error {
 			return err
 		}
 		l.pool.Stale.Add(1)
-		if err := l.ready(); err != nil {
+		if err := l.ready(jobs[0].ctx); err != nil {
 			return err
 		}
 	}
@@ -146,11 +146,10 @@ func (l *lane) alone(jobs []*Job) error {
 // once calls the guest, and makes what it has written to the store.
 func (l *lane) once(jobs []*Job) error {
 	p := l.pool
-	l.host.begin(jobs[0])
-	l.fresh = false
-	l.calls++
-	l.rest.calls++
-	err := l.inst.Run(&l.call, &l.out)
+	err, late := l.enter(jobs[0])
+	if late != nil {
+		return late
+	}
 	p.count(&l.out.Usage)
 	if err == nil {
 		l.deal(jobs)
@@ -168,6 +167,25 @@ func (l *lane) once(jobs []*Job) error {
 	}
 	l.after(err)
 	return err
+}
+
+// enter runs the guest for jobs of which this is the first, when it is the tenant's turn.
+// late says that it was not run. What the store makes others wait for is not done in
+// here: they would wait for those who wait for them.
+func (l *lane) enter(first *Job) (err, late error) {
+	share := l.pool.deps.Share
+	crowded, late := share.enter(first.ctx)
+	if late != nil {
+		return nil, late
+	}
+	if crowded {
+		defer share.leave()
+	}
+	l.host.begin(first)
+	l.fresh = false
+	l.calls++
+	l.rest.calls++
+	return l.inst.Run(&l.call, &l.out), nil
 }
 
 // check looks at what the guest wants.
@@ -240,14 +258,17 @@ func trapped(err error) bool {
 }
 
 // ready makes sure that there is an instance.
-func (l *lane) ready() error {
+func (l *lane) ready(ctx context.Context) error {
 	if l.inst != nil {
 		return nil
 	}
 	if l.pool.deps.Program == nil {
 		return &Failure{Reason: ReasonStart, Why: l.pool.deps.Why}
 	}
-	inst, err := l.pool.deps.Program.New(context.Background())
+	inst, err := l.begin(ctx)
+	if late, ok := err.(*Failure); ok { //nolint:errorlint // it is enter's own
+		return late
+	}
 	if err != nil {
 		return &Failure{Reason: ReasonStart, Why: err.Error()}
 	}
@@ -255,4 +276,24 @@ func (l *lane) ready() error {
 	l.inst, l.fresh, l.calls = inst, true, 0
 	l.weigh()
 	return nil
+}
+
+// begin starts an instance. One that does not begin from an image initialises itself, which
+// may take as long as a call.
+func (l *lane) begin(ctx context.Context) (*guest.Instance, error) {
+	program, share := l.pool.deps.Program, l.pool.deps.Share
+	if program.Captured() {
+		return program.New(context.Background())
+	}
+	crowded, late := share.enter(ctx)
+	if late != nil {
+		return nil, late
+	}
+	if crowded {
+		defer share.leave()
+	}
+	began := l.pool.deps.Now()
+	inst, err := program.New(context.Background())
+	share.charge(l.pool.deps.Now().Sub(began))
+	return inst, err
 }

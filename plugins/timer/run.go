@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -148,7 +149,9 @@ func (t *Timers) fire(ctx context.Context, e *entry) {
 	if !t.current(e) { // the payload may be the one of another time
 		return
 	}
-	firing := Firing{Tenant: e.tenant, Plugin: e.plugin, Name: e.name, Payload: payload, Due: time.UnixMilli(e.due)}
+	firing := Firing{
+		Tenant: e.tenant, Plugin: e.plugin, Name: e.name, ID: strconv.FormatUint(e.id, 36), Payload: payload, Due: time.UnixMilli(e.first),
+	}
 	busy := err != nil // the store is
 	if err == nil {
 		if err = t.deps.Fire(ctx, firing); err != nil && t.deps.Busy != nil {
@@ -175,7 +178,8 @@ func (t *Timers) read(ctx context.Context, e *entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, payload, ok := unpack(kept)
+	var as entry
+	payload, ok := as.unpack(kept)
 	if !found || !ok {
 		return nil, errors.New("the timer is not kept any more")
 	}

@@ -14,6 +14,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +37,11 @@ const tablePrefix = "timer/"
 // Firing is a timer whose time has come.
 type Firing struct {
 	Tenant, Plugin, Name string
-	Payload              []byte
-	Due                  time.Time
+	// ID is the same however often the timer is tried, also after a restart, and another
+	// one once it is set again.
+	ID      string
+	Payload []byte
+	Due     time.Time // when it was to fire first
 }
 
 // Deps is what timers need.
@@ -55,8 +59,14 @@ type Deps struct {
 	GivenUp func(f Firing, tries int, err error)
 	// Rate is how many timers of a tenant's plugin may fire a second; nil: no bound.
 	Rate func(tenant string) float64
-	Log  *slog.Logger
-	Now  func() time.Time
+	// Writes takes bytes out of what a tenant's plugins may write; false: there are not so
+	// many left. nil: no bound.
+	Writes func(tenant string, bytes int64) bool
+	// Heavy reports whether a tenant's plugins have lately used more than their part; nil:
+	// none has.
+	Heavy func(tenant string) bool
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // Timers are those of all plugins. It is safe for concurrent use.
@@ -90,9 +100,11 @@ type owned struct {
 // entry is one timer. Its payload is where it is kept, and read when it fires.
 type entry struct {
 	key
-	due    int64 // Unix milliseconds
-	index  int   // in the queue; -1 while it fires
-	tries  int   // also those that found the plugin busy
+	id     uint64 // of the firing
+	first  int64  // when it is to fire, Unix milliseconds
+	due    int64  // when it is tried next
+	index  int    // in the queue; -1 while it fires
+	tries  int    // also those that found the plugin busy
 	failed int
 	gate   bool // no timer: it lets one of those go on that wait for the budget
 }
@@ -102,7 +114,7 @@ const firers = 8
 
 // New makes them; Load brings those that are kept.
 func New(deps Deps) *Timers {
-	return &Timers{deps: deps, byKey: map[key]*entry{}, owners: map[owner]*owned{}, stir: make(chan struct{}, 1), due: fair.New[*entry](fair.Config{Running: firers / 4})}
+	return &Timers{deps: deps, byKey: map[key]*entry{}, owners: map[owner]*owned{}, stir: make(chan struct{}, 1), due: fair.New[*entry](fair.Config{Running: firers / 4, Heavy: deps.Heavy})}
 }
 
 // ErrTooMany says that the plugin has as many timers as it may.
@@ -110,6 +122,9 @@ var ErrTooMany = errors.New("timer: the plugin has as many timers as it may")
 
 // ErrInvalid says that a name, payload or delay is none.
 var ErrInvalid = errors.New("timer: want a name of 1 to 128 bytes, a payload of at most 8 KiB and a delay of at most a year")
+
+// ErrWrites says that there is nothing left of what the tenant's plugins may write.
+var ErrWrites = errors.New("timer: the tenant's plugins write more bytes a second than they may")
 
 // ErrGone says that there is no such plugin any more.
 var ErrGone = errors.New("timer: the plugin is not there any more")
@@ -130,8 +145,14 @@ func (t *Timers) Set(tenant, plugin, name string, delay time.Duration, payload [
 	if own := t.owners[o]; was == nil && (limit == 0 || own != nil && own.count >= limit) {
 		return ErrTooMany
 	}
-	e := &entry{key: k, due: t.deps.Now().Add(delay).UnixMilli()}
-	if err := t.deps.Cells.PutCellsSoon(tenant, tablePrefix+plugin, cell.Cell{Key: name, Value: pack(e.due, payload)}); err != nil {
+	value := pack(t.deps.Now().Add(delay).UnixMilli(), rand.Uint64(), payload)
+	// What takes the timer away again is paid for, too: that is never refused.
+	if t.deps.Writes != nil && !t.deps.Writes(tenant, cell.Cost(name, value)+cell.Cost(name, nil)) {
+		return ErrWrites
+	}
+	e := &entry{key: k}
+	e.unpack(value)
+	if err := t.deps.Cells.PutCellsSoon(tenant, tablePrefix+plugin, cell.Cell{Key: name, Value: value}); err != nil {
 		return err
 	}
 	t.remove(was)
@@ -220,8 +241,7 @@ func (t *Timers) load(o owner, list []cell.Cell) {
 	}
 	for _, c := range list {
 		e := &entry{key: key{o, c.Key}}
-		var ok bool
-		if e.due, _, ok = unpack(c.Value); ok && t.byKey[e.key] == nil {
+		if _, ok := e.unpack(c.Value); ok && t.byKey[e.key] == nil {
 			t.add(e)
 		}
 	}
@@ -230,15 +250,22 @@ func (t *Timers) load(o owner, list []cell.Cell) {
 // page is how many timers are read or removed at once.
 const page = 500
 
-func pack(due int64, payload []byte) []byte {
-	return append(binary.LittleEndian.AppendUint64(nil, uint64(due)), payload...)
+// A timer is kept as the time when it is to fire, the id of its firing, and its payload.
+const packed = 16
+
+func pack(due int64, id uint64, payload []byte) []byte {
+	b := binary.LittleEndian.AppendUint64(make([]byte, 0, packed+len(payload)), uint64(due))
+	return append(binary.LittleEndian.AppendUint64(b, id), payload...)
 }
 
-func unpack(b []byte) (due int64, payload []byte, ok bool) {
-	if len(b) < 8 {
-		return 0, nil, false
+// unpack makes it the timer that is kept so.
+func (e *entry) unpack(b []byte) (payload []byte, ok bool) {
+	if len(b) < packed {
+		return nil, false
 	}
-	return int64(binary.LittleEndian.Uint64(b)), b[8:], true
+	e.first, e.id = int64(binary.LittleEndian.Uint64(b)), binary.LittleEndian.Uint64(b[8:])
+	e.due = e.first
+	return b[packed:], true
 }
 
 // add puts a timer into the queue, with mu held.

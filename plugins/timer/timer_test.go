@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,6 +74,8 @@ type rig struct {
 	busy  bool
 	rate  float64
 	given []string
+	ids   []string
+	left  *int64        // bytes that may be written; nil: no bound
 	again time.Duration // a timer that fires is set again; 0: it is not
 }
 
@@ -84,6 +88,7 @@ func (r *rig) begin() {
 			if r.again > 0 && len(r.fired) < 5000 {
 				_ = r.Set("acme", "bot", f.Name, r.again-1, f.Payload, 3)
 			}
+			r.ids = append(r.ids, f.ID+" "+strconv.FormatInt(f.Due.UnixMilli()-r.start.UnixMilli(), 10))
 			r.fired = append(r.fired, fmt.Sprintf("%s %s after %v", f.Name, f.Payload, time.Since(r.start).Round(time.Second)))
 			return r.fails
 		},
@@ -92,6 +97,12 @@ func (r *rig) begin() {
 			r.given = append(r.given, fmt.Sprintf("%s of %s after %d: %v", f.Name, f.Plugin, tries, err))
 		},
 		Rate: func(string) float64 { return r.rate },
+		Writes: func(_ string, n int64) bool {
+			if r.left != nil {
+				*r.left -= n
+			}
+			return r.left == nil || *r.left >= 0
+		},
 	})
 	_ = r.Load(context.Background(), "acme", "bot")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -257,7 +268,7 @@ func TestRate(t *testing.T) {
 func TestPayloadsAreOnDisk(t *testing.T) {
 	inTime(t, func(t *testing.T, r *rig) {
 		r.set(t, "x", time.Second)
-		if err := r.cells.PutCellsSoon("acme", "timer/bot", cell.Cell{Key: "x", Value: pack(0, []byte("from the disk"))}); err != nil {
+		if err := r.cells.PutCellsSoon("acme", "timer/bot", cell.Cell{Key: "x", Value: pack(0, 0, []byte("from the disk"))}); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(2 * time.Second)
@@ -284,7 +295,7 @@ func TestGone(t *testing.T) {
 		if err := r.Load(t.Context(), "acme", "bot"); err != nil || r.Count() != 1 {
 			t.Errorf("%v; %d are loaded", err, r.Count())
 		}
-		r.cells.m["acme|timer/bot|not loaded"] = pack(0, nil)
+		r.cells.m["acme|timer/bot|not loaded"] = pack(0, 0, nil)
 		r.gone = true
 		if err := r.Drop(t.Context(), "acme", "bot"); err != nil {
 			t.Error(err)
@@ -294,6 +305,59 @@ func TestGone(t *testing.T) {
 		}
 		if r.Count() != 0 || len(r.cells.m) != 0 || len(r.owners) != 0 {
 			t.Errorf("dropped: %d are set, %d kept", r.Count(), len(r.cells.m))
+		}
+	})
+}
+
+// TestFirings: what a firing is known by, and when it was due, is the same however often
+// it is tried, also when the node has begun again; when the timer is set again, be it for
+// the same moment and while it fires, it is another one.
+func TestFirings(t *testing.T) {
+	inTime(t, func(t *testing.T, r *rig) {
+		r.fails = errors.New("away")
+		r.set(t, "x", time.Second)
+		time.Sleep(2500 * time.Millisecond) // tried after 1 and 2 s
+		r.stop()
+		r.begin()
+		r.log()
+		r.mu.Lock()
+		r.fails, r.again = nil, 1 // it sets itself again in the millisecond in which it fires
+		r.mu.Unlock()
+		time.Sleep(1050 * time.Millisecond)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.again = 0
+		if len(r.ids) < 6 {
+			t.Fatal(r.ids)
+		}
+		for i, id := range r.ids[:4] {
+			if id != r.ids[0] || !strings.HasSuffix(id, " 1000") {
+				t.Errorf("try %d: %s, the first %s", i, id, r.ids[0])
+			}
+		}
+		others := slices.Clone(r.ids[3:])
+		for i := range others {
+			others[i], _, _ = strings.Cut(others[i], " ")
+		}
+		slices.Sort(others)
+		if n := len(others); len(slices.Compact(others)) != n {
+			t.Errorf("two of %d have one id: %v", n, r.ids)
+		}
+	})
+}
+
+// TestWrites: what cannot be written is not set, and leaves what was.
+func TestWrites(t *testing.T) {
+	inTime(t, func(t *testing.T, r *rig) {
+		left := int64(200)
+		r.left = &left
+		r.set(t, "x", time.Second)
+		if err := r.Set("acme", "bot", "x", time.Hour, nil, 3); !errors.Is(err, ErrWrites) {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Second)
+		if got, want := r.log(), "x {} after 1s"; got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	})
 }

@@ -35,13 +35,23 @@ func versionFields() event.Payload {
 		{Name: "by", Kind: event.String, Required: true, Doc: "id of the key that deployed it"},
 		{Name: "deployed", Kind: event.Int, Required: true, Doc: "Unix milliseconds"},
 		{Name: "size", Kind: event.Int, Required: true, Doc: "bytes of the module"},
+		{Name: "stored", Kind: event.Int, Required: true, Doc: "bytes of the bundle as it is kept"},
 		{Name: "captured", Kind: event.Bool, Required: true, Doc: "instances begin from an image"},
 		{Name: "took", Kind: event.String, Required: true, Doc: "to check, compile and start it: 120ms"},
 	}
 }
 
 // changedFields are the members of Deployed.
-func changedFields() event.Payload { return append(event.Payload{pluginName()}, versionFields()...) }
+func changedFields() event.Payload {
+	return append(append(event.Payload{pluginName()}, versionFields()...), event.Payload{
+		{Name: "live", Kind: event.Int, Required: true, Doc: "number of the version that is live now"},
+		{Name: "was", Kind: event.Int, Doc: "number of the version that was live before, if it is another"},
+		{Name: "unchanged", Kind: event.Bool, Doc: "true if all of it was so before: the bundle is in its place already, and made no new version"},
+		{Name: "share", Kind: event.Any, Doc: "the part of the users, if the version is the canary"},
+		{Name: "share_was", Kind: event.Any, Doc: "what it was before, if that is all that has changed: the bundle is the canary already"},
+		{Name: "ended", Kind: event.Map, Doc: "numbers of the canary and the shadow that were ended by it, by canary and shadow", Elem: &event.Field{Kind: event.Int}},
+	}...)
+}
 
 // pluginFields are the members of Plugin but for its statistics.
 func pluginFields() event.Payload {
@@ -49,12 +59,14 @@ func pluginFields() event.Payload {
 		pluginName(),
 		{Name: "last", Kind: event.Int, Required: true, Doc: "number of the newest version"},
 		{Name: "live", Kind: event.Int, Required: true, Doc: "number of the live version"},
-		{Name: "previous", Kind: event.Int, Required: true, Doc: "number of the version that was live before; 0 for none"},
+		{Name: "previous", Kind: event.Int, Required: true, Doc: "number of the version that a rollback makes live: the last one that was, and has another digest; 0 for none"},
 		{Name: "canary", Kind: event.Int, Doc: "number of the canary; left out if there is none"},
 		{Name: "share", Kind: event.Any, Doc: "the canary's part of the users, a number above 0 and at most 1"},
 		{Name: "shadow", Kind: event.Int, Doc: "number of the shadow; left out if there is none"},
 		{Name: "why", Kind: event.String, Doc: "the last canary was taken back by the node"},
 		{Name: "versions", Kind: event.Array, Required: true, Doc: "that are kept, oldest first", Elem: &event.Field{Kind: event.Object, Fields: versionFields()}},
+		{Name: "failed", Kind: event.Int, Required: true, Doc: "events on which the live version has failed on this node, since it is in place there"},
+		{Name: "cannot_run", Kind: event.Map, Doc: "why versions in place can not be run, by live, canary and shadow; their events are refused, or pass, as the manifest says", Elem: &event.Field{Kind: event.String}},
 	}
 }
 
@@ -75,7 +87,7 @@ func deploying() []route {
 	return []route{
 		{
 			method: http.MethodPost, path: allPlugins, scope: ScopePlugins, upload: true, status: http.StatusCreated, longer: buildTime, handle: (*API).deployPlugin,
-			doc: "Puts a plugin's bundle in place, as heddle plugin build makes it: it is checked, compiled and started, and its fixtures are run. What is wrong with it is told with status 400.",
+			doc: "Puts a plugin's bundle in place, as heddle plugin build makes it: it is checked, compiled and started, and its fixtures are run. What is wrong with it is told with status 400. What is in its place already makes no new version: the answer says unchanged, or the canary gets another share.",
 			params: event.Payload{
 				{Name: "as", Kind: event.String, Enum: []string{asLive, asCanary, asShadow}, Doc: "live if left out; canary is asked about a share of the users in place of the live version, shadow about everything and without effect"},
 				{Name: "share", Kind: event.String, Max: 32, Doc: "of a canary: the part of the users, above 0 and at most 1, as in 0.05"},
@@ -84,13 +96,13 @@ func deploying() []route {
 		},
 		{
 			method: http.MethodPost, path: ofPlugin + "/rollback", scope: ScopePlugins, status: http.StatusOK, longer: buildTime, handle: (*API).rollBack,
-			doc:   "Makes a version live that is kept. Canary and shadow end.",
-			body:  event.Payload{{Name: "number", Kind: event.Int, Min: 1, Max: event.MaxOffset, Doc: "of the version; the one that was live before if left out"}},
+			doc:   "Makes a version live that is kept. Canary and shadow end. A version that can not be run is tried again.",
+			body:  event.Payload{{Name: "number", Kind: event.Int, Min: 1, Max: event.MaxOffset, Doc: "of the version; previous of the plugin if left out"}},
 			reply: changedFields(),
 		},
 		{
 			method: http.MethodPost, path: ofPlugin + "/promote", scope: ScopePlugins, status: http.StatusOK, longer: buildTime, handle: (*API).promote,
-			doc: "Makes the canary live.", reply: changedFields(),
+			doc: "Makes the canary live. The shadow ends.", reply: changedFields(),
 		},
 		{
 			method: http.MethodPost, path: ofPlugin + "/stop", scope: ScopePlugins, status: http.StatusOK, longer: buildTime, handle: (*API).stopTrials,
@@ -98,7 +110,7 @@ func deploying() []route {
 		},
 		{
 			method: http.MethodDelete, path: ofPlugin, scope: ScopePlugins, status: http.StatusOK, longer: buildTime, handle: (*API).removePlugin,
-			doc:   "Takes a plugin away with all its versions, what it keeps in its store, and its timers.",
+			doc:   "Takes a plugin away with all its versions, what it keeps in its store, and its timers. It does not come back from the node's folder unless its bundle there is another.",
 			reply: event.Payload{pluginName(), {Name: "removed", Kind: event.Bool, Required: true}},
 		},
 	}

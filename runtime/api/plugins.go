@@ -71,28 +71,37 @@ type PluginVersion struct {
 	By       string `json:"by"`
 	Deployed int64  `json:"deployed"` // Unix milliseconds
 	Size     int    `json:"size"`     // of the module, bytes
+	Stored   int    `json:"stored"`   // of the bundle, bytes
 	Captured bool   `json:"captured"`
 	Took     string `json:"took"`
 }
 
-// Deployed is the version that is in place now.
+// Deployed is what a change has come to: the version that was deployed, or is live now.
 type Deployed struct {
 	Plugin string `json:"plugin"`
 	PluginVersion
+	Live      int            `json:"live"`                // number of the version that is live now
+	Was       int            `json:"was,omitempty"`       // of the one that was before, if it is another
+	Unchanged bool           `json:"unchanged,omitempty"` // all of it was so before
+	Share     float64        `json:"share,omitempty"`     // of the version, if it is the canary
+	ShareWas  float64        `json:"share_was,omitempty"` // if that is all that has changed
+	Ended     map[string]int `json:"ended,omitempty"`     // numbers of canary and shadow that were ended by it
 }
 
 // Plugin is what is known of a plugin.
 type Plugin struct {
-	Plugin   string                 `json:"plugin"`
-	Last     int                    `json:"last"`
-	Live     int                    `json:"live"`
-	Previous int                    `json:"previous"`
-	Canary   int                    `json:"canary,omitempty"`
-	Share    float64                `json:"share,omitempty"`
-	Shadow   int                    `json:"shadow,omitempty"`
-	Why      string                 `json:"why,omitempty"`
-	Versions []PluginVersion        `json:"versions"`
-	Stats    map[string]PluginStats `json:"stats,omitzero"` // by live, canary, shadow; nil where they are not told
+	Plugin    string                 `json:"plugin"`
+	Last      int                    `json:"last"`
+	Live      int                    `json:"live"`
+	Previous  int                    `json:"previous"`
+	Canary    int                    `json:"canary,omitempty"`
+	Share     float64                `json:"share,omitempty"`
+	Shadow    int                    `json:"shadow,omitempty"`
+	Why       string                 `json:"why,omitempty"`
+	Versions  []PluginVersion        `json:"versions"`
+	Failed    uint64                 `json:"failed"`               // events on which the live version has failed
+	CannotRun map[string]string      `json:"cannot_run,omitempty"` // why, by live, canary, shadow
+	Stats     map[string]PluginStats `json:"stats,omitzero"`       // by live, canary, shadow; nil where they are not told
 }
 
 // PluginStats is how a version does on this node.

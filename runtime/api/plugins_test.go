@@ -52,11 +52,11 @@ func (s *shelf) Deploy(_ context.Context, tenant string, d Deploy) (Deployed, er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deploy = d
-	return Deployed{"tiny", PluginVersion{Number: 7, By: d.By}}, err
+	return Deployed{Plugin: "tiny", PluginVersion: PluginVersion{Number: 7, By: d.By}, Live: 7, Unchanged: true}, err
 }
 
 func (s *shelf) Switch(_ context.Context, tenant, plugin string, to Switch) (Deployed, error) {
-	return Deployed{plugin, PluginVersion{Number: 6}}, s.note(tenant, plugin, fmt.Sprintf("switch %+v", to))
+	return Deployed{Plugin: plugin, PluginVersion: PluginVersion{Number: 6}, Live: 6, Was: 7, Ended: map[string]int{"shadow": 8}}, s.note(tenant, plugin, fmt.Sprintf("switch %+v", to))
 }
 
 func (s *shelf) Remove(_ context.Context, tenant, plugin string) error {
@@ -111,6 +111,7 @@ func TestPluginRoutes(t *testing.T) {
 	}{
 		{"POST", "plugins", "PK", nil, 201, `{"plugin":"tiny","number":7,`, "acme tiny deploy"},
 		{"POST", "plugins?as=canary&share=0.05", "PK", nil, 201, `"by":"k"`, "acme tiny deploy"},
+		{"POST", "plugins", "PK", nil, 201, `"live":7,"unchanged":true}`, "acme tiny deploy"},
 		{"POST", "plugins?as=live&share=0.05", "PK", nil, 422, `"field":"share"`, ""},
 		{"POST", "plugins", "PK", fault.New(fault.Invalid, "bundle", long), 400, strings.TrimRight(long[22:], " "), "acme tiny deploy"},
 		{"POST", "plugins", "PK", fault.New(fault.Conflict, "as", "x"), 409, `"field":"as"`, "acme tiny deploy"},
@@ -127,7 +128,7 @@ func TestPluginRoutes(t *testing.T) {
 		{"POST", "plugins/tiny/rollback", `{"number":3}`, nil, 200, `{"plugin":"tiny","number":6,`, "acme tiny switch {Promote:false Stop:false Number:3}"},
 		{"POST", "plugins/tiny/rollback", "", nil, 200, `"number":6`, "acme tiny switch {Promote:false Stop:false Number:0}"},
 		{"POST", "plugins/tiny/rollback", `{"to":3}`, nil, 422, `"field":"to"`, ""},
-		{"POST", "plugins/tiny/promote", "", nil, 200, `"number":6`, "acme tiny switch {Promote:true Stop:false Number:0}"},
+		{"POST", "plugins/tiny/promote", "", nil, 200, `"live":6,"was":7,"ended":{"shadow":8}}`, "acme tiny switch {Promote:true Stop:false Number:0}"},
 		{"POST", "plugins/tiny/stop", "", fault.New(fault.Conflict, "", "no"), 409, `"message":"no"`, "acme tiny switch {Promote:false Stop:true Number:0}"},
 		{"DELETE", "plugins/tiny", "", nil, 200, `{"plugin":"tiny","removed":true}`, "acme tiny remove"},
 		{"GET", "plugins/tiny/logs?after=5", "", nil, 200, `{"lines":[],"next":5}`, "acme tiny lines 5"},

@@ -91,11 +91,17 @@ func (p apiPlugins) Deploy(ctx context.Context, tenant string, d api.Deploy) (ap
 		p.a.plugins.host.Refused.Add(1)
 		return api.Deployed{}, fault.New(fault.Invalid, "bundle", err.Error())
 	}
-	meta, err := p.a.plugins.host.Deploy(ctx, host.Request{Tenant: tenant, By: d.By, Bundle: b, As: d.As, Share: d.Share})
+	done, err := p.a.plugins.host.Deploy(ctx, host.Request{Tenant: tenant, By: d.By, Bundle: b, As: d.As, Share: d.Share})
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fault.New(fault.Timeout, "bundle", "it took too long to build the plugin and to run its fixtures")
 	}
-	return api.Deployed{Plugin: b.Manifest.Name, PluginVersion: api.PluginVersion(meta)}, err
+	return deployed(b.Manifest.Name, &done), err
+}
+
+func deployed(plugin string, d *host.Done) api.Deployed {
+	return api.Deployed{
+		Plugin: plugin, PluginVersion: api.PluginVersion(d.Meta), Live: d.Live, Was: d.Was, Unchanged: d.Unchanged, Share: d.Share, ShareWas: d.ShareWas, Ended: d.Ended,
+	}
 }
 
 // Switch has another version be live.
@@ -105,16 +111,16 @@ func (p apiPlugins) Switch(ctx context.Context, tenant, plugin string, to api.Sw
 		return api.Deployed{}, err
 	}
 	defer end()
-	var meta host.Meta
+	var done host.Done
 	switch h := p.a.plugins.host; {
 	case to.Promote:
-		meta, err = h.Promote(ctx, tenant, plugin)
+		done, err = h.Promote(ctx, tenant, plugin)
 	case to.Stop:
-		meta, err = h.Stop(ctx, tenant, plugin)
+		done, err = h.Stop(ctx, tenant, plugin)
 	default:
-		meta, err = h.Switch(ctx, tenant, plugin, to.Number)
+		done, err = h.Switch(ctx, tenant, plugin, to.Number)
 	}
-	return api.Deployed{Plugin: plugin, PluginVersion: api.PluginVersion(meta)}, err
+	return deployed(plugin, &done), err
 }
 
 // Remove takes a plugin away, and what it has set to happen later.
@@ -140,7 +146,7 @@ func (p apiPlugins) List(tenant string) (out []api.Plugin) {
 func pluginOf(s *host.Status) api.Plugin {
 	out := api.Plugin{
 		Plugin: s.Plugin, Last: s.Last, Live: s.Live, Previous: s.Previous, Canary: s.Canary, Share: s.Share, Shadow: s.Shadow, Why: s.Why,
-		Versions: make([]api.PluginVersion, len(s.Versions)),
+		Versions: make([]api.PluginVersion, len(s.Versions)), Failed: s.Failed, CannotRun: s.CannotRun,
 	}
 	for i := range s.Versions {
 		out.Versions[i] = api.PluginVersion(s.Versions[i])

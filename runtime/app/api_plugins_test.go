@@ -90,12 +90,22 @@ func (b *backend) put(query, bundle string) said {
 // pluginRoutes are all of them, with success and refused.
 func pluginRoutes(t *testing.T, b *backend) {
 	t.Helper()
-	good := bundle(t, "pass", passing(), askedAlways)
+	of := func(n int) string {
+		return bundle(t, "pass", passing(), askedAlways+fmt.Sprintf("doc: bundle %d\n", n))
+	}
+	good := of(2)
 	for i, query := range []string{"", "?as=live", "?as=canary&share=0.05", "?as=shadow"} {
-		if s := b.put(query, good); s.status != http.StatusCreated || s.Number != i+1 || s.Plugin.Plugin != "pass" || s.By != "all" {
+		if s := b.put(query, of(i+1)); s.status != http.StatusCreated || s.Number != i+1 || s.Plugin.Plugin != "pass" || s.By != "all" {
 			t.Errorf("deploy %d: %d %s", i, s.status, s.js)
 		}
 	}
+	if s := b.put("", good); s.status != http.StatusCreated || s.Number != 2 || !strings.Contains(s.js, `"live":2,"unchanged":true}`) {
+		t.Errorf("the same again: %d %s", s.status, s.js)
+	}
+	if s := b.put("?as=canary&share=0.5", of(3)); s.Number != 3 || !strings.Contains(s.js, `"live":2,"share":0.5,"share_was":0.05}`) {
+		t.Errorf("another share: %s", s.js)
+	}
+	b.put("?as=canary&share=0.05", of(3))
 	if s := b.must("GET", "plugins", ""); len(s.Plugins) != 1 || s.Plugins[0].Live != 2 || s.Plugins[0].Canary != 3 || s.Plugins[0].Share != 0.05 || s.Plugins[0].Shadow != 4 || s.Plugins[0].Stats != nil {
 		t.Errorf("plugins: %s", s.js)
 	}
@@ -104,7 +114,7 @@ func pluginRoutes(t *testing.T, b *backend) {
 	if n := s.Stats["live"].Events + s.Stats["canary"].Events; n != 1 || s.Stats["live"].Number != 2 || len(s.Stats) != 3 || len(s.Versions) != 4 {
 		t.Errorf("plugin: %s", s.js)
 	}
-	for query, want := range map[string]string{"": good, "?number=1": good} {
+	for query, want := range map[string]string{"": good, "?number=1": of(1)} {
 		r, header := b.full("GET", "plugins/pass/bundle"+query, "", nil)
 		if r.status != 200 || header.Get("Content-Type") != "application/zip" || r.body != strings.TrimSpace(want) {
 			t.Errorf("bundle%s: %d %v, %d bytes of %d", query, r.status, header, len(r.body), len(want))
@@ -117,14 +127,15 @@ func pluginRoutes(t *testing.T, b *backend) {
 	if s := b.must("GET", "plugins/pass/logs?after=9&wait_ms=1", ""); s.Lines == nil || len(s.Lines) != 0 {
 		t.Errorf("logs: %s", s.js)
 	}
-	if s := b.must("POST", "plugins/pass/stop", ""); s.Number != 2 || s.Plugin.Plugin != "pass" {
+	if s := b.must("POST", "plugins/pass/stop", ""); s.Number != 2 || s.Plugin.Plugin != "pass" || !strings.Contains(s.js, `"live":2,"ended":{"canary":3,"shadow":4}}`) {
 		t.Errorf("stop: %s", s.js)
 	}
 	if s := b.ask("POST", "plugins/pass/promote", ""); s.status != 409 || s.Code != "conflict" {
 		t.Errorf("promote: %d %s", s.status, s.js)
 	}
-	b.put("?as=canary&share=1", good)
-	if s := b.must("POST", "plugins/pass/promote", ""); s.Number != 5 {
+	b.put("?as=canary&share=1", of(5))
+	b.put("?as=shadow", of(6))
+	if s := b.must("POST", "plugins/pass/promote", ""); s.Number != 5 || !strings.Contains(s.js, `"live":5,"was":2,"ended":{"shadow":6}}`) {
 		t.Errorf("promote: %s", s.js)
 	}
 	if s := b.must("POST", "plugins/pass/rollback", `{}`); s.Number != 2 {
@@ -337,7 +348,7 @@ func TestPluginsAsTheHostSaysThem(t *testing.T) {
 	n := serve(t, patient()...)
 	p := newAPIPlugins(n.app)
 	for i, d := range []api.Deploy{{As: host.Live}, {As: host.Live}, {As: host.Canary, Share: 0.25}, {As: host.Shadow}} {
-		d.By, d.Bundle = "dev", []byte(bundle(t, "pass", passing(), askedAlways))
+		d.By, d.Bundle = "dev", []byte(bundle(t, "pass", passing(), askedAlways+fmt.Sprintf("doc: bundle %d\n", i)))
 		done, err := p.Deploy(t.Context(), "acme", d)
 		if err != nil || done.Number != i+1 {
 			t.Fatalf("%v, %+v", err, done)

@@ -18,7 +18,7 @@ import (
 // FolderConfig is a folder of bundles, for operators who bring plugins along with the
 // configuration.
 type FolderConfig struct {
-	Path  string        `yaml:"path" doc:"Folder of bundles, TENANT/*.zip, which become live when the node starts, before it is ready. A version that was deployed from there before is not deployed again: a rollback stays. Empty: none."`
+	Path  string        `yaml:"path" doc:"Folder of bundles, TENANT/*.zip, which become live when the node starts, before it is ready. The bundle of a plugin that came from there last is not deployed again: a rollback stays, and a plugin that was removed stays away until its bundle is another. Empty: none."`
 	Watch time.Duration `yaml:"watch" default:"0s" min:"0s" max:"1h" doc:"How often the folder is looked at for new bundles; 0s: only at the start."`
 }
 
@@ -139,15 +139,9 @@ func (f *pluginFolder) deploy(ctx context.Context, file string, size int64) erro
 	if err != nil {
 		return err
 	}
-	if f.had(tenant, bundle) {
-		return nil
+	if had, err := f.host.FromFolder(ctx, tenant, bundle.Manifest.Name, bundle.Digest()); had || err != nil {
+		return err
 	}
 	_, err = f.host.Deploy(ctx, host.Request{Tenant: tenant, By: byFolder, Bundle: bundle, As: host.Live, Folder: true})
 	return err
-}
-
-// had reports whether the bundle is the last that came from the folder.
-func (f *pluginFolder) had(tenant string, b *manifest.Bundle) bool {
-	st, err := f.host.Status(tenant, b.Manifest.Name)
-	return err == nil && st.Folder == b.Digest()
 }

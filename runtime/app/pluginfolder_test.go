@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/manifest"
 )
 
@@ -16,10 +18,8 @@ import (
 func TestPluginFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	code, err := cases()
-	if err != nil {
-		t.Fatal(err)
-	}
+	code := raw{actions: []hostapi.Action{{Kind: hostapi.Reply, A: []byte(`{"ok":true}`)}}}.module()
+	var err error
 	put := func(tenant, file, version string) {
 		b := &manifest.Bundle{Module: code, Text: []byte("name: cases\nversion: '" + version + "'\nlimits: {timeout: 10s, start: 60s}\ncapabilities: [emit, http, kv, lookup, secrets, timers]\nhosts: [api.example.com]\nactions: [{name: \"case:reply\"}]\n")}
 		if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
@@ -70,14 +70,43 @@ func TestPluginFolder(t *testing.T) {
 	if v := live(); v != "1" {
 		t.Errorf("version %s is live after a rollback and a restart", v)
 	}
-	for range 11 { // more than are kept
-		n.deploy("acme", "cases", func() ([]byte, error) { return passing(), nil }, askedAlways)
+	for i := range 11 { // more than are kept
+		n.deploy("acme", "cases", func() ([]byte, error) { return passing(), nil }, askedAlways+fmt.Sprintf("doc: bundle %d\n", i))
 	}
 	st, _ := n.app.plugins.host.Status("acme", "cases")
 	n.stop()
 	n.start()
 	if after, _ := n.app.plugins.host.Status("acme", "cases"); after.Live != st.Live || after.Last != st.Last {
 		t.Errorf("version %d is live after the restart, it was %d", after.Live, st.Live)
+	}
+}
+
+// TestRemovedFromTheFolder: what the API has removed stays away, also over restarts, until
+// its file is another.
+func TestRemovedFromTheFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put := func(doc string) {
+		write(t, filepath.Join(dir, "acme"), "pass.zip", []byte(bundle(t, "pass", passing(), askedAlways+"doc: "+doc+"\n")))
+	}
+	put("one")
+	n, b := apiNode(t, append(patient(), "plugins.folder.path="+dir)...)
+	if s := b.must("GET", "plugins/pass", ""); s.Live != 1 {
+		t.Fatal(s.js)
+	}
+	b.must("DELETE", "plugins/pass", "")
+	for range 2 {
+		n.stop()
+		n.start()
+		if s := b.ask("GET", "plugins/pass", ""); s.status != 404 {
+			t.Errorf("it is back: %s", s.js)
+		}
+	}
+	put("another")
+	n.stop()
+	n.start()
+	if s := b.must("GET", "plugins/pass", ""); s.Live != 1 {
+		t.Errorf("the other one: %s", s.js)
 	}
 }
 

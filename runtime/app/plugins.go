@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/fetch"
@@ -63,16 +65,21 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 		return nil, err
 	}
 	p.fetcher = fetch.New(cfg.Plugins.HTTP, fetch.Deps{
-		Log: a.log, Answer: func(ctx context.Context, r *fetch.Response) { p.service.Answered(ctx, r) },
+		Log: a.log, Heavy: func(tenant string) bool { return p.host.Heavy(tenant) },
+		Answer: func(ctx context.Context, r *fetch.Response) { p.service.Answered(ctx, r) },
 	})
 	p.timers = timer.New(timer.Deps{
 		Cells: a.store, Log: a.log, Now: a.now, Fire: func(ctx context.Context, f timer.Firing) error { return p.service.Fired(ctx, f) },
-		There: func(tenant, name string) bool { return p.host.Find(tenant, name) != nil },
-		Rate:  func(tenant string) float64 { return p.host.TimersPerSecond(tenant) },
-		Busy:  notAsked, GivenUp: p.givenUp,
+		There:  func(tenant, name string) bool { return p.host.Find(tenant, name) != nil },
+		Rate:   func(tenant string) float64 { return p.host.TimersPerSecond(tenant) },
+		Writes: func(tenant string, bytes int64) bool { return p.host.Writes(tenant, bytes) },
+		Heavy:  func(tenant string) bool { return p.host.Heavy(tenant) },
+		Busy:   notAsked, GivenUp: p.givenUp,
 	})
+	store := kv.New(a.store, a.now)
+	store.Writes = func(tenant string, bytes int64) bool { return p.host.Writes(tenant, bytes) }
 	p.host = host.New(cfg.Plugins.Run, host.Deps{
-		Engine: p.engine, Cells: a.store, KV: kv.New(a.store, a.now), Log: a.log, Now: a.now,
+		Engine: p.engine, Cells: a.store, KV: store, Log: a.log, Now: a.now,
 		Policy: func(tenant string) *host.Policy {
 			if t, ok := (*p.policies.Load())[tenant]; ok {
 				return &t
@@ -86,7 +93,7 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 		Host: p.host, Rooms: a.rooms, Outside: &plugin.Reach{Fetcher: p.fetcher, Timers: p.timers}, Actions: actions,
 		Stored: a.storedBefore, Emit: a.emitOfPlugin, Log: a.log, Now: a.now,
 		Direct:  func(env *event.Envelope, user, device string) int { return a.sessions.Direct(env, user, device) },
-		Workers: max(1, cfg.Workers/2),
+		Workers: max(1, cfg.Workers/2), Aside: a.workers, Heavy: p.host.Heavy,
 	})
 	p.after = plugin.NewAfter(p.service)
 	p.folder = newPluginFolder(pluginFolder{cfg: cfg.Plugins.Folder, host: p.host, most: p.largest, log: a.log})
@@ -170,6 +177,40 @@ func (p *plugins) follow(ctx context.Context) error {
 			p.log.Error("plugins of new tenants could not be loaded", "error", err)
 		}
 	}
+}
+
+// comeTime is how long a reload waits for the plugins of tenants that come. Those that are
+// not built by then refuse their events until they are.
+const comeTime = 10 * time.Second
+
+// come has the plugins of tenants that come, or come back, stand before anybody is let in
+// who would go past them.
+func (p *plugins) come(ctx context.Context, next *Config) error {
+	was := p.policies.Load()
+	both := maps.Clone(*was)
+	maps.Copy(both, *policies(next.Tenants)) // those of tenants that go are let go of after their users
+	p.policies.Store(&both)
+	defer signal(p.loaded)
+	within, cancel := context.WithTimeout(ctx, comeTime)
+	defer cancel()
+	for _, tenant := range slices.Sorted(maps.Keys(next.Tenants)) {
+		if _, stays := (*was)[tenant]; stays {
+			continue
+		}
+		err := p.host.Load(within, tenant)
+		if err != nil && p.host.Stands(ctx, tenant) {
+			err = nil
+		}
+		for _, s := range p.host.List(tenant) {
+			err = cmp.Or(err, p.timers.Load(ctx, tenant, s.Plugin))
+		}
+		if err != nil {
+			p.policies.Store(was)
+			signal(p.changed)
+			return fmt.Errorf("tenants.%s: its plugins can not be loaded: %w", tenant, err)
+		}
+	}
+	return nil
 }
 
 // notAsked reports whether an error says that a plugin was not asked at all.

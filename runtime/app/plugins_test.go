@@ -15,6 +15,7 @@ import (
 
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/runtime/config"
 )
 
 var (
@@ -215,6 +216,80 @@ func TestPluginsOfTenantsThatGo(t *testing.T) {
 	eventually(t, "they are back", func() bool { return n.app.plugins.timers.Count() == 1 })
 	if s := hook(); s != 201 {
 		t.Errorf("status %d of a tenant that is back", s)
+	}
+}
+
+// TestReloadTriesPluginsAgain that could not run with the policy before.
+func TestReloadTriesPluginsAgain(t *testing.T) {
+	t.Parallel()
+	n, b := apiNode(t, patient()...)
+	if s := b.put("", bundle(t, "pass", passing(), askedAlways)); s.status != 201 {
+		t.Fatal(s.js)
+	}
+	n.stop()
+	n.set = append(n.set, "tenants.acme.plugins.limits.start=1s")
+	n.start()
+	const why = `"cannot_run":{"live":"limits.start of the manifest is more than the operator permits this tenant"}`
+	for _, path := range []string{"plugins", "plugins/pass"} {
+		if s := b.must("GET", path, ""); !strings.Contains(s.js, why) {
+			t.Errorf("%s: %s", path, s.js)
+		}
+	}
+	next := n.app.cfg
+	acme := next.Tenants["acme"]
+	acme.Plugins.Limits.Start = time.Minute
+	next.Tenants = map[string]Tenant{"acme": acme, "globex": next.Tenants["globex"]}
+	swap, err := n.app.reloadPlugins(&next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swap()
+	eventually(t, "it runs", func() bool {
+		st, err := n.app.plugins.host.Status("acme", "pass")
+		return err == nil && len(st.CannotRun) == 0
+	})
+	if s := b.must("GET", "plugins/pass", ""); strings.Contains(s.js, "cannot_run") {
+		t.Errorf("it is said: %s", s.js)
+	}
+}
+
+// TestPluginsStandBeforeTokens: whose tokens a reload accepts again has its plugins in place.
+func TestPluginsStandBeforeTokens(t *testing.T) {
+	t.Parallel()
+	n := serve(t, patient()...)
+	n.deploy("acme", "first", witness, "bindings: [{hooks: [request]}]\ncapabilities: [emit, kv, timers]\n")
+	token := mint(t, claims("acme", "ann"))
+	accepted := func() bool {
+		_, err := n.app.verifier.Verify(t.Context(), token)
+		return err == nil
+	}
+	next := n.app.cfg
+	deps := n.app.reload.reloadDeps
+	deps.Load = func() (*config.Result[Config], error) { return &config.Result[Config]{Value: &next}, nil }
+	r := newReloader(n.app.cfg, 0, deps)
+	next.Tenants = map[string]Tenant{"globex": n.app.cfg.Tenants["globex"]}
+	r.reload(t.Context(), "test")
+	eventually(t, "they are gone", func() bool { return n.app.plugins.host.Find("acme", "first") == nil })
+	if accepted() {
+		t.Error("a token of a tenant that is gone is accepted")
+	}
+	standing := make(chan bool, 1)
+	go func() { // ends when a token is accepted, or with the test
+		for t.Context().Err() == nil {
+			if accepted() {
+				st, err := n.app.plugins.host.Status("acme", "first")
+				standing <- err == nil && len(st.CannotRun) == 0
+				return
+			}
+		}
+	}()
+	next = n.app.cfg
+	r.reload(t.Context(), "test")
+	if r.refused.Load() != 0 {
+		t.Fatal("it was not reloaded")
+	}
+	if !<-standing {
+		t.Error("a token is accepted before the plugin stands")
 	}
 }
 

@@ -12,6 +12,12 @@ type Cell struct {
 	Value []byte
 }
 
+// overhead is about what a write takes beside key and value, in bytes.
+const overhead = 64
+
+// Cost is about what it takes to write a cell, in bytes.
+func Cost(key string, value []byte) int64 { return int64(overhead + len(key) + len(value)) }
+
 // Store keeps cells.
 type Store interface {
 	// Cell finds one; the value is the caller's.

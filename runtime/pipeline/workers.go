@@ -18,11 +18,13 @@ import (
 type Workers struct {
 	n   int
 	log *slog.Logger
+	all sync.WaitGroup
 
 	mu          sync.Mutex
 	some        sync.Cond // there is a task, or ctx has ended
 	first, last *Task
 	stopped     bool
+	busy, idle  int // workers that count, and those of them that wait for a task
 
 	slow sync.Pool // of *slowAction
 }
@@ -47,7 +49,7 @@ type Job interface {
 
 // NewWorkers makes n workers; Run starts them.
 func NewWorkers(n int, log *slog.Logger) *Workers {
-	w := &Workers{n: n, log: log, slow: sync.Pool{New: newSlowAction}}
+	w := &Workers{n: n, log: log, busy: n, slow: sync.Pool{New: newSlowAction}}
 	w.some.L = &w.mu
 	return w
 }
@@ -55,17 +57,44 @@ func NewWorkers(n int, log *slog.Logger) *Workers {
 // Run works until ctx ends and every task taken is finished. Tasks that come
 // later are refused.
 func (w *Workers) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
 	for range w.n {
-		wg.Go(w.work)
+		w.all.Go(w.work)
 	}
 	<-ctx.Done()
 	w.mu.Lock()
 	w.stopped = true
 	w.mu.Unlock()
 	w.some.Broadcast()
-	wg.Wait()
+	w.all.Wait()
 	return nil
+}
+
+// Leave says that the worker who calls it waits for something that is no work of this
+// node's, and that others may hold up for long: it does not count until it calls Return.
+// Another goroutine works meanwhile, if there is something to do. How many leave at once
+// is for the caller to bound. Whoever calls it and is no worker has one more work for as
+// long, which is no harm.
+func (w *Workers) Leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy--
+	w.replace()
+}
+
+// Return says that it counts again. If its place is taken one of them ends with its task.
+func (w *Workers) Return() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy++
+}
+
+// replace starts a worker in the place of one that has left, if a task waits for one,
+// with mu held. It ends when those who have left are back, or with Run.
+func (w *Workers) replace() {
+	if w.first != nil && w.idle == 0 && w.busy < w.n && !w.stopped {
+		w.busy++
+		w.all.Go(w.work)
+	}
 }
 
 // work does tasks until none is left and none may come.
@@ -82,12 +111,19 @@ func (w *Workers) work() {
 func (w *Workers) take() *Task {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.busy > w.n { // those who had left are back
+		w.busy--
+		return nil
+	}
 	for w.first == nil && !w.stopped {
+		w.idle++
 		w.some.Wait()
+		w.idle--
 	}
 	t := w.first
 	if t != nil {
 		w.first, t.next = t.next, nil
+		w.replace() // of two tasks for one idle worker the second may have found it idle
 	}
 	return t
 }
@@ -137,6 +173,7 @@ func (w *Workers) queue(t *Task) bool {
 		w.last.next = t
 	}
 	w.last = t
+	w.replace()
 	return true
 }
 

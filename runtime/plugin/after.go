@@ -17,6 +17,7 @@ import (
 // Bounds of hooks that no event waits for.
 const (
 	afterQueue   = 4096
+	afterBytes   = 16 << 20
 	afterWorkers = 4
 )
 
@@ -25,7 +26,7 @@ const (
 type After struct {
 	service *Service
 	queue   *fair.Queue[afterwards]
-	Missed  atomic.Uint64 // because too many waited
+	Missed  atomic.Uint64 // because too many waited, or too large ones
 }
 
 // afterwards is one call that waits. The version is held.
@@ -36,7 +37,9 @@ type afterwards struct {
 
 // NewAfter makes the stage; Run calls the plugins.
 func NewAfter(s *Service) *After {
-	return &After{service: s, queue: fair.New[afterwards](fair.Halves(afterQueue, afterWorkers))}
+	bounds := fair.Halves(afterQueue, afterWorkers)
+	bounds.Bytes, bounds.Heavy = afterBytes, s.deps.Heavy
+	return &After{service: s, queue: fair.New[afterwards](bounds)}
 }
 
 // Name is the stage's name in metrics.
@@ -95,12 +98,27 @@ func (a *After) offer(t *host.Tenant, s *host.Subject, user string, what func() 
 		}
 		c := what()
 		c.hook = s.Hook
-		if !a.queue.Put(p.Tenant, afterwards{v, c}) {
+		if !a.queue.PutSized(p.Tenant, afterwards{v, c}, c.size()) {
 			a.Missed.Add(1)
 			v.Release()
 		}
 	}
 }
+
+// waits is about what a call that waits takes beside its bytes.
+const waits = 512
+
+// size is about what a call that waits holds, in bytes.
+func (c *called) size() int64 {
+	n := waits + len(c.user) + len(c.device) + len(c.room) + len(c.action) + len(c.id) + len(c.data)
+	for i := range c.more {
+		n += attributeSize + len(c.more[i].Name) + len(c.more[i].Text)
+	}
+	return int64(n)
+}
+
+// attributeSize is about what an attribute takes beside its bytes.
+const attributeSize = 96
 
 // Run calls plugins until ctx ends. What waits then is not told any more.
 func (a *After) Run(ctx context.Context) error {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/pool"
+	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
@@ -24,14 +26,19 @@ type called struct {
 	id     string
 	data   []byte
 
+	// key begins the keys of what is emitted, so that it is stored once however often the
+	// hook comes: empty if that does not come again. No event's id begins with one #.
+	key string
+
 	connection uint64 // as in Record
 	more       []hostapi.Attribute
 
 	service *Service
 	version *host.Version
-	deeds   []func(context.Context) error // that it wants
-	refused *fault.Error                  // a request
-	reply   *hostapi.Action               // of a request
+	emits   []event.Effect  // that it wants
+	deeds   []func()        // likewise: these cannot fail
+	refused *fault.Error    // a request
+	reply   *hostapi.Action // of a request
 }
 
 // errGone says that there is no such plugin any more.
@@ -72,18 +79,31 @@ func (s *Service) callVersion(ctx context.Context, v *host.Version, c *called) e
 	case c.refused != nil:
 		return c.refused
 	}
-	for _, do := range c.deeds {
-		if err := do(ctx); err != nil {
-			v.Plugin().Note("error", "hook "+c.hook.String()+": "+err.Error())
+	return c.do(ctx)
+}
+
+// do does what the plugin wants. What it emits comes first: only that can fail, and then a
+// hook that comes again does all the rest once.
+func (c *called) do(ctx context.Context) error {
+	for _, e := range c.emits {
+		if e.Do != nil {
+			e.Do()
+			continue
+		}
+		if err := c.service.deps.Emit(ctx, e); err != nil {
+			c.version.Plugin().Note("error", "hook "+c.hook.String()+": "+err.Error())
 			return err
 		}
+	}
+	for _, do := range c.deeds {
+		do()
 	}
 	return nil
 }
 
 // Check is pool.Checker: what a plugin wants where there is no event.
 func (c *called) Check(ctx context.Context, j *pool.Job) error {
-	c.deeds, c.refused, c.reply = nil, nil, nil
+	c.emits, c.deeds, c.refused, c.reply = nil, nil, nil, nil
 	for _, a := range j.Actions { // a copy: the deeds hold it
 		if !hostapi.Permits(c.hook, a.Kind) {
 			return unplaced(c.hook, a.Kind)
@@ -129,9 +149,7 @@ func unplaced(h hostapi.Hook, k hostapi.ActionKind) error {
 	return fmt.Errorf("%v: there is nothing to decide at hook %v", k, h)
 }
 
-func (c *called) will(do func()) {
-	c.deeds = append(c.deeds, func(context.Context) error { do(); return nil })
-}
+func (c *called) will(do func()) { c.deeds = append(c.deeds, do) }
 
 func (c *called) emit(ctx context.Context, a *hostapi.Action) error {
 	p := c.version.Plugin()
@@ -142,10 +160,9 @@ func (c *called) emit(ctx context.Context, a *hostapi.Action) error {
 	if err != nil {
 		return fmt.Errorf("emit: %w", err)
 	}
-	if e.Do != nil {
-		c.will(e.Do)
-		return nil
+	if c.key != "" {
+		e.Key = c.key + "." + strconv.Itoa(len(c.emits))
 	}
-	c.deeds = append(c.deeds, func(ctx context.Context) error { return c.service.deps.Emit(ctx, e) })
+	c.emits = append(c.emits, e)
 	return nil
 }

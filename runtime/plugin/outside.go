@@ -72,14 +72,19 @@ func (s *Service) Answered(ctx context.Context, r *fetch.Response) {
 
 // Fired gives a plugin a timer of its own.
 func (s *Service) Fired(ctx context.Context, f timer.Firing) error {
+	return s.call(ctx, f.Tenant, f.Plugin, firing(f))
+}
+
+// firing is the hook of a timer, which may come again after an error.
+func firing(f timer.Firing) *called {
 	codec := hostapi.CodecBytes
 	if json.Valid(f.Payload) {
 		codec = hostapi.CodecJSON
 	}
-	return s.call(ctx, f.Tenant, f.Plugin, &called{
-		hook: hostapi.HookTimer, codec: codec, id: f.Name, data: f.Payload, who: f.Name,
+	return &called{
+		hook: hostapi.HookTimer, codec: codec, id: f.Name, data: f.Payload, who: f.Name, key: "#timer." + f.Plugin + "." + f.ID,
 		more: []hostapi.Attribute{text("name", f.Name), {Name: "due", Type: hostapi.AttrInt, Int: f.Due.UnixMilli()}},
-	})
+	}
 }
 
 func text(name, value string) hostapi.Attribute {

@@ -10,7 +10,10 @@ import (
 )
 
 // shares bounds how many workers wait for one tenant's plugins: slow actions, such as to
-// open a session or to join a room, run on workers, which are all tenants'.
+// open a session or to join a room, run on workers, which are all tenants'. Who waits for
+// a plugin stands aside, and another goroutine works in the place meanwhile. So plugins,
+// of however many tenants, hold no worker; and the goroutines that stand aside are as many
+// as all tenants' shares at most.
 type shares struct {
 	most int // 0: no bound
 	mu   sync.Mutex
@@ -46,6 +49,10 @@ func (s *Service) run(ctx context.Context, ev *event.Event, v *host.Version, j *
 			return v.Pool.Busy("too many of the tenant's sessions wait for its plugins")
 		}
 		defer s.slow.give(tenant)
+		if s.deps.Aside != nil {
+			s.deps.Aside.Leave()
+			defer s.deps.Aside.Return()
+		}
 	}
 	return v.Pool.Do(ctx, j)
 }

@@ -49,6 +49,17 @@ type Deps struct {
 	Now    func() time.Time
 	// Workers is how many workers may wait for one tenant's plugins; 0: no bound.
 	Workers int
+	// Aside is told when a worker begins and ends to wait for a plugin; nil: nobody is.
+	Aside Aside
+	// Heavy reports whether a tenant's plugins have lately used more of the processors
+	// than their part; nil: none has.
+	Heavy func(tenant string) bool
+}
+
+// Aside are workers, of which one that waits for a plugin does not count meanwhile.
+type Aside interface {
+	Leave()
+	Return()
 }
 
 // Service asks plugins.

@@ -39,7 +39,8 @@ type deployCmd struct {
 // Help shows examples.
 func (*deployCmd) Help() string {
 	return `Checks the bundle and runs its fixtures here first, then on the node. A canary that fails more often than the
-live version, or is slower, is taken back by the node.
+live version, or is slower, is taken back by the node. The same bundle once more makes no new version: what is live
+already stays, and a canary gets the share that is asked for.
 
 Examples:
   heddle plugin deploy
@@ -75,10 +76,11 @@ func (c *deployCmd) Run() error {
 		return err
 	}
 	fmt.Println(d)
-	switch as {
-	case host.Canary:
+	switch {
+	case d.Unchanged:
+	case as == host.Canary:
 		fmt.Printf("see how it does by heddle plugin status %s; then promote it, or stop it\n", d.Plugin)
-	case host.Shadow:
+	case as == host.Shadow:
 		fmt.Printf("see what it decides otherwise by heddle plugin diffs %s\n", d.Plugin)
 	}
 	return nil
@@ -88,12 +90,54 @@ func (c *deployCmd) Run() error {
 type deployed struct {
 	Plugin string `json:"plugin"`
 	host.Meta
-	as string
+	Live      int            `json:"live"`
+	Was       int            `json:"was"`
+	Unchanged bool           `json:"unchanged"`
+	Share     float64        `json:"share"`
+	ShareWas  float64        `json:"share_was"`
+	Ended     map[string]int `json:"ended"`
+	as        string
 }
 
+// String says what a deploy has come to.
 func (d *deployed) String() string {
-	return fmt.Sprintf("%s %s is %s, as number %d (%s)", d.Plugin, d.Version, d.as, d.Number, d.Took)
+	switch {
+	case d.Unchanged && d.Number == d.Live:
+		return fmt.Sprintf("%s %s is live already, as number %d: it is the same bundle, and nothing was changed", d.Plugin, d.Version, d.Number)
+	case d.Unchanged && d.as == host.Canary:
+		return fmt.Sprintf("%s %s is the canary already, as number %d of %s of the users: it is the same bundle, and nothing was changed", d.Plugin, d.Version, d.Number, percent(d.Share))
+	case d.Unchanged:
+		return fmt.Sprintf("%s %s is %s already, as number %d: it is the same bundle, and nothing was changed", d.Plugin, d.Version, d.as, d.Number)
+	case d.ShareWas > 0:
+		return fmt.Sprintf("%s %s is the canary already, as number %d: it is asked about %s of the users now, before about %s", d.Plugin, d.Version, d.Number, percent(d.Share), percent(d.ShareWas))
+	}
+	return fmt.Sprintf("%s %s is %s, as number %d (%s)%s", d.Plugin, d.Version, d.as, d.Number, d.Took, d.ended())
 }
+
+// switched says what a change of the live version has come to.
+func (d *deployed) switched() string {
+	live := fmt.Sprintf("%s %s is live now, as number %d", d.Plugin, d.Version, d.Live)
+	switch {
+	case d.Unchanged:
+		return fmt.Sprintf("%s %s is live, as number %d, as it was before: nothing was changed", d.Plugin, d.Version, d.Live)
+	case d.Was > 0:
+		live += fmt.Sprintf("; before it was number %d", d.Was)
+	}
+	return live + d.ended()
+}
+
+// ended says what was ended by a change.
+func (d *deployed) ended() (text string) {
+	for _, as := range []string{host.Canary, host.Shadow} {
+		if n := d.Ended[as]; n > 0 {
+			text += fmt.Sprintf("; the %s, number %d, was ended by it", as, n)
+		}
+	}
+	return text
+}
+
+// percent is a part of the users.
+func percent(share float64) string { return fmt.Sprintf("%.4g%%", 100*share) }
 
 func (n *node) deploy(ctx context.Context, packed []byte, as string, share float64) (*deployed, error) {
 	q := url.Values{"as": {as}}

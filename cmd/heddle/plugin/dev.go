@@ -21,7 +21,29 @@ type devCmd struct {
 	folder
 	Every time.Duration `default:"300ms" hidden:"" help:"How often the folder is looked at."`
 
-	sent []byte // the bundle that was deployed last
+	sent  []byte // the bundle that was deployed last
+	reach reach
+}
+
+// reach says when the node is away, and when it is back: each once, whoever of those who
+// ask it finds out.
+type reach struct {
+	mu   sync.Mutex
+	away bool
+}
+
+// note takes what a request has come to.
+func (r *reach) note(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	away := errors.Is(err, errUnreached)
+	switch {
+	case away && !r.away:
+		fmt.Fprintf(os.Stderr, "%s the node can not be reached, and is tried again: %v\n", clock(), err)
+	case !away && r.away:
+		fmt.Fprintf(os.Stderr, "%s the node is back\n", clock())
+	}
+	r.away = away
 }
 
 // Help shows an example.
@@ -52,9 +74,15 @@ func (c *devCmd) Run() error {
 	defer cancel()        // before it is waited for
 	following.Go(func() { // ends with ctx
 		// A plugin that was never deployed has no log yet, and a node may be restarted.
-		_ = c.follow(ctx, name, before.Next, func(error) bool { return true })
+		_ = c.follow(ctx, name, before.Next, func(*host.Line) bool { return true }, c.bear)
 	})
 	return c.watch(ctx)
+}
+
+// bear goes on whatever comes.
+func (c *devCmd) bear(err error) bool {
+	c.reach.note(err)
+	return true
 }
 
 // watch deploys the folder now and after each change, until ctx ends. If the node is away
@@ -75,7 +103,7 @@ func (c *devCmd) watch(ctx context.Context) error {
 			told = ""
 			continue
 		}
-		if told != err.Error() {
+		if told != err.Error() && !errors.Is(err, errUnreached) { // which is said once
 			fmt.Fprintf(os.Stderr, "%s %v\n", clock(), err)
 		}
 		var f *failure
@@ -110,6 +138,9 @@ func (c *devCmd) once(ctx context.Context) error {
 		return nil
 	}
 	d, err := c.deploy(ctx, packed, host.Live, 0)
+	if ctx.Err() == nil {
+		c.reach.note(err)
+	}
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/heddle-rt/heddle/plugins/host"
 	sdk "github.com/heddle-rt/heddle/sdk-wasm"
 )
 
@@ -41,12 +42,12 @@ func TestDev(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	running.Go(func() { _ = c.follow(ctx, "tiny", 0, func(error) bool { return true }) }) // likewise
+	running.Go(func() { _ = c.follow(ctx, "tiny", 0, func(*host.Line) bool { return true }, c.bear) }) // likewise
 	write("made", tiny("pass"))
 	if err := f.until("a deploy", func() bool { return f.deploys == 1 }); err != nil {
 		t.Error(err)
 	}
-	f.say("tiny", "hello")
+	f.say("tiny", "info", "hello")
 	if err := f.until("heard", func() bool { return f.plugins["tiny"].heard == 1 }); err != nil {
 		t.Error(err)
 	}

@@ -25,7 +25,9 @@ type fake struct {
 	mu      sync.Mutex
 	plugins map[string]*fakePlugin
 	deploys int
-	changed chan struct{} // closed at the next deploy or line
+	away    bool          // it answers nobody
+	missed  int           // requests since then
+	changed chan struct{} // closed at the next deploy, line, or request that is missed
 	rooms   map[string][]json.RawMessage
 }
 
@@ -49,6 +51,9 @@ func (f *fake) start() string {
 		mux.HandleFunc(pattern, handle)
 	}
 	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f.misses() {
+			panic(http.ErrAbortHandler) // the connection ends
+		}
 		if r.Header.Get("Authorization") != "Bearer "+fakeAPIKey {
 			refuse(w, 401, "unauthenticated", "", "the key is not known")
 			return
@@ -61,6 +66,26 @@ func (f *fake) start() string {
 func (f *fake) stop() {
 	f.server.CloseClientConnections()
 	f.server.Close()
+}
+
+// leave has the fake answer nobody, or everybody again.
+func (f *fake) leave(away bool) {
+	f.mu.Lock()
+	f.away, f.missed = away, 0
+	f.mu.Unlock()
+	if away {
+		f.server.CloseClientConnections()
+	}
+}
+
+func (f *fake) misses() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.away {
+		f.missed++
+		f.stir()
+	}
+	return f.away
 }
 
 func refuse(w http.ResponseWriter, status int, code, field, message string) {
@@ -99,6 +124,17 @@ func (f *fake) deploy(w http.ResponseWriter, r *http.Request) {
 		f.plugins[b.Manifest.Name] = p
 	}
 	n := len(p.metas) + 1
+	if was, _ := p.st[as].(int); was > 0 && p.metas[was-1].Digest == b.Digest() {
+		d := deployed{Plugin: b.Manifest.Name, Meta: p.metas[was-1], Unchanged: true}
+		if d.Live, _ = p.st["live"].(int); as == host.Canary {
+			d.Share, _ = strconv.ParseFloat(r.FormValue("share"), 64)
+			if before, _ := p.st["share"].(float64); before != d.Share {
+				d.ShareWas, d.Unchanged, p.st["share"] = before, false, d.Share
+			}
+		}
+		answer(w, 201, d)
+		return
+	}
 	m := host.Meta{Number: n, Version: b.Manifest.Version, Digest: b.Digest(), By: "dev", Deployed: 1767225600000, Size: len(b.Module), Captured: true, Took: "5ms"}
 	p.metas, p.bundles[n] = append(p.metas, m), packed
 	if as == host.Live {
@@ -113,10 +149,26 @@ func (f *fake) deploy(w http.ResponseWriter, r *http.Request) {
 	p.st["versions"] = p.metas
 	f.deploys++
 	f.stir()
-	answer(w, 201, struct {
-		Plugin string `json:"plugin"`
-		host.Meta
-	}{b.Manifest.Name, m})
+	d := deployed{Plugin: b.Manifest.Name, Meta: m}
+	d.Live, _ = p.st["live"].(int)
+	answer(w, 201, d)
+}
+
+// live puts another version there, and ends what the fake has beside it, with mu held.
+func (p *fakePlugin) live(name string, number int) deployed {
+	d := deployed{Plugin: name, Meta: p.metas[number-1], Live: number, Ended: map[string]int{}}
+	if was, _ := p.st["live"].(int); was != number {
+		d.Was = was
+	}
+	for _, as := range []string{host.Canary, host.Shadow} {
+		if n, _ := p.st[as].(int); n != 0 && n != number {
+			d.Ended[as] = n
+		}
+		delete(p.st, as)
+	}
+	p.st["live"] = number
+	d.Unchanged = d.Was == 0 && len(d.Ended) == 0
+	return d
 }
 
 func (f *fake) named(w http.ResponseWriter, r *http.Request) *fakePlugin {
@@ -180,8 +232,7 @@ func (f *fake) rollback(w http.ResponseWriter, r *http.Request) {
 		refuse(w, 404, "not_found", "number", fmt.Sprintf("version %d is not kept", ask.Number))
 		return
 	}
-	p.st["live"] = ask.Number
-	answer(w, 200, map[string]any{"plugin": r.PathValue("name"), "number": ask.Number})
+	answer(w, 200, p.live(r.PathValue("name"), ask.Number))
 }
 
 func (f *fake) promote(w http.ResponseWriter, r *http.Request) {
@@ -192,9 +243,8 @@ func (f *fake) promote(w http.ResponseWriter, r *http.Request) {
 			refuse(w, 409, "conflict", "", "there is no canary")
 			return
 		}
-		p.st["live"] = p.st["canary"]
-		delete(p.st, "canary")
-		answer(w, 200, map[string]any{})
+		canary, _ := p.st["canary"].(int)
+		answer(w, 200, p.live(r.PathValue("name"), canary))
 	}
 }
 
@@ -202,9 +252,8 @@ func (f *fake) end(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p := f.named(w, r); p != nil {
-		delete(p.st, "canary")
-		delete(p.st, "shadow")
-		answer(w, 200, map[string]any{})
+		live, _ := p.st["live"].(int)
+		answer(w, 200, p.live(r.PathValue("name"), live))
 	}
 }
 
@@ -249,11 +298,18 @@ func (f *fake) logs(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *fake) say(name, text string) {
+// sick has a plugin's live version not run, and fail.
+func (f *fake) sick(name, why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.plugins[name].st["cannot_run"], f.plugins[name].st["failed"] = map[string]string{"live": why}, 7
+}
+
+func (f *fake) say(name, level, text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.plugins[name]
-	p.lines = append(p.lines, host.Line{Sequence: uint64(len(p.lines) + 1), Time: 1767225600000, Number: 1, Level: "info", Text: text})
+	p.lines = append(p.lines, host.Line{Sequence: uint64(len(p.lines) + 1), Time: 1767225600000, Number: 1, Level: level, Text: text})
 	f.stir()
 }
 

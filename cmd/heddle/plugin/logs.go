@@ -16,6 +16,7 @@ import (
 type logsCmd struct {
 	named
 	Follow bool `short:"f" help:"Go on until you press Ctrl-C."`
+	Errors bool `help:"Only lines of errors: events on which it failed, what it wanted and may not, timers that were given up."`
 }
 
 // Help shows examples.
@@ -25,19 +26,24 @@ the number of the version, 0 while it is deployed.
 
 Examples:
   heddle plugin logs links
-  heddle plugin logs links -f`
+  heddle plugin logs links -f
+  heddle plugin logs links --errors`
 }
 
 // Run prints lines.
 func (c *logsCmd) Run() error {
 	ctx, cancel := interruptible()
 	defer cancel()
+	told := func(*host.Line) bool { return true }
+	if c.Errors {
+		told = func(l *host.Line) bool { return l.Level == "error" }
+	}
 	if !c.Follow {
 		page, err := c.lines(ctx, c.Name, 0, 0)
-		printLines(page.Lines)
+		printLines(page.Lines, told)
 		return err
 	}
-	return c.follow(ctx, c.Name, 0, func(error) bool { return false })
+	return c.follow(ctx, c.Name, 0, told, func(error) bool { return false })
 }
 
 // page is an answer with lines.
@@ -57,21 +63,22 @@ const (
 	linesRetry = time.Second
 )
 
-// follow prints lines behind a number until ctx ends, or an error comes that is not
-// to be borne.
-func (n *node) follow(ctx context.Context, name string, after uint64, bear func(error) bool) error {
+// follow prints lines behind a number that are told until ctx ends, or an error comes that
+// is not to be borne. bear is asked about the nil of an answer, too.
+func (n *node) follow(ctx context.Context, name string, after uint64, told func(*host.Line) bool, bear func(error) bool) error {
 	for ctx.Err() == nil {
 		p, err := n.lines(ctx, name, after, linesWait)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
-		case err != nil && !bear(err):
+		}
+		switch borne := bear(err); {
+		case err != nil && !borne:
 			return err
 		case err != nil:
 			pause(ctx, linesRetry)
 			continue
 		}
-		printLines(p.Lines)
+		printLines(p.Lines, told)
 		after = p.Next // lower than before if the node has begun anew
 	}
 	return nil
@@ -85,9 +92,12 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func printLines(list []host.Line) {
+func printLines(list []host.Line, told func(*host.Line) bool) {
 	for i := range list {
 		l := &list[i]
+		if !told(l) {
+			continue
+		}
 		fmt.Printf("%s #%d %-5s %s\n", time.UnixMilli(l.Time).Format("15:04:05.000"), l.Number, l.Level, strings.ReplaceAll(strings.TrimSpace(l.Text), "\n", "\n    "))
 	}
 }

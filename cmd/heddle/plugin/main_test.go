@@ -30,7 +30,9 @@ func tested(t *testing.T) string {
 //	module FILE pass|drop|http  writes a module that lets every event pass, or refuses it, or imports what nobody has
 //	node                        starts a fake node; sets $HEDDLE_URL and $HEDDLE_KEY
 //	deploys N                   waits until the node has had so many deploys
-//	says PLUGIN TEXT            puts a line into a plugin's log on the node
+//	says PLUGIN TEXT [LEVEL]    puts a line into a plugin's log on the node, as info
+//	sick PLUGIN WHY             the live version of a plugin can not run
+//	away, back                  the node answers nobody; until three requests were in vain; and answers again
 //	heard PLUGIN                waits until somebody has been given all lines of it
 //	history ROOM FILE           the node answers with this as the room's history
 //
@@ -67,7 +69,7 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: func(cond string) (bool, error) { return tool(t, cond, as) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"module": scriptModule, "node": scriptNode, "deploys": scriptDeploys, "says": scriptSays, "heard": scriptHeard, "history": scriptHistory,
+			"module": scriptModule, "node": scriptNode, "deploys": scriptDeploys, "says": scriptSays, "sick": scriptSick, "away": scriptAway, "back": scriptBack, "heard": scriptHeard, "history": scriptHistory,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -136,10 +138,33 @@ func scriptHeard(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func scriptSays(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: says plugin text")
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: says plugin text [level]")
 	}
-	fakeOf(ts).say(args[0], args[1])
+	fakeOf(ts).say(args[0], append(args, "info")[2], args[1])
+}
+
+func scriptSick(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sick plugin why")
+	}
+	fakeOf(ts).sick(args[0], args[1])
+}
+
+func scriptAway(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: away")
+	}
+	f := fakeOf(ts)
+	f.leave(true)
+	ts.Check(f.until("missed", func() bool { return f.missed >= 3 }))
+}
+
+func scriptBack(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: back")
+	}
+	fakeOf(ts).leave(false)
 }
 
 func scriptHistory(ts *testscript.TestScript, neg bool, args []string) {

@@ -22,24 +22,25 @@ type named struct {
 
 // change is what several commands do: one request, and a line that says what it came
 // to.
-func (c *named) change(method, path string, body []byte, done string) error {
+func (c *named) change(what string, body []byte, said func(*deployed) string) error {
 	ctx, cancel := interruptible()
 	defer cancel()
-	if err := c.ask(ctx, deployTimeout, method, path, body, nil); err != nil {
+	var d deployed
+	if err := c.ask(ctx, deployTimeout, http.MethodPost, of(c.Name, what), body, &d); err != nil {
 		return err
 	}
-	fmt.Println(c.Name, done)
+	fmt.Println(said(&d))
 	return nil
 }
 
 type promoteCmd struct{ named }
 
 // Help shows an example.
-func (*promoteCmd) Help() string { return "Example:\n  heddle plugin promote links" }
+func (*promoteCmd) Help() string { return "The shadow ends. Example:\n  heddle plugin promote links" }
 
 // Run promotes.
 func (c *promoteCmd) Run() error {
-	return c.change(http.MethodPost, of(c.Name, "promote"), nil, "has its canary live now")
+	return c.change("promote", nil, (*deployed).switched)
 }
 
 type stopCmd struct{ named }
@@ -51,29 +52,40 @@ func (*stopCmd) Help() string {
 
 // Run ends canary and shadow.
 func (c *stopCmd) Run() error {
-	return c.change(http.MethodPost, of(c.Name, "stop"), nil, "has neither canary nor shadow now")
+	return c.change("stop", nil, func(d *deployed) string {
+		if len(d.Ended) == 0 {
+			return fmt.Sprintf("%s has neither canary nor shadow; %s stays live, as number %d", d.Plugin, d.Version, d.Live)
+		}
+		return fmt.Sprintf("%s %s stays live, as number %d%s", d.Plugin, d.Version, d.Live, d.ended())
+	})
 }
 
 type removeCmd struct{ named }
 
 // Help shows an example.
 func (*removeCmd) Help() string {
-	return "With it go all its versions, what it keeps in the store, and its timers. Example:\n  heddle plugin remove links"
+	return "With it go all its versions, what it keeps in the store, and its timers. If it came from a folder of the node's it stays away\nuntil its bundle there is another. Example:\n  heddle plugin remove links"
 }
 
 // Run removes.
 func (c *removeCmd) Run() error {
-	return c.change(http.MethodDelete, of(c.Name), nil, "is removed")
+	ctx, cancel := interruptible()
+	defer cancel()
+	if err := c.ask(ctx, deployTimeout, http.MethodDelete, of(c.Name), nil, nil); err != nil {
+		return err
+	}
+	fmt.Println(c.Name, "is removed")
+	return nil
 }
 
 type rollbackCmd struct {
 	named
-	To int `placeholder:"NUMBER" help:"Number of the version, as status prints it; the one that was live before if it is left out."`
+	To int `placeholder:"NUMBER" help:"Number of the version, as status prints it; if it is left out the last one that was live and is another than the one that is."`
 }
 
 // Help shows examples.
 func (*rollbackCmd) Help() string {
-	return "Canary and shadow end. Examples:\n  heddle plugin rollback links\n  heddle plugin rollback links --to 3"
+	return "Canary and shadow end. A version that can not run is tried again. Examples:\n  heddle plugin rollback links\n  heddle plugin rollback links --to 3"
 }
 
 // Run makes an earlier version live.
@@ -84,7 +96,7 @@ func (c *rollbackCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	return c.change(http.MethodPost, of(c.Name, "rollback"), body, "is rolled back")
+	return c.change("rollback", body, (*deployed).switched)
 }
 
 type listCmd struct {
@@ -93,7 +105,9 @@ type listCmd struct {
 }
 
 // Help shows an example.
-func (*listCmd) Help() string { return "Example:\n  heddle plugin list" }
+func (*listCmd) Help() string {
+	return "FAILED are events on which the live version has failed on this node, since it is in place there. Example:\n  heddle plugin list"
+}
 
 // Run lists.
 func (c *listCmd) Run() error {
@@ -109,13 +123,28 @@ func (c *listCmd) Run() error {
 		return printJSON(list)
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PLUGIN\tLIVE\tVERSION\tCANARY\tSHADOW\tDEPLOYED\tBY")
+	fmt.Fprintln(table, "PLUGIN\tLIVE\tVERSION\tFAILED\tCANARY\tSHADOW\tDEPLOYED\tBY")
 	for i := range list.Plugins {
 		s := &list.Plugins[i]
 		live := version(s, s.Live)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Plugin, number(s.Live), live.Version, number(s.Canary), number(s.Shadow), day(live.Deployed), live.By)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Plugin, number(s.Live), live.Version, s.Failed, number(s.Canary), number(s.Shadow), day(live.Deployed), live.By)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for i := range list.Plugins {
+		printCannotRun(&list.Plugins[i])
+	}
+	return nil
+}
+
+// printCannotRun says which versions in place can not run, and why.
+func printCannotRun(s *host.Status) {
+	for _, as := range []string{host.Live, host.Canary, host.Shadow} {
+		if why := s.CannotRun[as]; why != "" {
+			fmt.Printf("\n%s: %s can not run: %s\n", s.Plugin, as, strings.ReplaceAll(strings.TrimSpace(why), "\n", "\n  "))
+		}
+	}
 }
 
 // status is a plugin's, with how its versions do.
@@ -166,6 +195,7 @@ func (s *status) print() {
 		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%.12s\t%d\n", v.Number, v.Version, s.place(v.Number), day(v.Deployed), v.By, v.Digest, v.Size)
 	}
 	_ = table.Flush() // nobody reads it; likewise below
+	printCannotRun(&s.Status)
 	if s.Why != "" {
 		fmt.Printf("\nthe last canary was taken back: %s\n", s.Why)
 	}
@@ -184,17 +214,23 @@ func (s *status) print() {
 
 // place is what a version is now.
 func (s *status) place(number int) string {
+	as, more := "", ""
 	switch number {
 	case s.Live:
-		return host.Live
+		as = host.Live
 	case s.Canary:
-		return fmt.Sprintf("canary %.4g%%", 100*s.Share)
+		as, more = host.Canary, " "+percent(s.Share)
 	case s.Shadow:
-		return host.Shadow
+		as = host.Shadow
 	case s.Previous:
 		return "before"
+	default:
+		return "kept"
 	}
-	return "kept"
+	if s.CannotRun[as] != "" {
+		more += ", can not run"
+	}
+	return as + more
 }
 
 func failures(by map[string]uint64) string {
