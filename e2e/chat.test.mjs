@@ -1,7 +1,7 @@
 // People chat in the demo page while networks and servers go away.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { annAndBob, server } from "./people.mjs";
+import { annAndBob, server, signInWith } from "./people.mjs";
 
 const numbered = (word, n) => Array.from({ length: n }, (_, i) => `${word} ${i + 1}`);
 
@@ -77,6 +77,20 @@ test("a killed server loses nothing that it acknowledged", { skip: !server.ours 
   await bob.inState("active");
   await bob.page.getByRole("heading", { name: room, exact: true }).waitFor();
   await bob.shows([...first, ...rest]);
+});
+
+test("nobody has to wait for the next try", { skip: !server.ours && "neither E2E_BIN nor E2E_COMMAND is set" }, async (t) => {
+  const [ann] = await signInWith(t, () => { Math.random = () => 1000; }, "ann"); // the next try would be minutes away
+  await server.kill();
+  const now = ann.page.getByRole("button", { name: "Try now" });
+  await now.waitFor();
+  await server.start();
+  await now.click();
+  await ann.inState("active");
+  await now.waitFor({ state: "hidden" });
+  await ann.stayOffline(true);
+  await ann.inState("waiting");
+  assert.equal(await now.isVisible(), false, "who chose to be offline waits for nothing");
 });
 
 test("a room's older messages are read when somebody scrolls back", async (t) => {

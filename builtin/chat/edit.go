@@ -31,9 +31,12 @@ type content struct {
 	Body     json.RawMessage `json:"body"`
 	Mentions json.RawMessage `json:"mentions"`
 	Meta     json.RawMessage `json:"meta"`
+
+	// Attributes are what plugins have set for it; no sender says them.
+	Attributes json.RawMessage `json:"attributes"`
 }
 
-// parts lists the content's members by their names.
+// parts lists the members that a sender says, by their names.
 func (c *content) parts() [4]part {
 	return [...]part{{"text", &c.Text}, {"body", &c.Body}, {"mentions", &c.Mentions}, {"meta", &c.Meta}}
 }
@@ -47,7 +50,7 @@ func (c *content) appendTo(dst []byte) []byte {
 	for _, p := range c.parts() {
 		dst = event.AppendMember(dst, p.name, *p.raw)
 	}
-	return dst
+	return event.AppendMember(dst, "attributes", c.Attributes)
 }
 
 // edited is the data of message:edit in the room.
@@ -104,6 +107,7 @@ func (c chat) edit(ctx context.Context, ev *event.Event) error {
 	if err := room.SaysNothing(d.Text, d.Body); err != nil {
 		return err
 	}
+	d.Attributes = ev.Extra // those of the content before were of that
 	e := event.Effect{Durable: true, Subject: subject(m.Offset), Seen: m.seen, Envelope: event.Envelope{
 		Type: event.TypeMessage, Tenant: ev.Tenant, Room: ev.Room, From: ev.From, Action: actionEdit, Data: d.data(), Expires: m.Expires,
 	}}

@@ -96,7 +96,7 @@ func toUser(ev *event.Event, expires int64) error {
 func stored(ev *event.Event, owner string, expires int64, unread bool, fields ...string) event.Effect {
 	return event.Effect{Durable: true, Unread: unread, Envelope: event.Envelope{
 		Type: event.TypeMessage, Tenant: ev.Tenant, Room: room.OfUser(owner), From: ev.From, Action: Action,
-		Data: ev.Object(fields...), Expires: expires,
+		Data: ev.ObjectAnd(ev.Extra, fields...), Expires: expires,
 	}}
 }
 
@@ -107,7 +107,7 @@ func (h direct) toDevice(ev *event.Event, expires int64) error {
 	user := ev.Str("to")
 	n := h.Devices.Direct(&event.Envelope{
 		Type: event.TypeEvent, Tenant: ev.Tenant, Room: room.OfUser(user), From: ev.From, Action: Action,
-		Data: ev.Object("text", "body", "meta"), Expires: expires, Timestamp: time.Now().UnixMilli(),
+		Data: ev.ObjectAnd(ev.Extra, "text", "body", "meta"), Expires: expires, Timestamp: time.Now().UnixMilli(),
 	}, user, ev.Str("device"))
 	if n == 0 {
 		return fault.New(fault.NotFound, "data.device", "no session of this device is open")

@@ -1,6 +1,7 @@
 package direct
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,6 +49,16 @@ func call(t *testing.T, d *devices, from session, id, room, data string) (*event
 // callAs is call for another sender.
 func callAs(t *testing.T, d *devices, from session, who event.Sender, id, room, data string) (*event.Event, error) {
 	t.Helper()
+	ev, err := prepared(t, d, from, who, id, room, data)
+	if err != nil {
+		return ev, err
+	}
+	return ev, ev.Spec.Handle(t.Context(), ev)
+}
+
+// prepared is an event in front of its handler.
+func prepared(t *testing.T, d *devices, from session, who event.Sender, id, room, data string) (*event.Event, error) {
+	t.Helper()
 	ev := &event.Event{Origin: from, Envelope: event.Envelope{
 		Type: event.TypeEvent, ID: id, Tenant: "acme", Room: room, From: who, Action: "direct:send", Data: []byte(data),
 	}}
@@ -56,10 +67,8 @@ func callAs(t *testing.T, d *devices, from session, who event.Sender, id, room, 
 	if _, err := validate.New().Process(t.Context(), ev); err != nil {
 		return ev, err
 	}
-	if _, err := authorize.New().Process(t.Context(), ev); err != nil {
-		return ev, err
-	}
-	return ev, ev.Spec.Handle(t.Context(), ev)
+	_, err := authorize.New().Process(t.Context(), ev)
+	return ev, err
 }
 
 // effects shows what an event stores, a line for each.
@@ -112,6 +121,28 @@ func TestToUser(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestAttributes: what plugins have set goes along, to whomever the message goes.
+func TestAttributes(t *testing.T) {
+	d := &devices{open: map[string]int{"ben/phone": 1}}
+	ev, err := prepared(t, d, session{}, ann, "i", "", `{"to":"ben","text":"hi"}`)
+	ev.Extra = []byte(`{"lang":"en"}`)
+	if err := errors.Join(err, ev.Spec.Handle(t.Context(), ev)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`user:ben {"text":"hi","attributes":{"lang":"en"}} unread`, `user:ann {"to":"ben","text":"hi","attributes":{"lang":"en"}}`}
+	if got := effects(ev); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	ev, err = prepared(t, d, session{}, ann, "i", "", `{"to":"ben","device":"phone","text":"hi"}`)
+	ev.Extra = []byte(`{"lang":"en"}`)
+	if err := errors.Join(err, ev.Spec.Handle(t.Context(), ev)); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(d.got[0].Data); got != `{"text":"hi","attributes":{"lang":"en"}}` {
+		t.Errorf("the device gets %s", got)
 	}
 }
 

@@ -27,6 +27,9 @@ type Message struct {
 	Edited    *Edited             `json:"edited,omitzero"`
 	Reactions map[string]Reaction `json:"reactions,omitempty"`
 
+	// Of events alone: what the server's plugins say of the message, by name.
+	Attributes map[string]jsontext.Value `json:"attributes,omitempty"`
+
 	// ID under which the message is sent, at most 64 bytes; "" makes one. The same
 	// id stores the same message once, even from another client of the user, for at
 	// least five minutes.

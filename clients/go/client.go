@@ -112,7 +112,7 @@ func (c *Client) connections(ctx context.Context) error {
 			}
 			return end.err
 		}
-		delay := end.after + jitter(c.opt.BackoffMin, c.opt.BackoffMax, attempt)
+		delay := end.after + backoff(c.opt.BackoffMin, c.opt.BackoffMax, attempt)
 		if errors.Is(end.err, errDrained) {
 			delay = 0
 		}
@@ -123,6 +123,17 @@ func (c *Client) connections(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// backoff is a delay between 0 and the smaller of limit and base·1.5^attempt: no longer
+// than half of the time that the server has been away, and base. Doubling would let it
+// be twice that time.
+func backoff(base, limit time.Duration, attempt int) time.Duration {
+	d := float64(base)
+	for i := 0; i < attempt && d < float64(limit); i++ {
+		d *= 1.5
+	}
+	return mathrand.N(min(time.Duration(d), limit) + 1)
 }
 
 // jitter is a delay between 0 and the smaller of limit and base·2^attempt.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 func TestEventsThatAreNoMessages(t *testing.T) {
@@ -24,6 +26,22 @@ func TestEventsThatAreNoMessages(t *testing.T) {
 	var own struct{ Online int }
 	if err := e.Decode(&own); err != nil { // any event's data, as ever
 		t.Error(err)
+	}
+}
+
+// TestAttributes: what plugins say of a message, an edit or a direct message can be read.
+func TestAttributes(t *testing.T) {
+	e := Event{Action: "message:send", Data: []byte(`{"text":"x","attributes":{"lang":"fr"}}`)}
+	m, err := e.Message()
+	var edit Edit
+	var direct Direct
+	if err = errors.Join(err, e.Decode(&edit), e.Decode(&direct)); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []map[string]jsontext.Value{m.Attributes, edit.Attributes, direct.Attributes} {
+		if string(got["lang"]) != `"fr"` {
+			t.Errorf("%v", got)
+		}
 	}
 }
 

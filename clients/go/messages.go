@@ -36,6 +36,8 @@ type Edit struct {
 	// meta. An event's Body is then null.
 	Clear []string `json:"-"`
 
+	Attributes map[string]jsontext.Value `json:"attributes,omitempty"` // of events alone, as those of Message
+
 	ID string `json:"-"` // as that of Message
 }
 
@@ -172,6 +174,8 @@ type Direct struct {
 	Body   jsontext.Value `json:"body,omitzero"`
 	Meta   jsontext.Value `json:"meta,omitzero"`
 	TTL    int64          `json:"ttl_ms,omitzero"` // as that of Message
+
+	Attributes map[string]jsontext.Value `json:"attributes,omitempty"` // of events alone, as those of Message
 
 	ID string `json:"-"` // as that of Message
 }

@@ -74,7 +74,7 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	BackoffMin   time.Duration // the first delay is between 0 and this; 500 ms
-	BackoffMax   time.Duration // and no delay is longer; 30 s
+	BackoffMax   time.Duration // and no delay is longer; 10 s
 	DialTimeout  time.Duration // until the WebSocket is open, and then until the session is; 10 s
 	WriteTimeout time.Duration // of one frame; 10 s
 	RetryAfter   time.Duration // without an answer, a request is sent again; 10 s
@@ -130,7 +130,7 @@ func (o *Options) bounds() {
 		v    *time.Duration
 		zero time.Duration
 	}{
-		{&o.BackoffMin, 500 * time.Millisecond}, {&o.BackoffMax, 30 * time.Second}, {&o.DialTimeout, 10 * time.Second},
+		{&o.BackoffMin, 500 * time.Millisecond}, {&o.BackoffMax, 10 * time.Second}, {&o.DialTimeout, 10 * time.Second},
 		{&o.WriteTimeout, 10 * time.Second}, {&o.RetryAfter, 10 * time.Second}, {&o.GapAfter, 5 * time.Second},
 		{&o.AckEvery, time.Second},
 	} {

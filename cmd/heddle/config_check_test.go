@@ -37,6 +37,7 @@ var wrongs = []wrong{
 	{name: "a tab", yaml: "socket:\n\tlisten: :80\n", want: "x.yaml:3:1: a tab; indent with spaces"},
 	{name: "a line too far in", yaml: "socket:\n  listen: :80\n   paths: [/a]\n", want: "x.yaml:3:11: a colon that cannot stand here; is the line indented like its neighbours"},
 	{name: "a star without quotes", yaml: "socket: {origins: [*]}\n", want: "x.yaml:2:21: not a value; a text that begins with * or & needs quotes"},
+	{name: "a variable in braces without quotes", yaml: "socket: {listen: ${ADDRESS}}\n", want: "x.yaml:2:19: ',' or '}' must be specified; within { } or [ ] a text with ${...} needs quotes"},
 	{name: "a key said twice", yaml: "log: {}\nnode: a\nlog: {level: WARN}\n", want: "x.yaml:4:1: log: said twice; first in line 2"},
 	{name: "an unknown field of a tenant", alone: true, yaml: strings.Replace(oneTenant, "acme: {", "acme: {colour: 3, ", 1), want: "x.yaml:1:18: tenants.acme.colour: no such option"},
 	{name: "tenants as a list", alone: true, yaml: "tenants:\n  - name: acme\n", want: "x.yaml:2:3: tenants: want names with a value each, not a list"},
@@ -87,6 +88,24 @@ func (c *wrong) check(t *testing.T) (out string, err error) {
 	}
 	raw, err := cmd.CombinedOutput()
 	return string(raw), err
+}
+
+// TestConfigCheckSaysTheCauseAlone: what a section lacks because of a fault inside of
+// it is no other fault.
+func TestConfigCheckSaysTheCauseAlone(t *testing.T) {
+	for _, c := range []wrong{
+		{name: "a secret whose variable is not set", yaml: "tenants:\n  acme:\n    auth: {keys: [{algorithm: HS256, secret: \"${SECRET_OF_NOBODY}\"}]}\n",
+			want: "x.yaml:3:46: tenants.acme.auth.keys[0].secret: the environment variable SECRET_OF_NOBODY is not set"},
+		{name: "a secret with a typo", yaml: "tenants:\n  acme:\n    auth: {keys: [{algorithm: HS256, secrt: 0123456789abcdef0123456789abcdef}]}\n",
+			want: `x.yaml:3:38: tenants.acme.auth.keys[0].secrt: no such option; did you mean "secret"?`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.alone = true
+			if out, err := c.check(t); err == nil || out != "heddle: "+c.want+"\n" {
+				t.Errorf("%v\ngot  %swant %s", err, out, c.want)
+			}
+		})
+	}
 }
 
 // TestConfigCheckOfAWrongVariable: orchestrators set variables of that kind for

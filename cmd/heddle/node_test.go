@@ -268,14 +268,20 @@ func freePorts(t testing.TB, count int) []int {
 // eventually waits until done holds.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
+	within(t, patience, what, done)
+}
+
+// within is eventually for what may take longer, or less.
+func within(t testing.TB, most time.Duration, what string, done func() bool) {
+	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(patience)
+	limit := time.After(most)
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("after %v: not yet: %s", patience, what)
+			t.Fatalf("after %v: not yet: %s", most, what)
 		}
 	}
 }

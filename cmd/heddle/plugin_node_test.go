@@ -49,13 +49,13 @@ func TestPluginLife(t *testing.T) {
 	c.does(`^tiny 1.0 is canary, as number 2`, "deploy", "p", "--canary", "100%")
 	expect("two")
 	c.does(`^2 +1.0 +canary 100%`, "status", "tiny")
-	c.does(`^tiny +1 +1.0 +2 +-`, "list")
-	c.does(`has its canary live now`, "promote", "tiny")
+	c.does(`^tiny +1 +1.0 +0 +2 +-`, "list")
+	c.does(`^tiny 1.0 is live now, as number 2; before it was number 1$`, "promote", "tiny")
 	c.fails(`conflict: there is no canary`, "promote", "tiny")
 	expect("two")
-	c.does(`is rolled back`, "rollback", "tiny")
+	c.does(`^tiny 1.0 is live now, as number 1; before it was number 2$`, "rollback", "tiny")
 	expect("one")
-	c.does(`is rolled back`, "rollback", "tiny", "--to", "2")
+	c.does(`^tiny 1.0 is live now, as number 2`, "rollback", "tiny", "--to", "2")
 	expect("two")
 	c.fails(`not_found, number: version 9 is not kept`, "rollback", "tiny", "--to", "9")
 
@@ -68,7 +68,7 @@ func TestPluginLife(t *testing.T) {
 	if all := strings.Count(replayed, `{"do":"drop"`); all != 11 {
 		t.Errorf("%d of 11 messages are replayed\n%s", all, replayed)
 	}
-	c.does(`has neither canary nor shadow`, "stop", "tiny")
+	c.does(`; the shadow, number 3, was ended by it`, "stop", "tiny")
 	expect("two")
 }
 
@@ -144,7 +144,7 @@ func TestPluginOutlivesKill(t *testing.T) {
 		c.write("p", plugintest.Says(word))
 		c.does(fmt.Sprint(`as number `, i+1), "deploy", "p")
 	}
-	c.does(`is rolled back`, "rollback", "tiny", "--to", "2")
+	c.does(`^tiny 1.0 is live now, as number 2`, "rollback", "tiny", "--to", "2")
 	c.write("p", plugintest.Says("never"))
 	c.does(`as number 4`, "deploy", "p", "--canary", "0.0001")
 	c.does(`as number 5`, "deploy", "p", "--shadow")
@@ -157,12 +157,12 @@ func TestPluginOutlivesKill(t *testing.T) {
 	if fmt.Sprint(before) != fmt.Sprint(after) || after.Live != 2 || after.Canary != 4 || after.Shadow != 5 || len(after.Versions) != 5 {
 		t.Errorf("before %+v\nafter  %+v", before, after)
 	}
-	c.does(`has neither`, "stop", "tiny")
+	c.does(`^tiny 1.0 stays live, as number 2; the canary, number 4, was ended by it; the shadow, number 5, was ended by it$`, "stop", "tiny")
 	ann := speak(t, n.url(), "ann", plugged)
 	if got := ann.deliver(plugged, "x"); got != "two" {
 		t.Errorf("it is %q", got)
 	}
-	c.does(`is rolled back`, "rollback", "tiny", "--to", "1") // of what is on disk
+	c.does(`^tiny 1.0 is live now, as number 1`, "rollback", "tiny", "--to", "1") // of what is on disk
 	if got := ann.deliver(plugged, "x"); got != "one" {
 		t.Errorf("it is %q", got)
 	}

@@ -16,8 +16,8 @@ type checker interface {
 }
 
 // check runs the Checks of all structs, the inner ones first. What they say of
-// a path that is known to be faulty is dropped: it follows from a value that
-// nobody said.
+// a path that is known to be faulty, or of a section with something faulty in it, is
+// dropped: it follows from a value that nobody said, and would hide the cause.
 func (d *decoder) check() {
 	known := d.faults
 	for _, c := range d.checks {
@@ -32,7 +32,7 @@ func (d *decoder) check() {
 				if p != "" {
 					at = d.spelt(join(at, p))
 				}
-				if consequence(at, known) {
+				if d.consequence(at, known) {
 					return
 				}
 				paths = append(paths, at)
@@ -61,9 +61,12 @@ func (d *decoder) spelt(path string) string {
 	return found
 }
 
-// consequence reports whether a path is known to be faulty.
-func consequence(path string, known []Fault) bool {
-	return slices.ContainsFunc(known, func(f Fault) bool { return f.Path != "" && within(path, f.Path) })
+// consequence reports whether a path is known to be faulty, or a part of it. What is
+// said of a name, and not of an option, may be about the name.
+func (d *decoder) consequence(path string, known []Fault) bool {
+	return slices.ContainsFunc(known, func(f Fault) bool {
+		return f.Path != "" && (within(path, f.Path) || path != "" && !d.named[path] && within(f.Path, path))
+	})
 }
 
 // ask runs one Check. One that stumbles over values that are known to be faulty

@@ -19,6 +19,7 @@ type mark struct {
 type decoder struct {
 	faults []Fault
 	marks  map[string]mark // by path
+	named  map[string]bool // paths that end with a name of the writer's
 	checks []pending
 
 	// partial is set when a source could not be read at all: then what seems to be
@@ -177,6 +178,9 @@ func (d *decoder) mapping(s *shape, n *node, v reflect.Value, path string) {
 	}
 	for _, e := range n.entries {
 		at := join(path, mapKey(e.key))
+		if d.named != nil {
+			d.named[at] = true
+		}
 		elem := reflect.New(s.typ.Elem()).Elem()
 		d.value(s.elem, s.elem.present(e.value), elem, at)
 		if d.marks != nil && e.value.form != formBad {

@@ -90,4 +90,7 @@ func (h *house) Check(report func(path, problem string)) {
 	if h.TLS == nil && h.Socket.Listen == ":443" {
 		report("tls", "needed on port 443")
 	}
+	if h.TLS != nil && h.TLS.Cert == "" {
+		report("tls", "0 certificates are set: it must be one")
+	}
 }

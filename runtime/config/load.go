@@ -42,7 +42,7 @@ func Load[T any](opts Options) (*Result[T], error) {
 	if err := shape.unambiguous(opts.Prefix); err != nil {
 		return nil, err
 	}
-	d := decoder{marks: map[string]mark{}}
+	d := decoder{marks: map[string]mark{}, named: map[string]bool{}}
 	root, warnings := opts.layers(shape, &d)
 	out := new(T)
 	d.value(shape, root, reflect.ValueOf(out).Elem(), "")

@@ -97,11 +97,23 @@ func (p *parsing) ast(src string) (file *ast.File) {
 		return file
 	}
 	if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok && syntax.Token != nil {
-		p.fail(p.place(syntax.Token.Position), "", "%s", advise(syntax.Message))
+		words := advise(syntax.Message)
+		if reference(syntax.Token) {
+			words += "; within { } or [ ] a text with ${...} needs quotes"
+		}
+		p.fail(p.place(syntax.Token.Position), "", "%s", words)
 		return nil
 	}
 	p.fail(p.origin, "", "not readable as YAML")
 	return nil
+}
+
+// reference reports whether the brace of a ${NAME} is taken for one of YAML.
+func reference(t *token.Token) bool {
+	if t.Value == "$" && t.Next != nil {
+		t = t.Next
+	}
+	return t.Type == token.MappingStartType && t.Prev != nil && strings.HasSuffix(t.Prev.Value, "$")
 }
 
 // advise says in a writer's words what the parser says in its own.

@@ -27,8 +27,14 @@ export interface Reaction {
   me: boolean;
 }
 
+/** What a message says, as it is received. */
+export interface ReceivedContent extends MessageContent {
+  /** What the server's plugins say of it, by name; of an edited message, of its newest content. */
+  attributes?: Json;
+}
+
 /** The data of a message as the members of the room receive it, or read it from history. */
-export interface MessageData extends MessageContent {
+export interface MessageData extends ReceivedContent {
   /** In history: the newest edit; `at` in Unix milliseconds. */
   edited?: { version: number; at: number };
   /** In history, by key. */

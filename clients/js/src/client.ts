@@ -136,7 +136,7 @@ export class Client {
   connect(): void {
     this.#closing = false;
     this.#unwatch ??= watchNetwork({
-      online: () => this.#link.wake(),
+      online: () => this.#link.restored(),
       offline: () => this.#link.drop(CLOSE_ABNORMAL, "offline"),
       visible: () => {
         this.#link.wake();

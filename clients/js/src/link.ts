@@ -43,15 +43,25 @@ export interface LinkDeps {
   failed(error: HeddleError): void;
 }
 
+// With it no delay is longer than half of the time that the server has been away, and
+// a base: doubling would let it be twice that time.
+const GROWTH = 1.5;
+
+// An attempt that is younger is left alone when the network comes back: it may have
+// begun because of that.
+const FRESH_MS = 500;
+
 /** Keeps one connection to the server: opens it, watches its state, and opens the next one when it ends. */
 export class Link {
   readonly #config: LinkConfig;
   readonly #deps: LinkDeps;
   readonly #backoff: Backoff;
   #state: State = "idle";
+  #retryInMs: number | undefined; // as changed() was told
   #connection: Connection | undefined;
   #attempts = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #attemptedAt = 0;
   #activeSince = 0;
   #notBefore = 0;
   #held = false;
@@ -60,7 +70,7 @@ export class Link {
   constructor(config: LinkConfig, deps: LinkDeps) {
     this.#config = config;
     this.#deps = deps;
-    this.#backoff = new Backoff(config.backoffBaseMs, config.backoffCapMs);
+    this.#backoff = new Backoff(config.backoffBaseMs, config.backoffCapMs, Math.random, GROWTH);
   }
 
   get state(): State {
@@ -130,11 +140,25 @@ export class Link {
     this.wake();
   }
 
-  /** The network is said to be back: do not wait for the timer. */
+  /** There is a reason to think that an attempt would succeed: do not wait for the timer. */
   wake(): void {
     if (this.#state !== "waiting" || this.#held) return;
     this.#backoff.reset();
     this.#schedule(0);
+  }
+
+  /** The network is said to be back: an attempt that began without it may hang for long. */
+  restored(): void {
+    const trying = this.#state === "connecting" || this.#state === "syncing";
+    if (trying && Date.now() - this.#attemptedAt > FRESH_MS) {
+      clearTimeout(this.#timer);
+      const connection = this.#connection;
+      this.#connection = undefined;
+      connection?.drop(CLOSE_AWAY, "network");
+      if (connection) this.#deps.ended(CLOSE_AWAY, "network", "resume");
+      this.#backoff.reset();
+      this.#schedule(0);
+    } else this.wake();
   }
 
   /** Ends for good. */
@@ -152,6 +176,7 @@ export class Link {
   async #attempt(): Promise<void> {
     clearTimeout(this.#timer);
     const attempt = ++this.#attempts;
+    this.#attemptedAt = Date.now();
     this.#change("connecting");
     this.#timer = setTimeout(() => this.#end(CLOSE_HANDSHAKE, "handshake_timeout"), this.#config.handshakeMs);
     try {
@@ -220,8 +245,9 @@ export class Link {
 
   #change(state: State, retryInMs?: number): void {
     const previous = this.#state;
-    if (state === previous && retryInMs === undefined) return;
+    if (state === previous && retryInMs === undefined && this.#retryInMs === undefined) return;
     this.#state = state;
+    this.#retryInMs = retryInMs;
     this.#deps.changed(state, previous, retryInMs);
   }
 }

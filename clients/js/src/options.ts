@@ -32,7 +32,7 @@ export interface ClientOptions {
   queue?: number;
   /** The first range of the reconnect delay, in milliseconds: 500. */
   backoffBase?: number;
-  /** The largest reconnect delay, in milliseconds: 20,000. */
+  /** The largest reconnect delay, in milliseconds: 10,000. */
   backoffCap?: number;
   /** Milliseconds for token, connection and session together: 10,000. */
   handshakeTimeout?: number;
@@ -71,7 +71,7 @@ export function settings(o: ClientOptions): Settings {
     link: {
       url: o.url,
       backoffBaseMs: o.backoffBase ?? 500,
-      backoffCapMs: o.backoffCap ?? 20_000,
+      backoffCapMs: o.backoffCap ?? 10_000,
       handshakeMs: o.handshakeTimeout ?? 10_000,
       stableMs: 5000,
     },

@@ -10,6 +10,11 @@ export interface RequestOptions {
   retries?: number;
   /** The id to use; by default a new one. The same id stores one event, for minutes. */
   id?: string;
+  /**
+   * Asked when the server has refused one attempt and it would be sent again in `waitMs`:
+   * false rejects with the error at once. Without it there is no word of such attempts.
+   */
+  retry?: (error: HeddleError, waitMs: number) => boolean;
 }
 
 export interface OutboxConfig {
@@ -39,6 +44,7 @@ interface Pending {
   readonly retries: number;
   readonly resolve: (ack: Ack) => void;
   readonly reject: (error: HeddleError) => void;
+  readonly retry: RequestOptions["retry"];
   readonly backoff: Backoff;
   status: "queued" | "sent" | "delayed";
   failures: number;
@@ -86,7 +92,7 @@ export class Outbox {
     if (room !== undefined) envelope.room = room;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, {
-        id, action, room, resolve, reject,
+        id, action, room, resolve, reject, retry: options.retry,
         json: JSON.stringify(envelope),
         timeout: options.timeout ?? this.#config.timeoutMs,
         retries: options.retries ?? this.#config.retries,
@@ -168,15 +174,16 @@ export class Outbox {
   #refused(p: Pending, error: HeddleError): void {
     if (p.status === "sent") this.#unsend(p);
     clearTimeout(p.timer);
-    if (!error.retryable || ++p.failures > p.retries) {
+    const wait = error.retryAfterMs ?? p.backoff.next();
+    p.status = "delayed"; // whatever p.retry does: it may make requests
+    if (!error.retryable || ++p.failures > p.retries || p.retry?.(error, wait) === false) {
       this.#fail(p, error);
       return;
     }
-    p.status = "delayed";
     p.timer = setTimeout(() => {
       p.status = "queued";
       this.#pump();
-    }, error.retryAfterMs ?? p.backoff.next());
+    }, wait);
   }
 
   #unsend(p: Pending): void {

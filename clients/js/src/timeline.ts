@@ -1,5 +1,5 @@
 import type {
-  HistoryPage, HistoryQuery, MessageContent, MessageData, MessageDelete, MessageEdit, MessageReact, Reaction, Redacted,
+  HistoryPage, HistoryQuery, MessageData, MessageDelete, MessageEdit, MessageReact, Reaction, ReceivedContent, Redacted,
 } from "./actions.ts";
 import type { Message } from "./protocol.ts";
 
@@ -12,7 +12,7 @@ export interface MessageEntry {
   at: number;
   user: string | undefined;
   device: string | undefined;
-  content: MessageContent;
+  content: ReceivedContent;
   /** How often it was edited: what message:edit wants to know. */
   version: number;
   /** Unix milliseconds of the newest edit. */
@@ -50,7 +50,7 @@ export type Entry = MessageEntry | DeletedEntry | EventEntry | GapEntry;
 
 /** What later events say of one message. Applying one of them again changes nothing. */
 interface Patch {
-  edit?: { version: number; at: number; content: MessageContent };
+  edit?: { version: number; at: number; content: ReceivedContent };
   gone?: { at: number; by: string | undefined; forMe: boolean };
   /** The newest of each user and key. */
   reactions: Map<string, { key: string; user: string; remove: boolean; offset: number }>;
@@ -199,7 +199,7 @@ export class Timeline {
     const { offset } = data as { offset: number };
     const patch = this.#patch(offset);
     if (action === "message:edit") {
-      const { offset: _target, epoch: _epoch, version, ...content } = data as MessageEdit & { prior?: number };
+      const { offset: _target, epoch: _epoch, version, ...content } = data as MessageEdit & ReceivedContent & { prior?: number };
       delete content.prior;
       if (version > (patch.edit?.version ?? 0)) patch.edit = { version, at: message.timestamp, content };
     } else if (action === "message:delete") {

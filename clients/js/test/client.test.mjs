@@ -47,6 +47,40 @@ test("namespaces are asked for in every session, and notifications come", async 
   assert.equal(server.frames[0][0].payload.data.rooms.length, 0);
 });
 
+test("a browser that is online again, or looked at again, does not wait", async (t) => {
+  const page = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+  const network = new EventTarget();
+  Object.assign(globalThis, {
+    document: page, addEventListener: network.addEventListener.bind(network), removeEventListener: network.removeEventListener.bind(network),
+  });
+  t.after(() => {
+    for (const name of ["document", "addEventListener", "removeEventListener"]) delete globalThis[name];
+  });
+  t.mock.method(Math, "random", () => 1);
+  const { make } = await setup(t);
+  const ann = make("ann", { backoffBase: 600_000, backoffCap: 600_000 });
+  await connected(ann);
+  for (const wake of [
+    () => network.dispatchEvent(new Event("online")),
+    () => {
+      page.dispatchEvent(new Event("visibilitychange"));
+      assert.equal(ann.state, "waiting", "nobody looks at a hidden page");
+      page.visibilityState = "visible";
+      page.dispatchEvent(new Event("visibilitychange"));
+    },
+  ]) {
+    ann.drop();
+    assert.equal(ann.state, "waiting");
+    const resumed = next(ann, "resumed");
+    wake();
+    await resumed;
+  }
+  ann.drop();
+  await ann.close();
+  network.dispatchEvent(new Event("online"));
+  assert.equal(ann.state, "closed", "nothing is listened to any more");
+});
+
 test("states of a life", async (t) => {
   const { make } = await setup(t);
   const ann = make("ann");

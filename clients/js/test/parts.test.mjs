@@ -14,6 +14,11 @@ test("backoff: full jitter up to the cap", () => {
   assert.equal(new Backoff(500, 20_000, () => 0).next(), 0);
 });
 
+test("backoff: the growth can be chosen", () => {
+  const top = new Backoff(400, 1000, () => 1, 1.5);
+  assert.deepEqual([1, 2, 3, 4].map(() => top.next()), [400, 600, 900, 1000]);
+});
+
 test("close codes", () => {
   const want = {
     1000: "stop", 1001: "resume", 1002: "stop", 1003: "stop", 1005: "resume", 1006: "resume", 1007: "stop", 1009: "stop", 1010: "stop",
@@ -136,6 +141,30 @@ test("outbox: retryable errors wait as told; others reject", async (t) => {
   assert.deepEqual(ids(), ["a", "b", "a"]);
   answer("a");
   await later;
+});
+
+test("outbox: who asked is asked before a refused request waits", async (t) => {
+  clock(t);
+  const { box, answer, refuse, ids } = outbox();
+  const asked = [];
+  const retry = (error, waitMs) => asked.push([error.code, error.message, waitMs]) === 1;
+  box.open();
+  const refused = box.request("x", "r", {}, { id: "a", retry });
+  refuse("a", { code: "overloaded", message: "busy", retryable: true, retry_after_ms: 300 });
+  mock.timers.tick(300);
+  assert.deepEqual(ids(), ["a", "a"]);
+  refuse("a", { code: "rate_limited", message: "slow mode", retryable: true, retry_after_ms: 30_000 });
+  assert.equal(await failure(refused), "rate_limited");
+  assert.deepEqual(asked, [["overloaded", "busy", 300], ["rate_limited", "slow mode", 30_000]]);
+  const never = box.request("x", "r", {}, { id: "b", retry });
+  refuse("b", { code: "forbidden", message: "no", retryable: false });
+  assert.equal(await failure(never), "forbidden");
+  assert.equal(asked.length, 2, "nothing to ask where nothing would be repeated");
+  mock.timers.tick(60_000);
+  assert.equal(box.size, 0);
+  const again = box.request("x", "r", {}, { id: "a" }); // the same id, later and by hand
+  answer("a");
+  await again;
 });
 
 test("outbox: what was sent too long ago is not sent twice", async (t) => {

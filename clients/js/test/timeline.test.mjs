@@ -50,6 +50,17 @@ const history = (asOf = 10) => [
 
 test("live events are folded", () => assert.deepEqual(shown(of(...life)), want));
 
+test("attributes are those of the newest content", () => {
+  const attributes = (timeline) => timeline.at(2).content.attributes;
+  const sent = message(2, "message:send", { text: "one", attributes: { lang: "en" } });
+  const edited = message(3, "message:edit", { offset: 2, version: 1, text: "un", attributes: { lang: "fr" } });
+  assert.deepEqual(attributes(of(sent)), { lang: "en" });
+  assert.deepEqual(attributes(of(sent, edited)), { lang: "fr" });
+  assert.equal(attributes(of(sent, edited, edit(4, 2, 2, "1"))), undefined);
+  const later = message(2, "message:send", { text: "un", edited: { version: 1, at: 1003 }, attributes: { lang: "fr" } }, "ann", { as_of: 3 });
+  assert.deepEqual(attributes(of(sent, edited, later)), { lang: "fr" });
+});
+
 test("history is shown as it is", () => assert.deepEqual(shown(of(...history())), want));
 
 test("a page over live events, and live events over a page", () => {

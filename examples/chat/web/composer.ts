@@ -49,6 +49,13 @@ export class Composer {
     this.#text.focus();
   }
 
+  /** Puts a text into the field, behind what is in there. */
+  write(text: string): void {
+    if (this.#editing) this.#edit(undefined);
+    this.#text.value = this.#text.value ? `${this.#text.value}\n${text}` : text;
+    this.#text.focus();
+  }
+
   #edit(message: MessageEntry | undefined): void {
     if (!this.#editing) this.#draft = this.#text.value;
     this.#editing = message;

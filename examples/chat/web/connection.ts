@@ -4,6 +4,7 @@ import { byId, clockTime, el } from "./dom.ts";
 const LOG_LINES = 40;
 const PING_MS = 5000;
 const BANNER_MS = 8000;
+const COUNT_MS = 250;
 
 const words: Record<State, string> = {
   idle: "not connected", connecting: "connecting …", syncing: "opening the session …", active: "connected",
@@ -14,6 +15,9 @@ const words: Record<State, string> = {
 export class ConnectionView {
   readonly #client: Client;
   #bannerTimer: ReturnType<typeof setTimeout> | undefined;
+  #countdown: ReturnType<typeof setInterval> | undefined;
+  #last = ""; // line of the log, and how often it came
+  #times = 0;
 
   constructor(client: Client) {
     this.#client = client;
@@ -33,7 +37,8 @@ export class ConnectionView {
       void this.#ping();
     });
     client.on("lost", ({ room, reason }) => this.log(`${room}: messages are missing (${reason})`, true));
-    client.on("error", (error) => this.log(`${error.code}: ${error.message}`, true));
+    client.on("error", ({ code, message }) =>
+      code === "token_failed" ? this.log("the server does not answer") : this.log(`${code}: ${message}`, true));
     client.on("quality", (quality) => this.#quality(quality));
     this.#switches();
     setInterval(() => void this.#ping(), PING_MS);
@@ -41,7 +46,10 @@ export class ConnectionView {
 
   log(text: string, strong = false): void {
     const list = byId("log");
-    list.append(el("li", strong ? "strong" : "", el("time", "", clockTime(Date.now(), true)), text));
+    this.#times = text === this.#last ? this.#times + 1 : 1;
+    if (this.#times > 1) list.lastElementChild?.remove();
+    this.#last = text;
+    list.append(el("li", strong ? "strong" : "", el("time", "", clockTime(Date.now(), true)), this.#times > 1 ? `${text} (${this.#times} times)` : text));
     while (list.childElementCount > LOG_LINES) list.firstElementChild?.remove();
     list.scrollTop = list.scrollHeight;
   }
@@ -56,21 +64,32 @@ export class ConnectionView {
 
   #switches(): void {
     byId("cut").addEventListener("click", () => this.#client.drop());
+    byId("try").addEventListener("click", () => this.#client.goOnline());
     const offline = byId<HTMLInputElement>("offline");
     offline.checked = false;
     offline.addEventListener("change", () => (offline.checked ? this.#client.goOffline() : this.#client.goOnline()));
   }
 
   #state(state: State, retryInMs: number | undefined): void {
-    let text = words[state];
-    if (state === "waiting" && retryInMs !== undefined) text = `lost, next try in ${(retryInMs / 1000).toFixed(1)} s`;
-    byId("state").textContent = text;
-    byId("mini-state").textContent = text;
+    clearInterval(this.#countdown);
+    const waits = state === "waiting" && retryInMs !== undefined;
+    byId("try").hidden = !waits;
+    byId("mini-state").textContent = waits ? "connection lost" : words[state];
+    if (waits) this.#count(Date.now() + retryInMs);
+    else byId("state").textContent = words[state];
     const tone = state === "active" ? "good" : state === "closed" || state === "waiting" ? "bad" : "";
     byId("dot").className = byId("mini-dot").className = `dot ${tone}`;
     document.body.dataset.state = state;
     byId<HTMLButtonElement>("cut").disabled = state !== "active" && state !== "draining";
     if (state !== "active") byId("rtt").textContent = "–";
+  }
+
+  #count(until: number): void {
+    const show = (): void => {
+      byId("state").textContent = `lost, next try in ${Math.max(0, Math.ceil((until - Date.now()) / 1000))} s`;
+    };
+    show();
+    this.#countdown = setInterval(show, COUNT_MS);
   }
 
   #quality({ grade, rtt_ms, jitter_ms }: Quality): void {

@@ -1,5 +1,6 @@
 import { Timeline } from "../../../clients/js/src/index.ts";
 import type { MessageData, Message, RoomState } from "../../../clients/js/src/index.ts";
+import type { Refusal } from "./refusal.ts";
 
 /** A message that this window has sent and not seen come back. */
 export interface Outgoing {
@@ -8,14 +9,15 @@ export interface Outgoing {
   time: number;
   /** Set by the ack: where it is stored. */
   offset?: number;
-  /** Why it failed. */
-  failed?: string;
+  /** What the server has said of it, which will be sent again in a moment. */
+  waits?: string;
+  failed?: Refusal;
 }
 
 /** An edit that this window has made and that is not stored yet. */
 export interface PendingEdit {
   text: string;
-  failed?: string;
+  failed?: Refusal;
 }
 
 export class Room {

@@ -91,9 +91,10 @@ function explain(error: HeddleError, id: string, create: boolean): string {
     case "not_found": // to create: of the type
       return create || !id.startsWith("conv:") ? wanted(error) : "There is no room of that name: create it.";
     case "invalid":
+      if (error.field?.startsWith("data.members")) return `A name that nobody can have is among the invited: ${error.message}.`;
       return WELL_FORMED.test(id) ? error.message : wanted(error);
     case "forbidden":
-      return "You are not invited to that room.";
+      return create ? error.message : "You are not invited to that room.";
     default:
       return error.message;
   }

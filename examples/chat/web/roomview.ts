@@ -1,14 +1,16 @@
 import { HeddleError } from "../../../clients/js/src/index.ts";
-import type { Client, MessageEntry, Readers, Typing, TypingUpdate, Unread } from "../../../clients/js/src/index.ts";
+import type { Client, MessageEntry, Readers, RequestOptions, Typing, TypingUpdate, Unread } from "../../../clients/js/src/index.ts";
 import { Composer } from "./composer.ts";
 import { byId, coalesce, KeyedList } from "./dom.ts";
-import type { Outgoing, Room } from "./model.ts";
+import type { Outgoing, PendingEdit, Room } from "./model.ts";
+import { patient, refusal } from "./refusal.ts";
 import { rows } from "./rows.ts";
 
 const PAGE = 50;
 const NEAR_BOTTOM_PX = 80;
 const READ_DELAY_MS = 250;
 const MAX_MENTIONS = 50; // the protocol's limit
+const IMPATIENT: RequestOptions = { retry: (_, waitMs) => patient(waitMs) };
 
 export interface RoomViewDeps {
   client: Client;
@@ -92,33 +94,46 @@ export class RoomView {
   async #deliver(room: Room, outgoing: Outgoing): Promise<void> {
     delete outgoing.failed;
     this.render();
+    const retry = (error: HeddleError, waitMs: number): boolean => {
+      outgoing.waits = error.message;
+      this.render();
+      return patient(waitMs);
+    };
     try {
       // The nonce is the id too: sending again after a failure cannot store it twice.
-      const ack = await this.#deps.client.send(room.id, { text: outgoing.text, ...mentions(outgoing.text, room.members), meta: { nonce: outgoing.nonce } }, { id: outgoing.nonce });
+      const ack = await this.#deps.client.send(
+        room.id, { text: outgoing.text, ...mentions(outgoing.text, room.members), meta: { nonce: outgoing.nonce } }, { id: outgoing.nonce, retry });
       if (ack.offset !== undefined) outgoing.offset = ack.offset;
       if (room.timeline.at(outgoing.offset ?? 0)) room.outgoing.delete(outgoing.nonce);
     } catch (error) {
-      outgoing.failed = reason(error);
+      outgoing.failed = refusal(error);
     }
+    delete outgoing.waits;
+    this.render();
+  }
+
+  #takeBack(room: Room, outgoing: Outgoing): void {
+    room.outgoing.delete(outgoing.nonce);
+    this.#composer.write(outgoing.text);
     this.render();
   }
 
   async #edit(room: Room, message: MessageEntry, text: string): Promise<void> {
-    const edit: { text: string; failed?: string } = { text };
+    const edit: PendingEdit = { text };
     room.edits.set(message.offset, edit);
     this.render();
     try {
-      await this.#deps.client.edit(room.id, message.offset, message.version, { text });
+      await this.#deps.client.edit(room.id, message.offset, message.version, { text }, IMPATIENT);
       if (room.edits.get(message.offset) === edit) room.edits.delete(message.offset);
     } catch (error) {
-      edit.failed = error instanceof HeddleError && error.code === "conflict" ? "it was changed elsewhere" : reason(error);
+      edit.failed = error instanceof HeddleError && error.code === "conflict" ? { words: "it was changed elsewhere", again: false } : refusal(error);
     }
     this.render();
   }
 
   #react(message: MessageEntry, key: string, remove: boolean): void {
     if (!this.#room) return;
-    this.#deps.client.react(this.#room.id, message.offset, key, remove).catch((error) => this.#complain(error));
+    this.#deps.client.react(this.#room.id, message.offset, key, remove, IMPATIENT).catch((error) => this.#complain(error));
   }
 
   #ask(message: MessageEntry): void {
@@ -132,11 +147,11 @@ export class RoomView {
 
   #delete(whom: "all" | "me"): void {
     if (!this.#room || !this.#removing) return;
-    this.#deps.client.delete(this.#room.id, this.#removing.offset, whom).catch((error) => this.#complain(error));
+    this.#deps.client.delete(this.#room.id, this.#removing.offset, whom, IMPATIENT).catch((error) => this.#complain(error));
   }
 
   #complain(error: unknown): void {
-    byId("people-error").textContent = reason(error);
+    byId("people-error").textContent = refusal(error).words;
   }
 
   #newestOwn(): MessageEntry | undefined {
@@ -179,6 +194,9 @@ export class RoomView {
       edit: (message) => this.#composer.change(message),
       remove: (message) => this.#ask(message),
       retry: (outgoing) => void this.#deliver(room, outgoing),
+      takeBack: (outgoing) => this.#takeBack(room, outgoing),
+      discard: (outgoing) => (room.outgoing.delete(outgoing.nonce), this.render()),
+      editAgain: (message, text) => void this.#edit(room, message, text),
       dismiss: (offset) => (room.edits.delete(offset), this.render()),
     }) : []);
     byId("typing").textContent = room ? typers(this.#deps.typing.who(room.id)) : "";
@@ -201,5 +219,3 @@ function typers({ users, others }: TypingUpdate): string {
   if (count > named.length) named.push(`${count - named.length} more`);
   return `${named.join(", ")} ${count === 1 ? "is" : "are"} typing …`;
 }
-
-const reason = (error: unknown): string => (error instanceof HeddleError ? error.message : String(error));

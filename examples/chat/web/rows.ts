@@ -12,6 +12,10 @@ export interface Deeds {
   edit(message: MessageEntry): void;
   remove(message: MessageEntry): void;
   retry(outgoing: Outgoing): void;
+  /** Takes a text that was not sent back into the field. */
+  takeBack(outgoing: Outgoing): void;
+  discard(outgoing: Outgoing): void;
+  editAgain(message: MessageEntry, text: string): void;
   dismiss(offset: number): void;
 }
 
@@ -76,7 +80,7 @@ function bubble(room: Room, message: MessageEntry, previous: Entry | undefined, 
     own ? `stored #${message.offset}` : `#${message.offset}`,
     ...(own && message.device !== undefined && message.device !== viewer.device ? [`from ${message.device}`] : []),
     ...(readBy.length > 0 ? [`read by ${readBy.join(", ")}`] : []),
-    ...(edit ? [edit.failed ? `not changed: ${edit.failed}` : "saving …"] : []),
+    ...(edit ? [edit.failed ? `not changed: ${edit.failed.words}` : "saving …"] : []),
   ].join(" · ");
   return {
     key: `e${message.offset}`,
@@ -84,6 +88,7 @@ function bubble(room: Room, message: MessageEntry, previous: Entry | undefined, 
     make: () => {
       const { text, body } = message.content;
       const meta = el("span", "meta", state);
+      if (edit?.failed?.again) meta.append(button("quiet", "edit-again", "Try again", () => deeds.editAgain(message, edit.text)));
       if (edit?.failed) meta.append(button("quiet", "dismiss", "OK", () => deeds.dismiss(message.offset)));
       const item = el("li", `msg${own ? " own" : ""}${follows ? "" : " first"}${edit ? (edit.failed ? " failed" : " sending") : ""}`,
         el("span", "who", message.user ?? "server"),
@@ -133,15 +138,18 @@ function button(className: string, act: string, text: string, work: () => void):
 }
 
 function pending(outgoing: Outgoing, deeds: Deeds): Row {
-  const { nonce, text, time, offset, failed } = outgoing;
-  const state = failed ? `failed: ${failed}` : offset === undefined ? "sending …" : `stored #${offset}`;
+  const { nonce, text, time, offset, failed, waits } = outgoing;
+  const state = failed ? `not sent: ${failed.words}` : offset !== undefined ? `stored #${offset}` : waits ? `sending … (${waits})` : "sending …";
   return {
     key: nonce,
-    signature: state,
+    signature: `${state} ${failed?.again}`,
     make: () => {
       const meta = el("span", "meta", `${clockTime(time)} · ${state}`);
-      if (failed) meta.append(button("quiet", "retry", "Send again", () => deeds.retry(outgoing)));
-      return el("li", `msg own first${failed ? " failed" : offset === undefined ? " sending" : ""}`, el("div", "bubble", text), meta);
+      if (failed?.again) meta.append(button("quiet", "retry", "Send again", () => deeds.retry(outgoing)));
+      if (failed) {
+        meta.append(button("quiet", "take-back", "Change", () => deeds.takeBack(outgoing)), button("quiet", "discard", "Discard", () => deeds.discard(outgoing)));
+      }
+      return el("li", `msg own first${failed ? " failed refused" : offset === undefined ? " sending" : ""}`, el("div", "bubble", text), meta);
     },
   };
 }
