@@ -25,7 +25,7 @@ type Noter interface {
 	Event(ev *event.Event, kind fault.Kind)
 }
 
-// Stage answers events: with an ack those that carry an id, with an error all
+// Stage answers events: with an ack those that ask for one, with an error all
 // that were refused.
 type Stage struct {
 	refused Noter
@@ -61,7 +61,7 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 			s.log.Log(ctx, level, "an event failed", "action", ev.Action, "tenant", ev.Tenant, "room", ev.Room, "error", ev.Err)
 		}
 		env := ErrorEnvelope(f)
-		env.Ref, env.Action, env.Tenant = ev.ID, ev.Action, ev.Tenant
+		env.Ref, env.Call, env.Action, env.Tenant = ev.ID, ev.Call, ev.Action, ev.Tenant
 		if ev.Spec != nil && (f.Kind != fault.Invalid || f.Field != "room") {
 			env.Room = ev.Room // otherwise it may be the name of no room
 		}
@@ -80,7 +80,7 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 		}
 	}
 	var f *frame.Frame
-	if ev.ID != "" {
+	if ev.ID != "" || ev.Call != 0 {
 		f = to.EncodeAnswer(s.ack(ev))
 	}
 	to.Answer(ev.Ticket, f, then)
@@ -89,7 +89,7 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 
 func (s *Stage) ack(ev *event.Event) *event.Envelope {
 	env := event.Envelope{
-		Type: event.TypeAck, ID: ev.StoredID, Ref: ev.ID, Tenant: ev.Tenant, Room: ev.Room,
+		Type: event.TypeAck, ID: ev.StoredID, Ref: ev.ID, Call: ev.Call, Tenant: ev.Tenant, Room: ev.Room,
 		Position: ev.Stored, Action: ev.Action, Data: ev.Reply, Timestamp: ev.Timestamp,
 	}
 	for i := range ev.Effects {

@@ -83,6 +83,7 @@ type App struct {
 	native      *natives
 	expirer     *rooms.Expirer
 	server      *socket.Server
+	engine      *engine
 	admin       *observe.Admin
 	fatal       chan error
 	leaving     chan struct{} // closed when the node begins to drain
@@ -122,6 +123,7 @@ func New(cfg Config, deps Deps) (*App, error) {
 		Load: deps.Load, Files: deps.Files, Level: deps.Level, Verifier: a.verifier.Reloadable, Limits: a.limits, Rules: a.rules, Actions: a.actions,
 		Rooms: a.rooms, Socket: a.server, Sessions: a.sessions, Log: a.log, Now: a.now,
 		Others: []func(*Config) (func(), error){a.verifier.reload, a.reloadKeys, a.reloadRevocations, a.reloadWebhooks, a.reloadPlugins},
+		Come:   a.plugins.come,
 	})
 	return a, nil
 }
@@ -266,12 +268,17 @@ func (a *App) edges(cfg Config, deps Deps) (err error) {
 	if err != nil {
 		return err
 	}
-	a.server, err = socket.New(cfg.Socket, socket.Deps{
-		Handler: sockets{a}, HTTP: web(a.served, a.plugins.service, deps.HTTP), Logger: a.log,
+	carrier, at := sockets{a}, cfg.Socket
+	at.Paths = slices.Concat(at.Paths, upgradePaths(cfg))
+	a.server, err = socket.New(at, socket.Deps{
+		Handler: carrier, HTTP: polled(a, web(a.served, a.plugins.service, deps.HTTP)), Logger: a.log,
 		Subprotocols: []string{native.JSON{}.Name(), native.MessagePack{}.Name()},
-		OnQuality:    sockets{a}.quality,
+		OnQuality:    carrier.quality, Relieve: func(bytes int64) { a.engine.server.Relieve(bytes) },
 	})
 	if err != nil {
+		return err
+	}
+	if a.engine, err = a.newEngine(cfg); err != nil {
 		return err
 	}
 	a.admin, err = observe.New(cfg.Admin, observe.Deps{

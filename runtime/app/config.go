@@ -15,6 +15,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/api"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
 	"github.com/heddle-rt/heddle/runtime/deliver"
+	"github.com/heddle-rt/heddle/runtime/engineio"
 	"github.com/heddle-rt/heddle/runtime/limit"
 	"github.com/heddle-rt/heddle/runtime/observe"
 	"github.com/heddle-rt/heddle/runtime/room"
@@ -22,6 +23,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/sequence"
 	"github.com/heddle-rt/heddle/runtime/session"
 	"github.com/heddle-rt/heddle/runtime/socket"
+	"github.com/heddle-rt/heddle/runtime/socketio"
 )
 
 // Config is a node's whole configuration.
@@ -31,6 +33,8 @@ type Config struct {
 	Admin    observe.Config             `yaml:"admin" doc:"Metrics, health and profiles, on an address of their own."`
 	Metrics  observe.MetricsConfig      `yaml:"metrics" doc:"Bounds on metrics."`
 	Socket   socket.Config              `yaml:"socket" doc:"Connections of end users."`
+	EngineIO engineio.Config            `yaml:"engineio" doc:"HTTP long-polling, and the transport of clients of Socket.IO."`
+	SocketIO socketio.Config            `yaml:"socketio" doc:"Clients of Socket.IO 4."`
 	Session  session.Config             `yaml:"session" doc:"Sessions and resume."`
 	Limit    limit.Config               `yaml:"limit" doc:"Budgets of connections, users, addresses, tenants and actions, and what becomes of those who misbehave."`
 	Presence presence.Config            `yaml:"presence" doc:"Who is here."`

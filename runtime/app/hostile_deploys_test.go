@@ -46,6 +46,7 @@ func TestManyDeploys(t *testing.T) {
 	var over atomic.Bool
 	var senders sync.WaitGroup
 	acked := make([]int, 4)
+	var events atomic.Int64 // of all of them
 	for s := range acked {
 		c := r.open(t, dial{user: fmt.Sprint("s", s)})
 		c.do("room:join", fmt.Sprint("channel:flow", s), "{}")
@@ -54,12 +55,16 @@ func TestManyDeploys(t *testing.T) {
 			for !over.Load() && !t.Failed() {
 				c.send1(fmt.Sprint("channel:flow", s), fmt.Sprint(s, "-", acked[s]), fmt.Sprint(acked[s]))
 				acked[s]++
+				events.Add(1)
 			}
 		})
 	}
 	began := time.Now()
 	for i := range deploys {
 		r.placed(t, "swap", numbered(1000+i), more)
+		if i%4 == 3 { // the deploys may be quicker than the events
+			eventually(t, "events go on", func() bool { return t.Failed() || events.Load() > int64(i/4) })
+		}
 	}
 	took := time.Since(began)
 	over.Store(true)

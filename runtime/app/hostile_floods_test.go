@@ -220,7 +220,9 @@ func TestHostileBehind(t *testing.T) {
 // tenant's users waiting.
 func TestHostileDoor(t *testing.T) {
 	r := newRaid(t)
-	r.placed(t, "door", raw{batch: wat{}.times(100_000_000, 2, nil).i32(0)}.module(), unhurried+"bindings: [{hooks: [connect, join]}]\n")
+	// A call lasts much longer than the turns that others' goroutines wait for, also where
+	// they have one processor together.
+	r.placed(t, "door", raw{batch: wat{}.times(1_000_000_000, 2, nil).i32(0)}.module(), "limits: {timeout: 10s, start: 60s, fuel: 10000000000}\nbindings: [{hooks: [connect, join]}]\n")
 	const crowd = 60
 	all := make([]*client, crowd)
 	for i := range all {
@@ -234,15 +236,13 @@ func TestHostileDoor(t *testing.T) {
 	g.do("room:join", "channel:calm", "{}")
 	g.drop()
 	calls := r.counted("heddle_plugin_calls_total", map[string]string{"plugin": "door"})
+	eventually(t, "one of the crowd is counted as too many", func() bool { return r.failures("door", "busy") > 0 })
 	for _, c := range all {
 		c.drop()
 	}
 	t.Logf("%v of %d were asked about in %v calls when globex was in", asked(), crowd, calls)
 	if calls > 10 {
 		t.Errorf("globex waited for %v calls of acme's", calls)
-	}
-	if r.failures("door", "busy") == 0 {
-		t.Error("none of the crowd is counted as too many")
 	}
 	r.acme.must("DELETE", "plugins/door", "")
 	r.calm(t)

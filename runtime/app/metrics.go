@@ -8,6 +8,7 @@ import (
 func (a *App) metrics(cfg observe.MetricsConfig) *observe.Registry {
 	r := observe.NewRegistry(cfg, "")
 	a.socketMetrics(r)
+	a.engineMetrics(r)
 	a.routeMetrics(r)
 	a.sessionMetrics(r)
 	a.guardMetrics(r)

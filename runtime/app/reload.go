@@ -38,6 +38,9 @@ type reloadDeps struct {
 	Rooms    *room.Rooms
 	Socket   interface{ Reload() error } // reads the certificate again
 	Sessions openSessions
+	// Come makes ready what has to be there before the users of tenants that come, or come
+	// back, are let in; nil: nothing. If it fails, all is as before.
+	Come func(ctx context.Context, next *Config) error
 	// Others take part, too. Each makes ready what it needs; swap puts that in force,
 	// and cannot fail.
 	Others []func(next *Config) (swap func(), err error)
@@ -132,6 +135,9 @@ func (r *reloader) reload(ctx context.Context, cause string) {
 	var swap func()
 	if err == nil {
 		swap, err = r.prepare(read.Value)
+	}
+	if err == nil && r.Come != nil {
+		err = r.Come(ctx, read.Value)
 	}
 	if err != nil {
 		r.refused.Add(1)

@@ -59,6 +59,7 @@ func (a *App) layers() [][]part {
 		},
 		{
 			{"socket", a.server.Run},
+			{"engineio", a.engine.run},
 			{"deadletter", a.dead.Run}, // ends before the committer
 		},
 	}
@@ -158,6 +159,7 @@ func (a *App) drain(ctx context.Context) {
 	close(a.leaving)
 	a.log.Info("draining", "over", a.cfg.Drain)
 	a.server.StopAccepting()
+	a.engine.server.StopAccepting()
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain+5*time.Second)
 	defer cancel()
 	a.sessions.Drain(ctx, a.cfg.Drain)

@@ -32,6 +32,7 @@ var update = flag.Bool("update", false, "write what the node answers into testda
 //	stop, start, restart          the node, on the same data
 //	wait 30ms
 //	trimmed ROOM N                waits until no more than N events are kept
+//	saved USER N                  waits until N of the user's sessions can be resumed
 //
 // What differs from run to run has names: $ULID1, $EPOCH1, $SESSION1, $TOKEN1 by
 // first appearance, $T for times. They may be used in what is sent. Every client
@@ -165,6 +166,12 @@ func (s *script) command(line string) {
 	case who == "trimmed":
 		room, keep, _ := strings.Cut(rest, " ")
 		eventually(s.t, room+" is trimmed", func() bool { return fmt.Sprint(len(s.node.records("acme", room))) == keep })
+	case who == "saved":
+		user, count, _ := strings.Cut(rest, " ")
+		eventually(s.t, "the sessions of "+user+" are saved", func() bool {
+			records, err := s.node.app.store.OfUser(s.t.Context(), "acme", user, 100)
+			return err == nil && fmt.Sprint(len(records)) == count
+		})
 	case who == "wait":
 		d, err := time.ParseDuration(rest)
 		if err != nil {

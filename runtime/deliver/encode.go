@@ -12,7 +12,7 @@ type Encoder interface {
 	Encode(env *event.Envelope, class frame.Class, key string) *frame.Frame
 }
 
-const maxDialects = 4
+const maxDialects = 16
 
 // encoded holds the frames of one batch of records: each dialect encodes them
 // once, when its first recipient comes.

@@ -68,6 +68,7 @@ type Envelope struct {
 	Action    string
 	Data      []byte
 	Expires   int64 // Unix milliseconds after which it is not delivered; 0: never
+	Call      int64 // a dialect's own mark on a request, which its answer carries too; 0: none. An event with it is answered though it has no ID
 }
 
 // Record is one durable event as the log keeps it.

@@ -32,9 +32,18 @@ type Frame struct {
 	binary   bool
 	class    Class
 	key      string
+	mark     Mark
 	until    int64  // Unix milliseconds; 0: it may be sent at any time
 	instead  *Frame // what is sent later
+	parts    []*Frame
 	deflated atomic.Pointer[[]byte]
+}
+
+// Mark names a durable event to a dialect whose clients tell by one word how far
+// they have come: a hash of room and epoch, and the offset. The zero Mark is none.
+type Mark struct {
+	Room   uint64
+	Offset uint64
 }
 
 // Begin returns a buffer to append a payload of about n bytes to; Finish takes it.
@@ -55,6 +64,33 @@ func Finish(buf []byte, isBinary bool, class Class, key string) *Frame {
 
 // nothing stands for a frame that is not sent at all.
 var nothing = &Frame{}
+
+// Join makes one Frame of messages that are to follow each other without another one
+// between them. It is queued, merged and dropped like its first.
+func Join(parts ...*Frame) *Frame {
+	n := 0
+	for _, p := range parts {
+		n += p.Size()
+	}
+	first := parts[0]
+	f := &Frame{buf: make([]byte, 0, n), binary: first.binary, class: first.class, key: first.key, mark: first.mark, parts: parts}
+	for _, p := range parts {
+		f.buf = append(f.buf, p.Wire()...)
+	}
+	return f
+}
+
+// Parts are the messages of a Frame that Join has made, nil of any other.
+func (f *Frame) Parts() []*Frame { return f.parts }
+
+// Marked gives f its Mark, before it is shared, and returns it.
+func (f *Frame) Marked(m Mark) *Frame {
+	f.mark = m
+	return f
+}
+
+// Mark is what Marked gave.
+func (f *Frame) Mark() Mark { return f.mark }
 
 // Until bounds the time, in Unix milliseconds, at which f may be sent: later,
 // instead is sent in its place, or nothing if that is nil. It is called before f
@@ -98,7 +134,8 @@ func putHeader(buf []byte, op byte) int {
 // Wire is the frame with its header, uncompressed.
 func (f *Frame) Wire() []byte { return f.buf[f.start:] }
 
-// Payload is the message alone, for transports without WebSocket frames.
+// Payload is the message alone, for transports without WebSocket frames. What Join
+// has made has none, but its Parts.
 func (f *Frame) Payload() []byte { return f.buf[maxHeader:] }
 
 // Size is the number of bytes of Wire.
@@ -124,7 +161,12 @@ func (f *Frame) Deflated(deflate func(payload []byte) []byte) []byte {
 	if len(wire) == 0 {
 		return nil
 	}
-	if z := deflate(f.Payload()); z != nil {
+	if f.parts != nil {
+		wire = nil
+		for _, p := range f.parts {
+			wire = append(wire, p.Deflated(deflate)...)
+		}
+	} else if z := deflate(f.Payload()); z != nil {
 		buf := append(Begin(len(z)), z...)
 		op := byte(0xc1) // FIN and RSV1
 		if f.binary {

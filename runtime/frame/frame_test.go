@@ -45,3 +45,25 @@ func TestDeflatedIsMadeOnce(t *testing.T) {
 		t.Errorf("not worth it: % x", w)
 	}
 }
+
+func TestJoinedMessagesFollowEachOther(t *testing.T) {
+	one := Finish(append(Begin(3), "abc"...), false, Ephemeral, "k").Marked(Mark{7, 8})
+	two := Finish(append(Begin(2), 1, 2), true, Control, "")
+	f := Join(one, two)
+	want := []byte{0x81, 3, 'a', 'b', 'c', 0x82, 2, 1, 2}
+	if !bytes.Equal(f.Wire(), want) || f.Size() != len(want) {
+		t.Errorf("% x", f.Wire())
+	}
+	if f.Class() != Ephemeral || f.Key() != "k" || f.Mark() != (Mark{7, 8}) || len(f.Parts()) != 2 {
+		t.Error("not like its first")
+	}
+	z := f.Deflated(func(p []byte) []byte {
+		if len(p) < 3 {
+			return nil
+		}
+		return []byte("z")
+	})
+	if !bytes.Equal(z, []byte{0xc1, 1, 'z', 0x82, 2, 1, 2}) {
+		t.Errorf("% x", z)
+	}
+}

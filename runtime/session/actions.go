@@ -15,8 +15,8 @@ func Actions() []event.Action {
 		{Name: "acks", Kind: event.Bool, Doc: "the client will acknowledge what it handles"},
 		{Name: "attributes", Kind: event.Object, Max: 2048, Doc: "anything about the client, for operators"},
 		{
-			Name: "namespaces", Kind: event.Array, Min: 1, Max: maxNamespaces, Elem: &event.Field{Kind: event.String, Enum: []string{spaceMain, spaceNotification}},
-			Doc: "what the session takes part in; `/` alone if left out. A session that goes on keeps what it has",
+			Name: "namespaces", Kind: event.Array, Max: maxNamespaces, Elem: &event.Field{Kind: event.String, Enum: spaces[:]},
+			Doc: "what the session takes part in; `/` alone if left out, an empty list is none of them. A session that goes on keeps what it has",
 		},
 	}
 	with := func(more ...event.Field) event.Payload { return append(append(event.Payload{}, common...), more...) }
@@ -32,6 +32,7 @@ func Actions() []event.Action {
 			Payload: with(
 				event.Field{Name: "session", Kind: event.String, Required: true, Min: 1, Max: 64, Doc: "id of the session"},
 				event.Field{Name: "resume_token", Secret: true, Kind: event.String, Required: true, Min: 1, Max: 128, Doc: "as the session was given"},
+				event.Field{Name: "offset", Kind: event.String, Max: 64, Doc: "of clients of Socket.IO, in the place of positions: what stood behind the last durable event; empty before the first"},
 				event.Field{Name: "positions", Kind: event.Map, Max: 1000, Format: "room", Elem: &position, Doc: "by room, the last event that was handled"}),
 			Reply: append(welcomeFields(), resumeFields()...), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: resume,
 		},
@@ -103,7 +104,7 @@ func resumeFields() event.Payload {
 	return event.Payload{
 		{Name: "recovered", Kind: event.Bool, Required: true, Doc: "the session goes on and nothing is lost"},
 		{Name: "reason", Kind: event.String, Doc: "why not: session_unknown, session_mismatch, positions_lost"},
-		{Name: "lost", Kind: event.Array, Doc: "rooms not replayed whole: room, reason (epoch, ahead, trimmed)", Elem: &event.Field{Kind: event.Object}},
+		{Name: "lost", Kind: event.Array, Doc: "rooms not replayed whole: room, reason (epoch, ahead, trimmed, uncertain)", Elem: &event.Field{Kind: event.Object}},
 	}
 }
 

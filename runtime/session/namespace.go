@@ -16,6 +16,12 @@ const (
 	spaceNotification = "/notification"
 )
 
+// spaces are all of them. Those that are not above join no room by themselves.
+var spaces = [...]string{spaceMain, "/voice", "/video", "/collab", spaceNotification}
+
+// Namespaces lists those that sessions know by their names.
+func Namespaces() []string { return spaces[:] }
+
 // maxNamespaces bounds a list of them, in which they may be repeated.
 const maxNamespaces = 8
 

@@ -24,6 +24,7 @@ type opening struct {
 	id        *event.Identity // with the device that the client names, if the token names none
 	old       *Record         // of the session to resume; nil for a new one
 	positions map[string]event.Position
+	trace     *trace // of a client that tells no positions
 	spaces    namespaces
 	rooms     []joined
 	token     string

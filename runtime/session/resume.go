@@ -67,6 +67,9 @@ func (o *opening) resume(ctx context.Context) error {
 	if err := o.recall(ctx); err != nil {
 		return err
 	}
+	if offset := o.ev.Arg("offset"); offset != nil && o.old != nil {
+		o.trace = traceOf(o.ev.Str("offset"), o.old.Trail)
+	}
 	var asked []string
 	if o.old != nil {
 		asked = slices.AppendSeq(make([]string, 0, len(o.old.Rooms)), maps.Keys(o.old.Rooms))
@@ -87,10 +90,13 @@ func (o *opening) resume(ctx context.Context) error {
 		}
 	}
 	names, err := o.names(ctx, asked)
-	if err != nil {
-		return err
+	if err == nil {
+		err = o.assign(ctx, names)
 	}
-	return o.assign(ctx, names)
+	if err == nil && o.trace != nil {
+		o.traced()
+	}
+	return err
 }
 
 // recall loads the record of the session to resume, or finds out why it is not to
@@ -192,6 +198,13 @@ func (o *opening) position(ctx context.Context, name string, head event.Head) (e
 	at, known := o.positions[name]
 	if !known && o.old != nil {
 		at, known = o.old.Rooms[name]
+	}
+	if known && o.trace != nil {
+		var why string
+		if at, why = o.trace.position(name, at, head); why != "" {
+			o.lose(name, why)
+			return head.Position, nil
+		}
 	}
 	if !known {
 		return head.Position, nil

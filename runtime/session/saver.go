@@ -180,6 +180,9 @@ func (s *Session) stored() (Record, bool) {
 	for i := range s.rooms {
 		r.Rooms[s.rooms[i].name] = s.rooms[i].since
 	}
+	if t, ok := s.conn.(Trailer); ok {
+		r.Trail, _ = t.Trail(true)
+	}
 	return r, true
 }
 
@@ -188,10 +191,19 @@ func (m *Manager) expiry() int64 {
 	return m.deps.Now().Add(m.cfg.ResumeTTL + recordSlack).UnixMilli()
 }
 
-// load finds a record, in the store or on its way there.
+// load finds a record, in the store or on its way there; that of a session with a trail
+// as it is now.
 func (m *Manager) load(ctx context.Context, tenant, id string) (Record, bool, error) {
-	if s := m.saver.unsaved(id); s != nil {
-		if r, ok := s.stored(); ok && r.Tenant == tenant {
+	unsaved := m.saver.unsaved(id)
+	if unsaved == nil {
+		for _, s := range m.withID(id) { // its connection may be over without anybody having seen it
+			if _, trails := s.conn.(Trailer); trails {
+				unsaved = s
+			}
+		}
+	}
+	if unsaved != nil {
+		if r, ok := unsaved.stored(); ok && r.Tenant == tenant {
 			return r, true, nil
 		}
 	}

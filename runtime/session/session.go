@@ -29,6 +29,14 @@ type Conn interface {
 	Opened() time.Time
 }
 
+// Trailer is a Conn whose client tells by one word how far it has come: it remembers
+// what that word means, for the session's record.
+type Trailer interface {
+	// Trail is what to keep; the second result reports whether it has changed since
+	// keep was last true.
+	Trail(keep bool) (trail []byte, changed bool)
+}
+
 // Dialect turns bytes into envelopes and back.
 type Dialect interface {
 	deliver.Encoder
@@ -225,8 +233,13 @@ func (s *Session) Closed() {
 			s.left(sub.Room())
 		}
 	}
+	_, trails := s.conn.(Trailer)
+	trails = trails && s.kept
 	s.mu.Unlock()
 	s.line.Close()
+	if trails {
+		s.m.saver.add(s) // the trail has ended
+	}
 	s.m.remove(s, id)
 	if id != "" && s.m.deps.Disconnected != nil {
 		s.m.deps.Disconnected(s)

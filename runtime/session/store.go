@@ -17,6 +17,7 @@ type Record struct {
 	Opened  int64                     // Unix milliseconds
 	Expires int64                     // Unix milliseconds: not resumable after
 	Rooms   map[string]event.Position // joined rooms, and the position at which each was joined
+	Trail   []byte                    // runtime/trail: what the client was sent, of one that does not tell positions
 	Meta    Meta
 }
 

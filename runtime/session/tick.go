@@ -38,7 +38,11 @@ func (m *Manager) tick(second int) {
 // care renews the record, and resends what stays unacknowledged.
 func (s *Session) care(now time.Time) {
 	s.mu.Lock()
-	if s.kept && !s.gone && time.UnixMilli(s.expires).Sub(now) < s.m.cfg.ResumeTTL+recordSlack-renewEvery {
+	due := time.UnixMilli(s.expires).Sub(now) < s.m.cfg.ResumeTTL+recordSlack-renewEvery
+	if t, ok := s.conn.(Trailer); ok && !due {
+		_, due = t.Trail(false)
+	}
+	if s.kept && !s.gone && due {
 		s.m.saver.add(s)
 	}
 	var late []resend

@@ -65,8 +65,8 @@ func (c *Conn) end(e ending) {
 	}
 	stuck := e.abrupt && c.waiting
 	first := c.scheduleLocked()
+	c.srv.count.ending(e) // before anybody can see that it ends
 	c.mu.Unlock()
-	c.srv.count.ending(e)
 	switch {
 	case stuck:
 		c.shut(nil)
@@ -130,6 +130,7 @@ func (c *Conn) shut(cause error) {
 	c.state.Store(dead)
 	if c.cause == nil {
 		c.cause = cause
+		c.srv.count.cut(cause)
 	}
 	if c.waiting {
 		c.busy = nil // otherwise its writer lets go of it

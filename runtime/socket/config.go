@@ -89,6 +89,9 @@ type Deps struct {
 	// OnQuality, if set, hears when a connection's grade changes. It must not
 	// block.
 	OnQuality func(*Conn, Quality)
+	// Relieve, if set, is called when too much waits for clients: of what Server.Hold
+	// counts it is to give up at least so many bytes. It must not block.
+	Relieve func(bytes int64)
 }
 
 // Check reports what the single options can not tell.

@@ -74,6 +74,7 @@ type Conn struct {
 	mustCut  bool          // the flusher is to drop what it has in hand
 	readDone bool          // the reading goroutine needs the network no more
 	abrupt   bool          // close without waiting for the client
+	quiet    bool          // no pings; never changed
 	holders  int8          // the reader and the network: the last one gives up the place
 	bytes    int           // of out and busy
 	out      *backlog

@@ -49,6 +49,12 @@ func newLoad() *load {
 // wait is called by a flusher that has something to write, and returns the
 // delay.
 func (l *load) wait() time.Duration {
+	l.stir()
+	return time.Duration(l.delay.Load())
+}
+
+// stir has load and queues sampled for a while.
+func (l *load) stir() {
 	if !l.busy.Load() {
 		l.busy.Store(true)
 		if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
@@ -58,7 +64,6 @@ func (l *load) wait() time.Duration {
 			}
 		}
 	}
-	return time.Duration(l.delay.Load())
 }
 
 // nextDelay is the controller: above busyShare the delay grows by a step, below

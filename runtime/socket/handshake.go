@@ -3,7 +3,6 @@ package socket
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -44,6 +43,7 @@ type Handshake struct {
 	Subprotocols []string // offered by the client and known here, in its order
 	Subprotocol  string   // to select: the first of Subprotocols, or "". Admit may choose another of them
 	TLS          bool
+	Quiet        bool // set by Admit: somebody else finds out whether the client lives, and it is sent no pings
 }
 
 // isUpgrade tells whether r asks for a WebSocket where there are some. Whether
@@ -100,8 +100,8 @@ func (s *Server) judge(v visitor, r *http.Request) (*Handshake, *refusal) {
 	if v.viaProxy {
 		remote = forwarded(r.Header, s.cfg.Proxies.Forwarded, s.trusted, v.peer)
 	}
-	if !s.guard.allow(remote.Addr(), time.Now()) {
-		return nil, refuse(&fault.Error{Kind: fault.RateLimited, Msg: "too many connections from this address", After: time.Second})
+	if err := s.hurried(remote); err != nil {
+		return nil, refuse(err)
 	}
 	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-Websocket-Key"))
 	switch {
@@ -113,19 +113,56 @@ func (s *Server) judge(v visitor, r *http.Request) (*Handshake, *refusal) {
 		f.status, f.header = http.StatusUpgradeRequired, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
 		return nil, f
 	case !s.origins.allow(r):
-		return nil, refuse(&fault.Error{Kind: fault.Forbidden, Msg: "this origin may not connect"})
+		return nil, refuse(foreign())
 	}
-	_, secure := v.net.(*tls.Conn)
-	h := &Handshake{
-		Remote: remote, Host: r.Host, Path: r.URL.Path, Query: r.URL.RawQuery,
-		UserAgent: r.UserAgent(), Origin: r.Header.Get("Origin"), TLS: secure,
-	}
+	h := s.handshake(r, remote)
 	if !s.subprotocols(h, r.Header["Sec-Websocket-Protocol"]) {
 		return nil, refuse(&fault.Error{Kind: fault.UnsupportedVersion, Field: "subprotocol",
 			Msg: "none of the offered subprotocols is known"})
 	}
 	s.findToken(h, r)
 	return h, nil
+}
+
+// Judge does for the request that begins a connection over plain HTTP what is done
+// for the handshake of a WebSocket: it asks for the rate of the address and the
+// origin, and finds the token. There are no subprotocols. An error is a
+// *fault.Error.
+func (s *Server) Judge(r *http.Request) (*Handshake, error) {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // as front.go has written it
+	remote := forwarded(r.Header, s.cfg.Proxies.Forwarded, s.trusted, peer)
+	if err := s.hurried(remote); err != nil {
+		return nil, err
+	}
+	if !s.origins.allow(r) {
+		return nil, foreign()
+	}
+	h := s.handshake(r, remote)
+	s.findToken(h, r)
+	return h, nil
+}
+
+// Allows tells whether a request comes from an origin that may connect, or from no
+// browser.
+func (s *Server) Allows(r *http.Request) bool { return s.origins.allow(r) }
+
+// hurried is the fault of an address that connects too often.
+func (s *Server) hurried(remote netip.AddrPort) *fault.Error {
+	if s.guard.allow(remote.Addr(), time.Now()) {
+		return nil
+	}
+	return &fault.Error{Kind: fault.RateLimited, Msg: "too many connections from this address", After: time.Second}
+}
+
+func foreign() *fault.Error {
+	return &fault.Error{Kind: fault.Forbidden, Msg: "this origin may not connect"}
+}
+
+func (s *Server) handshake(r *http.Request, remote netip.AddrPort) *Handshake {
+	return &Handshake{
+		Remote: remote, Host: r.Host, Path: r.URL.Path, Query: r.URL.RawQuery,
+		UserAgent: r.UserAgent(), Origin: r.Header.Get("Origin"), TLS: s.cert != nil,
+	}
 }
 
 // subprotocols sorts what the client offers. It is false if all of it is
@@ -222,7 +259,7 @@ func (s *Server) newConn(nc net.Conn, h *Handshake, value any) *Conn {
 	c := &Conn{
 		srv: s, flusher: s.flushers[id%uint64(len(s.flushers))], net: nc, raw: rawOf(nc),
 		value: value, agent: unique.Make(cutRune(h.UserAgent, maxAgent)), subprotocol: h.Subprotocol,
-		remote: h.Remote, id: id, holders: 2,
+		remote: h.Remote, id: id, holders: 2, quiet: h.Quiet,
 	}
 	c.life.Store(alive)
 	if c.raw != nil {

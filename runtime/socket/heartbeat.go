@@ -118,13 +118,16 @@ func pingFrame(now time.Duration) []byte {
 
 // beat looks after one connection, once in a heartbeat.
 func (c *Conn) beat(ping []byte, now time.Duration) {
-	quiet := c.life.Load() == silent
-	if !quiet {
+	if c.quiet {
+		return
+	}
+	unheard := c.life.Load() == silent
+	if !unheard {
 		c.life.CompareAndSwap(alive, silent)
 	}
 	c.mu.Lock()
 	q := &c.quality
-	if quiet {
+	if unheard {
 		q.missed++
 	} else {
 		q.missed = 0
@@ -137,7 +140,7 @@ func (c *Conn) beat(ping []byte, now time.Duration) {
 		q.pinged = now
 	}
 	c.mu.Unlock()
-	if quiet {
+	if unheard {
 		c.srv.missed.Add(1)
 	}
 	if gone {
@@ -160,12 +163,21 @@ func (c *Conn) pong(payload []byte) {
 	sent := time.Duration(binary.BigEndian.Uint64(payload))
 	c.mu.Lock()
 	q := &c.quality
-	if sent != q.pinged || sent == 0 {
-		c.mu.Unlock()
-		return
+	answers := sent == q.pinged && sent != 0
+	if answers {
+		q.pinged = 0
 	}
-	q.pinged = 0
-	rtt := c.srv.clock() - sent
+	c.mu.Unlock()
+	if answers {
+		c.Measured(c.srv.clock() - sent)
+	}
+}
+
+// Measured takes in one round trip to the client, also of a ping that was none of
+// WebSocket's (Handshake.Quiet). OnQuality is called on this goroutine.
+func (c *Conn) Measured(rtt time.Duration) {
+	c.mu.Lock()
+	q := &c.quality
 	q.measure(rtt)
 	changed := q.regrade()
 	report := q.report()

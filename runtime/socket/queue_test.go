@@ -61,6 +61,9 @@ func TestClientThatTakesNothingIsCut(t *testing.T) {
 	if cause := receive(t, "closed", a.closed); !fault.Is(cause, fault.SlowConsumer) {
 		t.Errorf("cause %v", cause)
 	}
+	if n := s.Stats().Closed[fault.SlowConsumer]; n != 1 {
+		t.Errorf("%d are counted", n)
+	}
 }
 
 func TestEphemeralFramesAreMergedThenShed(t *testing.T) {

@@ -44,6 +44,7 @@ type Server struct {
 	stopped  atomic.Bool // no new connections
 
 	ids   atomic.Uint64
+	held  atomic.Int64   // bytes that wait elsewhere
 	live  atomic.Int64   // places taken, WebSockets and handshakes that may become one
 	conns sync.WaitGroup // handshakes and connections
 	group sync.WaitGroup // flushers and the other goroutines, and who waits for a socket
@@ -198,8 +199,20 @@ func (s *Server) leave() {
 	s.conns.Done()
 }
 
+// Hold counts n bytes more, or less, to what waits for clients on this node: for
+// those of another transport, which Deps.Relieve is to give up if need be.
+func (s *Server) Hold(n int64) {
+	s.held.Add(n)
+	s.load.stir()
+}
+
+// Shedding tells whether so much waits for clients on this node that ephemeral
+// frames are to be dropped.
+func (s *Server) Shedding() bool { return s.load.pressure.Load() >= pressureShed }
+
 // queued is what waits for all connections.
-func (s *Server) queued() (n int64) {
+func (s *Server) queued() int64 {
+	n := s.held.Load()
 	for _, f := range s.flushers {
 		n += f.queued.Load()
 	}
@@ -207,9 +220,15 @@ func (s *Server) queued() (n int64) {
 }
 
 // relieve closes the connections that are furthest behind until no more than
-// target bytes wait.
+// target bytes wait. Other transports give up their share.
 func (s *Server) relieve(target int64) {
-	excess := s.queued() - target
+	queued := s.queued()
+	excess := queued - target
+	if held := s.held.Load(); held > 0 && s.deps.Relieve != nil {
+		share := min(int64(float64(excess)*float64(held)/float64(queued)), excess)
+		s.deps.Relieve(share)
+		excess -= share
+	}
 	for _, c := range furthestBehind(s.Each, excess) {
 		c.end(ending{kind: fault.SlowConsumer, text: "the node is short of memory", cut: true})
 	}

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,13 @@ func (n *counters) ending(e ending) {
 		n.byKind[e.kind].Add(1)
 	default:
 		n.byCode.Add(1)
+	}
+}
+
+// cut counts a connection that is cut for a fault, without a close frame.
+func (n *counters) cut(cause error) {
+	if f := (*fault.Error)(nil); errors.As(cause, &f) {
+		n.byKind[f.Kind].Add(1)
 	}
 }
 

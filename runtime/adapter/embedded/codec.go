@@ -217,7 +217,7 @@ func appendSession(b []byte, r *session.Record) []byte {
 	for _, s := range [...]string{r.Meta.Node, r.Meta.Transport, r.Meta.Remote, r.Meta.Agent, r.Meta.Attributes} {
 		b = appendText(b, s)
 	}
-	return b
+	return appendBytes(b, r.Trail)
 }
 
 // decodeSession fills in everything but tenant and id.
@@ -238,6 +238,9 @@ func decodeSession(value []byte, r *session.Record) error {
 	}
 	for _, s := range [...]*string{&r.Meta.Node, &r.Meta.Transport, &r.Meta.Remote, &r.Meta.Agent, &r.Meta.Attributes} {
 		*s = d.text()
+	}
+	if trail := d.text(); trail != "" {
+		r.Trail = []byte(trail)
 	}
 	return d.done()
 }

@@ -55,6 +55,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 		s := session.Record{User: text("user"), Device: text("device"), Opened: number("opened"), Expires: number("expires"), Rooms: map[string]event.Position{},
 			Meta: session.Meta{Node: text("node"), Transport: text("transport"), Remote: text("remote"), Agent: text("agent"), Attributes: text("attributes")}}
 		copy(s.Secret[:], data("secret"))
+		s.Trail = data("trail")
 		for range rapid.IntRange(0, 5).Draw(t, "rooms") {
 			s.Rooms[text("room")] = drawPosition(t)
 		}

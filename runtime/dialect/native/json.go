@@ -9,6 +9,9 @@ import (
 	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
+// Encodings is how many there are; their indexes are lower.
+const Encodings = 2
+
 // MaxBatch is how many envelopes a frame may hold.
 const MaxBatch = 64
 

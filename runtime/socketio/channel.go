@@ -1,0 +1,188 @@
+package socketio
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	dialect "github.com/heddle-rt/heddle/runtime/dialect/socketio"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/frame"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
+	"github.com/heddle-rt/heddle/runtime/session"
+	"github.com/heddle-rt/heddle/runtime/trail"
+)
+
+// channel is one namespace of a connection: the connection of its session.
+type channel struct {
+	client  *client
+	ns      *dialect.Namespace
+	dialect *dialect.Dialect
+	peer    Peer
+	once    sync.Once // of Closed
+
+	// mu is held while a frame is queued, so that the trail has the queue's order. No
+	// session is called with it.
+	mu    sync.Mutex
+	over  bool
+	begun bool // trail is
+	trail trail.Trail
+	kept  uint64 // where the trail ended when it was kept last
+	next  uint64 // and when a ping was about to leave
+	ping  uint64 // and before the last one that left
+}
+
+var (
+	_ session.Conn    = (*channel)(nil)
+	_ session.Trailer = (*channel)(nil)
+)
+
+// open makes the session of a channel.
+func (s *Server) open(ch *channel) Peer {
+	c := ch.client
+	return s.deps.Open(ch, ch.dialect, c.id, "socketio/"+c.conn.Transport())
+}
+
+// packet hands one to the session, without the namespace, which both know.
+func (ch *channel) packet(p *dialect.Packet) error {
+	if p.Type == dialect.Ack {
+		return nil // of what nobody waits for
+	}
+	b := make([]byte, 0, 1+len(p.ID)+len(p.Data))
+	b = append(append(append(b, p.Type), p.ID...), p.Data...)
+	if ch.peer.Frame(b, false); ch.dialect.Garbled {
+		return malformed("not a packet of Socket.IO")
+	}
+	return nil
+}
+
+// close ends the session's connection, once.
+func (ch *channel) close() {
+	ch.mu.Lock()
+	ch.over = true
+	ch.mu.Unlock()
+	ch.once.Do(func() { ch.client.srv.deps.Closed(ch.peer) })
+}
+
+// Push queues a frame.
+func (ch *channel) Push(f *frame.Frame) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.pushLocked(f)
+}
+
+// PushAll queues several.
+func (ch *channel) PushAll(fs []*frame.Frame) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	for _, f := range fs {
+		if !ch.pushLocked(f) {
+			return false
+		}
+	}
+	return true
+}
+
+func (ch *channel) pushLocked(f *frame.Frame) bool {
+	if ch.over || !ch.client.conn.Push(f) {
+		return false
+	}
+	if m := f.Mark(); m != (frame.Mark{}) {
+		ch.begin()
+		ch.trail.Note(m)
+	}
+	return true
+}
+
+// begin has the trail go on from what the client has. That is known when its first
+// packet was read, and needed later.
+func (ch *channel) begin() {
+	if !ch.begun {
+		ch.begun, ch.trail = true, ch.dialect.Behind()
+	}
+}
+
+// Trail is what the session's record keeps.
+func (ch *channel) Trail(keep bool) (kept []byte, changed bool) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	changed = ch.trail.Point() != ch.kept
+	if !keep {
+		return nil, changed
+	}
+	ch.begin()
+	ch.kept = ch.trail.Point()
+	return ch.trail.Append(nil), changed
+}
+
+// pinging, pinged and ponged fold what a client has that answers a ping: it has all that
+// was queued before.
+func (ch *channel) pinging() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.next = ch.trail.Point()
+}
+
+func (ch *channel) pinged() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.ping = ch.next
+}
+
+func (ch *channel) ponged() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.trail.Confirm(ch.ping)
+}
+
+// CloseWith ends the channel. A client that is to come back loses its connection, which
+// has it reconnect by itself; one that is not is told why and disconnected from the
+// namespace, which does not.
+func (ch *channel) CloseWith(kind fault.Kind, text string) {
+	if kind.Close() < notAgain {
+		ch.client.conn.CloseWith(kind, text)
+		return
+	}
+	e := fault.Error{Kind: kind, Msg: text}
+	data := jsonscan.AppendQuotedString([]byte(`{"code":`), kind.Code())
+	data = jsonscan.AppendQuotedString(append(data, `,"message":`...), e.Message())
+	ch.end(&event.Envelope{Type: event.TypeEvent, Action: "session:closed", Data: append(data, '}')})
+}
+
+// notAgain is the first close code after which a client does not come back by itself.
+const notAgain = 4400
+
+// Close ends the channel without a reason: the client has asked for it.
+func (ch *channel) Close(uint16, string) { ch.end(nil) }
+
+// end disconnects the client from the namespace; the connection goes on.
+func (ch *channel) end(told *event.Envelope) {
+	ch.mu.Lock()
+	if ch.over {
+		ch.mu.Unlock()
+		return
+	}
+	if ch.over = true; told != nil {
+		ch.client.conn.Push(ch.ns.Encode(told, frame.Control, ""))
+		ch.client.conn.Push(ch.ns.Farewell())
+	}
+	ch.mu.Unlock()
+	if ch.client.remove(ch) {
+		ch.client.srv.ends.Go(ch.close) // whoever calls may hold the session
+	}
+}
+
+// Queued is what waits for the connection, of all its channels.
+func (ch *channel) Queued() int { return ch.client.conn.Queued() }
+
+// Drained waits until less does.
+func (ch *channel) Drained(ctx context.Context, below int) error {
+	return ch.client.conn.Drained(ctx, below)
+}
+
+// Remote, UserAgent and Opened are the connection's.
+func (ch *channel) Remote() netip.AddrPort { return ch.client.conn.Remote() }
+func (ch *channel) UserAgent() string      { return ch.client.conn.UserAgent() }
+func (ch *channel) Opened() time.Time      { return ch.client.conn.Opened() }
