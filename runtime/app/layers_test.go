@@ -48,7 +48,7 @@ var layers = map[string][]string{
 	"runtime/session":          append(leaves, "runtime/pipeline", "runtime/room", "runtime/deliver", "runtime/ack", "runtime/limit", "runtime/jsonscan", "runtime/trail"),
 	"runtime/cell":             nil,
 	"runtime/adapter/embedded": append(leaves, "runtime/cell", "runtime/room", "runtime/sequence", "runtime/session"),
-	"runtime/plugin":           append(leaves, "runtime/pipeline", "runtime/room", "runtime/validate", "hostapi", "plugins/fair", "plugins/fetch", "plugins/host", "plugins/manifest", "plugins/pool", "plugins/timer"),
+	"runtime/plugin":           append(leaves, "runtime/jsonscan", "runtime/pipeline", "runtime/room", "runtime/validate", "hostapi", "plugins/fair", "plugins/fetch", "plugins/host", "plugins/manifest", "plugins/pool", "plugins/timer"),
 	"runtime/protocoldoc":      append(leaves, "runtime/validate"),
 	"runtime/deadletter":       append(leaves, "runtime/jsonscan", "runtime/room"),
 	"runtime/api":              append(leaves, "runtime/ack", "runtime/jsonscan", "runtime/limit", "runtime/protocoldoc", "runtime/room", "runtime/validate"),

@@ -8,6 +8,7 @@ import (
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 var permissions = map[string]event.Permission{
@@ -73,14 +74,35 @@ func (s *Service) passed(ev *event.Event, a *manifest.Action) event.Effect {
 	return e
 }
 
-// withExtra adds the attributes that plugins have set to a payload.
+// attributes is the member of a payload that plugins have set. In an action of a plugin's
+// own the sender may have one, too, since it is the plugin's to say what the payload is.
+const attributes = "attributes"
+
+// withExtra is a payload with the attributes that plugins have set, in the place of what
+// the sender calls so.
 func withExtra(data, extra []byte) []byte {
 	if extra == nil {
 		return data
 	}
-	if !object(data) {
-		data = []byte("{}")
+	out := append(make([]byte, 0, len(data)+len(extra)+len(attributes)+len(`"":,`)), '{')
+	if object(data) {
+		i, more := jsonscan.First(data, jsonscan.Space(data, 0), '}')
+		for more {
+			end, escaped, _ := jsonscan.String(data, i) // data is valid: validate has seen it
+			name := data[i+1 : end-1]
+			if escaped {
+				name = jsonscan.AppendUnescaped(nil, name)
+			}
+			from, _ := jsonscan.Colon(data, end)
+			to, _ := jsonscan.Value(data, from, 0)
+			if string(name) != attributes {
+				if len(out) > 1 {
+					out = append(out, ',')
+				}
+				out = append(append(append(out, data[i:end]...), ':'), data[from:to]...)
+			}
+			i, more, _ = jsonscan.Next(data, to, '}')
+		}
 	}
-	open := bytes.TrimRight(bytes.TrimSuffix(bytes.TrimSpace(data), []byte("}")), " \t\r\n")
-	return append(event.AppendMember(bytes.Clone(open), "attributes", extra), '}')
+	return append(event.AppendMember(out, attributes, extra), '}')
 }
