@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"bytes"
 	"context"
 
 	"github.com/heddle-rt/heddle/hostapi"
