@@ -7,6 +7,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/dialect/native"
 	"github.com/heddle-rt/heddle/runtime/engineio"
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/observe"
 	"github.com/heddle-rt/heddle/runtime/session"
 	"github.com/heddle-rt/heddle/runtime/socket"
@@ -137,8 +138,12 @@ func (p poller) Open(c *engineio.Conn) error {
 	return nil
 }
 
-// Frame hands a message to the session.
-func (poller) Frame(c *engineio.Conn, payload []byte, binary bool) {
+// Frame hands a message to the session. A POST may be larger than the largest message.
+func (p poller) Frame(c *engineio.Conn, payload []byte, binary bool) {
+	if len(payload) > int(p.a.cfg.Socket.MaxFrameBytes) {
+		c.CloseWith(fault.TooLarge, "")
+		return
+	}
 	c.Value().(*session.Session).Frame(payload, binary)
 }
 

@@ -79,7 +79,7 @@ func (c *Conn) pong() {
 	c.mu.Lock()
 	sent := c.pinged
 	c.pinged = 0
-	if sent != 0 && c.state == open {
+	if sent != 0 {
 		c.armLocked(c.srv.cfg.PingInterval)
 	}
 	c.mu.Unlock()

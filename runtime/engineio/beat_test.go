@@ -59,6 +59,18 @@ func TestClientThatDoesNotAnswerPings(t *testing.T) {
 		}
 		p.unknown()
 	})
+	t.Run("busy meanwhile", func(t *testing.T) {
+		a := newApp()
+		free := make(chan bool)
+		a.frame = func(*Conn, []byte, bool) { <-free }
+		n := serve(t, a, beating(10*time.Millisecond, 20*time.Millisecond))
+		w := n.socket("/engine.io/?EIO=4&transport=websocket")
+		w.send("4a")
+		c := receive(t, "open", a.opened)
+		n.eventually("a ping that is excused", func() bool { return c.work.Load() == excused })
+		close(free)
+		w.expectClose(fault.HeartbeatTimeout.Close())
+	})
 	t.Run("polling, not polled", func(t *testing.T) {
 		a := newApp()
 		n := serve(t, a, beating(20*time.Millisecond, 30*time.Millisecond))
@@ -103,6 +115,11 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 			receive(t, "frame", busy)
 			n.eventually("a ping that is not answered, and excused", func() bool { return c.work.Load() == excused })
 			close(free)
+			defer func() { // it may be excused once more
+				if cause := receive(t, "closed", a.closed); !fault.Is(cause, fault.HeartbeatTimeout) {
+					t.Errorf("who does not answer is closed: %v", cause)
+				}
+			}()
 			if transport == websocket {
 				w.send("3")
 			} else {
@@ -114,6 +131,10 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 				defer c.mu.Unlock()
 				return c.state == open && (c.pinged == 0 || c.due > c.srv.clock()+c.srv.cfg.PingTimeout/2)
 			})
+			if transport == websocket { // it reads what ends it
+				w.expectClose(fault.HeartbeatTimeout.Close())
+				_ = w.Close()
+			}
 		})
 	}
 }

@@ -19,7 +19,7 @@ type Config struct {
 	PingInterval   time.Duration `yaml:"ping_interval" default:"25s" min:"100ms" max:"10m" doc:"Time between a client's answer to a ping of Engine.IO and the next ping."`
 	PingTimeout    time.Duration `yaml:"ping_timeout" default:"20s" min:"100ms" max:"10m" doc:"How long a client may take to answer such a ping; its connection is closed with 4002 then."`
 	MaxPayload     config.Size   `yaml:"max_payload" default:"1000000" min:"1KiB" max:"64MiB" doc:"Size of the largest POST of a client that polls, and of the largest answer to a poll but for a single larger message. Clients are told it."`
-	MaxPolling     int           `yaml:"max_polling" default:"10000" min:"1" max:"1000000" doc:"Connections over HTTP long-polling at once. Each needs one of socket.max_http_connections while it polls, and a second one while it sends."`
+	MaxPolling     int           `yaml:"max_polling" default:"4000" min:"1" max:"1000000" doc:"Connections over HTTP long-polling at once. Each needs one of socket.max_http_connections while it polls, and a second one while it sends."`
 	UpgradeTimeout time.Duration `yaml:"upgrade_timeout" default:"10s" min:"100ms" max:"5m" doc:"How long an upgrade from polling to WebSocket may take, and the handshake of a client that polls."`
 }
 

@@ -31,7 +31,7 @@
 //
 // # Memory
 //
-// A connection over polling costs about 0.9 KB here. A poll that waits costs what
+// A connection over polling costs about 1 KB here. A poll that waits costs what
 // net/http keeps for a request, which is more, about 21 KB: two goroutines, two
 // buffers of 4 KiB, the request. TestIdlePollIsCheap holds both.
 package engineio

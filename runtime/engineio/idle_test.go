@@ -14,11 +14,11 @@ import (
 )
 
 // What a connection that polls may cost, heap and stack together, without the poll
-// and with one that waits. They are about 15 % above what was measured when they
-// were last set.
+// and with one that waits. The latter is about 20 % above what was measured when it
+// was last set; the former leaves room for tables that grow.
 const (
-	idleBound = 1000
-	pollBound = 24500
+	idleBound = 1400
+	pollBound = 26000
 )
 
 // TestIdlePollIsCheap holds the memory of connections that poll and hear nothing. The

@@ -428,8 +428,10 @@ func TestClosing(t *testing.T) {
 		p := n.dial("/engine.io/")
 		c := receive(t, "open", a.opened)
 		c.Push(message("lost", frame.Durable, ""))
-		c.CloseWith(fault.Draining, "")
-		receive(t, "closed", a.closed)
+		n.eventually("an end, of the first call's time", func() bool {
+			c.CloseWith(fault.Draining, "")
+			return len(a.closed) > 0
+		})
 		p.unknown()
 	})
 	t.Run("within the handler", func(t *testing.T) {

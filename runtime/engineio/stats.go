@@ -8,14 +8,14 @@ import (
 
 // counters are what happens.
 type counters struct {
-	polling, sockets                 atomic.Int64
-	queued                           atomic.Int64
-	opened, openedSockets            atomic.Uint64
-	upgraded, unfinished             atomic.Uint64
-	polls, posts, bytesIn, bytesOut  atomic.Uint64
-	merged, shed, heartbeats, panics atomic.Uint64
-	refused                          [reasons]atomic.Uint64
-	closed                           [64]atomic.Uint64 // by fault.Kind; more than there are
+	polling, sockets                atomic.Int64
+	queued                          atomic.Int64
+	opened, openedSockets           atomic.Uint64
+	upgraded, unfinished            atomic.Uint64
+	polls, posts, bytesIn, bytesOut atomic.Uint64
+	merged, shed, panics            atomic.Uint64
+	refused                         [reasons]atomic.Uint64
+	closed                          [64]atomic.Uint64 // by fault.Kind; more than there are
 }
 
 // Stats is a snapshot for metrics. Counters count from the start of the process.
