@@ -45,6 +45,7 @@ func (c *Conn) beat() bool {
 	now := c.srv.clock()
 	switch {
 	case c.state == over || now < c.due: // it was set again while it struck
+	case c.state == closing && c.ws.Load() != nil: // it was upgraded meanwhile, and package socket ends it
 	case c.state == closing:
 		c.overLocked()
 	case c.pinged == 0:
@@ -55,15 +56,25 @@ func (c *Conn) beat() bool {
 		}
 		c.p.ping = true
 		c.p.rouse()
-	case c.work.CompareAndSwap(handling, excused):
-		if c.ws.Load() == nil { // a poll has waited for long enough
-			c.p.noop = c.p.parked
-			c.p.rouse()
-		}
+	case c.ws.Load() == nil && c.excuseLocked():
+		c.p.noop = c.p.parked // a poll has waited for long enough
+		c.p.rouse()
+		c.armLocked(c.srv.cfg.PingTimeout)
+	case c.ws.Load() != nil && c.work.CompareAndSwap(handling, excused):
 	default:
 		c.endLocked(ending{kind: fault.HeartbeatTimeout, now: true})
 	}
 	return false
+}
+
+// excuseLocked tells whether a client over polling is excused that has not answered its
+// ping: its last message has the handler busy, for the first time or while it polls. The
+// handler may wait for just that.
+func (c *Conn) excuseLocked() bool {
+	first := c.work.CompareAndSwap(handling, excused)
+	polls := c.p.polled || c.p.gets > 0
+	c.p.polled = false
+	return first || polls && c.work.Load() == excused
 }
 
 // lateLocked does what the timer is about to do: a request does not come in time
@@ -79,7 +90,7 @@ func (c *Conn) pong() {
 	c.mu.Lock()
 	sent := c.pinged
 	c.pinged = 0
-	if sent != 0 {
+	if sent != 0 && c.state == open {
 		c.armLocked(c.srv.cfg.PingInterval)
 	}
 	c.mu.Unlock()

@@ -69,6 +69,7 @@ type polled struct {
 	queue
 	wake    chan struct{} // has one place: what a GET waits for may have come
 	gets    int           // under way; a second one may wait while the first is written
+	polled  bool          // a GET came since a ping was excused last
 	parked  bool          // a GET waits for something to say
 	writing bool          // a GET's answer is under way
 	posting bool

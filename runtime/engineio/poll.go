@@ -44,9 +44,20 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, c *Conn) {
 	text := a.append(slices.Grow((*buf)[:0], a.size), c.at.Bare)
 	s.count.polls.Add(1)
 	s.count.bytesOut.Add(uint64(len(text)))
+	c.leaving(w)
 	err := s.write(w, text)
 	s.putBuffer(buf, text)
 	c.answered(&a, err)
+}
+
+// leaving has the client close the network connection behind an answer, if it is about to
+// need no more of them: an idle one would keep its place for a minute.
+func (c *Conn) leaving(w http.ResponseWriter) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.up != nil || c.state != open || c.ws.Load() != nil {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 func (s *Server) putBuffer(buf *[]byte, used []byte) {
@@ -69,7 +80,7 @@ func (c *Conn) await(ctx context.Context) (answer, *refusal) {
 		c.endLocked(ending{kind: fault.Conflict, text: "two polls at once", now: true})
 		return answer{}, overlap.refusal()
 	}
-	p.gets++
+	p.gets, p.polled = p.gets+1, true
 	defer func() { p.parked = false }()
 	for {
 		switch {

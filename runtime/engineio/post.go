@@ -26,7 +26,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, c *Conn) {
 	case f == nil:
 		s.count.posts.Add(1)
 		s.count.bytesIn.Add(uint64(len(body)))
-	case f.reason == badRequest:
+	case f.reason == badRequest || f.reason == overloaded: // the client does not know what was taken in
 		c.end(ending{cause: errGone, now: true})
 	case f.reason == tooLarge || f.reason == malformed:
 		c.end(ending{kind: f.fault.Kind, now: true})
@@ -37,6 +37,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, c *Conn) {
 		s.refuse(w, c.at, f)
 		return
 	}
+	c.leaving(w)
 	_ = s.write(w, []byte("ok")) // the heartbeat finds out whether the client is there
 }
 
@@ -128,13 +129,19 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, buf []byte) ([]byt
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(s.cfg.PingInterval + s.cfg.PingTimeout))
 	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	held := int64(0) // of the node's budget: who sends slowly takes memory
+	defer func() { s.deps.Sockets.Hold(-held) }()
 	for {
 		if len(buf) == cap(buf) {
 			buf = slices.Grow(buf, 1)
 		}
 		n, err := r.Body.Read(buf[len(buf):min(cap(buf), most+1)])
 		buf = buf[:len(buf)+n]
+		s.deps.Sockets.Hold(int64(n))
+		held += int64(n)
 		switch {
+		case len(buf) > bufferSize && s.deps.Sockets.Shedding():
+			return buf, overloaded.refusal()
 		case len(buf) > most:
 			return buf, tooLarge.refusal()
 		case err == io.EOF:

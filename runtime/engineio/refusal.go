@@ -26,7 +26,8 @@ const (
 	badVersion
 	tooMany // connections over polling
 	draining
-	failed // a handler
+	overloaded // the node is short of memory
+	failed     // a handler
 	reasons
 )
 
@@ -53,6 +54,7 @@ var table = [reasons]row{
 	forbidden:        {"forbidden", 4, "Forbidden", 0, fault.Forbidden},
 	badVersion:       {"unsupported_version", 5, "Unsupported protocol version", 400, fault.UnsupportedVersion},
 	tooMany:          {"overloaded", 4, "the node has all the connections over polling that it may have", 0, fault.Overloaded},
+	overloaded:       {"short_of_memory", 4, "the node is short of memory", 0, fault.Overloaded},
 	draining:         {"draining", 4, "the node is going away", 0, fault.Draining},
 	failed:           {"failed", 4, "the server failed", 0, fault.Internal},
 }

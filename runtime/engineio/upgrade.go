@@ -142,6 +142,7 @@ func (u *upgrade) complete() {
 	c.srv.count.upgraded.Add(1)
 	c.srv.live.Done()
 	if c.state == closing {
+		c.timer.Stop()
 		c.ending.close(u.ws)
 	}
 }

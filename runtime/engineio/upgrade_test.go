@@ -423,3 +423,67 @@ func client(p *peer, messages, some int) error {
 	}
 	return nil
 }
+
+// TestUpgradeWhileClosing: an upgrade that completes when the handler has closed the
+// connection ends with the WebSocket, and not with the timer of a poll that was to come.
+func TestUpgradeWhileClosing(t *testing.T) {
+	a := newApp()
+	a.frame = func(c *Conn, _ []byte, _ bool) { c.CloseWith(fault.Malformed, "") }
+	n := serve(t, a, func(s *settings) { s.socket.CloseTimeout = 100 * time.Millisecond })
+	p := n.dial("/engine.io/")
+	c := receive(t, "open", a.opened)
+	w := p.join()
+	w.probe()
+	p.send("4garbage")
+	c.mu.Lock()
+	due := c.due
+	c.mu.Unlock()
+	w.send("5")
+	n.eventually("it is on WebSocket", func() bool { return c.ws.Load() != nil })
+	n.eventually("its end on polling would be due", func() bool { return n.Server.clock() > due })
+	c.strike() // as a timer does that was about to when it was stopped
+	if cause := receive(t, "closed", a.closed); !fault.Is(cause, fault.Malformed) {
+		t.Error(cause)
+	}
+}
+
+// TestPostThatIsHeldBack: a handler waits for a client that takes nothing. The client is
+// gone, and so is the connection, at last; one that polls is not.
+func TestPostThatIsHeldBack(t *testing.T) {
+	for _, polls := range []bool{false, true} {
+		a := newApp()
+		held, done := make(chan struct{}), make(chan struct{})
+		a.frame = func(c *Conn, _ []byte, _ bool) {
+			close(held)
+			if polls {
+				<-done
+				return
+			}
+			c.Push(message("answer", frame.Control, ""))
+			_ = c.Drained(context.Background(), 1)
+		}
+		n := serve(t, a, beating(50*time.Millisecond, 50*time.Millisecond))
+		p := n.dial("/engine.io/")
+		c := receive(t, "open", a.opened)
+		var posts sync.WaitGroup
+		posts.Go(func() { _, _, _ = p.try(t.Context(), "POST", p.path, chunk("4ask")) })
+		<-held
+		if !polls {
+			if cause := receive(t, "closed", a.closed); !fault.Is(cause, fault.HeartbeatTimeout) {
+				t.Error(cause)
+			}
+			posts.Wait()
+			continue
+		}
+		for end := n.Server.clock() + 500*time.Millisecond; n.Server.clock() < end; {
+			_, _, _ = p.try(t.Context(), "GET", p.path, nil)
+		}
+		c.mu.Lock()
+		if c.state != open {
+			t.Errorf("a client that polls is ended: %v", c.cause)
+		}
+		c.mu.Unlock()
+		close(done)
+		posts.Wait()
+	}
+}

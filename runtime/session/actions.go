@@ -21,10 +21,14 @@ func Actions() []event.Action {
 	}
 	with := func(more ...event.Field) event.Payload { return append(append(event.Payload{}, common...), more...) }
 	position := event.Field{Kind: event.Object, Max: 256, Fields: positionFields()}
+	rooms := event.Field{Name: "rooms", Kind: event.Array, Max: 100, Elem: &event.Field{Kind: event.String, Format: "room"}}
+	opening, resuming := rooms, rooms
+	opening.Doc = "more rooms to join, of types without members; only with the namespace `/`"
+	resuming.Doc = "as in session:open, if a new session comes of it; a session that goes on keeps what it has"
 	return []event.Action{
 		{
 			Name: "session:open", Doc: "Opens a session; the first envelope of a connection.",
-			Payload: with(event.Field{Name: "rooms", Kind: event.Array, Max: 100, Elem: &event.Field{Kind: event.String, Format: "room"}, Doc: "more rooms to join, of types without members; only with the namespace `/`"}),
+			Payload: with(opening),
 			Reply:   welcomeFields(), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: open,
 		},
 		{
@@ -33,6 +37,7 @@ func Actions() []event.Action {
 				event.Field{Name: "session", Kind: event.String, Required: true, Min: 1, Max: 64, Doc: "id of the session"},
 				event.Field{Name: "resume_token", Secret: true, Kind: event.String, Required: true, Min: 1, Max: 128, Doc: "as the session was given"},
 				event.Field{Name: "offset", Kind: event.String, Max: 64, Doc: "of clients of Socket.IO, in the place of positions: what stood behind the last durable event; empty before the first"},
+				resuming,
 				event.Field{Name: "positions", Kind: event.Map, Max: 1000, Format: "room", Elem: &position, Doc: "by room, the last event that was handled"}),
 			Reply: append(welcomeFields(), resumeFields()...), Permission: event.BeforeSession, Rate: event.RateControl, Slow: true, Handle: resume,
 		},

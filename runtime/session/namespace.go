@@ -48,11 +48,20 @@ func (r *Record) spaces() namespaces {
 // choose lists the rooms that a new session is to join.
 func (o *opening) choose(ctx context.Context) ([]string, error) {
 	o.spaces = spacesOf(o.ev)
+	asked, err := o.more()
+	if err != nil {
+		return nil, err
+	}
+	return o.names(ctx, asked)
+}
+
+// more are the rooms that the client asks for.
+func (o *opening) more() ([]string, error) {
 	asked := texts(o.ev.Arg("rooms"))
 	if len(asked) > 0 && !o.spaces.main {
 		return nil, fault.New(fault.Invalid, "data.rooms", "rooms are joined in the namespace "+spaceMain+", which is not among data.namespaces")
 	}
-	return o.names(ctx, asked)
+	return asked, nil
 }
 
 // own lists the rooms of the session's namespaces, each once.

@@ -50,8 +50,10 @@ func open(ctx context.Context, ev *event.Event) error {
 	if err != nil {
 		return o.fail(err)
 	}
+	if err := o.enter(); err != nil {
+		return err
+	}
 	o.m.SessionsOpened.Add(1)
-	o.enter()
 	return nil
 }
 
@@ -174,11 +176,19 @@ func (o *opening) state(ctx context.Context, name string) (roomState, event.Head
 
 // enter makes the session known by its id, has its record saved, and answers the
 // event.
-func (o *opening) enter() {
+func (o *opening) enter() error {
 	o.record()
 	s, m := o.s, o.m
 	s.machine.move(&m.states, Syncing)
-	if old := m.enter(s); old != nil {
+	old, ok := m.enter(s)
+	if !ok {
+		s.mu.Lock()
+		s.kept = false // the client knows no token to resume it by, or has one of an older record
+		s.mu.Unlock()
+		s.machine.move(&m.states, Closed)
+		return fault.New(fault.SessionLost, "", "the connection is closed")
+	}
+	if old != nil {
 		old.mu.Lock()
 		old.kept = false // the record is this session's now
 		old.mu.Unlock()
@@ -189,6 +199,7 @@ func (o *opening) enter() {
 	w.session, w.node, w.token, w.ttl = s.id, m.deps.Node, o.token, m.cfg.ResumeTTL
 	w.user, w.device, w.limits = o.id.User, o.id.Device, m.deps.Limits
 	o.ev.Respond(w.json())
+	return nil
 }
 
 // record gives the session what its record holds.

@@ -155,3 +155,21 @@ func TestPresenceLearnsOfActivity(t *testing.T) {
 		a.Closed()
 	})
 }
+
+// TestClosedWhileOpening: a connection may be over before its session is open, also for
+// who has ended it on another goroutine. Nothing of the session stays.
+func TestClosedWhileOpening(t *testing.T) {
+	inTime(t, func(t *testing.T, n *node) {
+		p := &presence{}
+		n.Manager.deps.Presence = p
+		c := n.connect("ann")
+		p.block = func() { p.block = nil; c.Session.Closed() }
+		c.do("session:open", nil)
+		synctest.Wait()
+		n.Manager.mu.Lock()
+		defer n.Manager.mu.Unlock()
+		if len(n.byID)+len(n.byUser)+len(n.detached) > 0 || c.Session.kept || c.Session.State() != Closed {
+			t.Errorf("by id %d, by user %d, detached %d, kept %v, state %v", len(n.byID), len(n.byUser), len(n.detached), c.Session.kept, c.Session.State())
+		}
+	})
+}

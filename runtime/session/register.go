@@ -52,7 +52,7 @@ func (m *Manager) add(s *Session) {
 func (m *Manager) introduce(s *Session, id *event.Identity) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !s.known {
+	if !s.known && !s.removed {
 		k := userKey{id.Tenant, id.User}
 		s.known, s.sibling = true, m.byUser[k]
 		m.byUser[k] = s
@@ -60,10 +60,14 @@ func (m *Manager) introduce(s *Session, id *event.Identity) {
 }
 
 // enter makes an opened session known by its id. The session that had the id on
-// this node, if any, is returned.
-func (m *Manager) enter(s *Session) (old *Session) {
+// this node, if any, is returned. It is false if the connection was closed meanwhile:
+// then nothing ends the session any more.
+func (m *Manager) enter(s *Session) (old *Session, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if s.removed {
+		return nil, false
+	}
 	if _, was := m.detached[s.id]; was {
 		delete(m.detached, s.id)
 		m.states[Detached].Add(-1)
@@ -73,7 +77,7 @@ func (m *Manager) enter(s *Session) (old *Session) {
 	if !s.acks && !s.expired(m.deps.Now().Add(m.lead())) {
 		delete(m.watched, s)
 	}
-	return old
+	return old, true
 }
 
 // dismiss takes the id from a session that is not to be resumed.
@@ -91,6 +95,7 @@ func (m *Manager) dismiss(s *Session, id string) {
 func (m *Manager) remove(s *Session, id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	s.removed = true
 	slice := m.all[s.slice]
 	last := len(slice) - 1
 	slice[s.slot], slice[last].slot = slice[last], s.slot

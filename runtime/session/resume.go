@@ -46,14 +46,18 @@ func resume(ctx context.Context, ev *event.Event) error {
 	if w.reason == "" && len(w.lost) > 0 {
 		w.reason = reasonPositions
 	}
-	if w.reason == "" {
-		w.recovered = yes
+	w.recovered = yes
+	if w.reason != "" {
+		w.recovered = no
+	}
+	if err := o.enter(); err != nil {
+		return err
+	}
+	if w.recovered == yes {
 		o.m.Resumed.Add(1)
 	} else {
-		w.recovered = no
 		o.m.Unrecovered.Add(1)
 	}
-	o.enter()
 	return nil
 }
 
@@ -83,6 +87,13 @@ func (o *opening) resume(ctx context.Context) error {
 	o.spaces = spacesOf(o.ev)
 	if o.old != nil {
 		o.spaces = o.old.spaces()
+	}
+	more, err := o.more()
+	if err != nil {
+		return err
+	}
+	if o.old == nil { // otherwise it may have left them
+		asked = append(asked, more...)
 	}
 	if o.old != nil && o.spaces.main {
 		if err := o.gained(ctx); err != nil {
@@ -143,7 +154,13 @@ func (o *opening) gained(ctx context.Context) error {
 	if err != nil || head.Offset == 0 {
 		return fault.Wrap("session.gained", fault.Unavailable, err)
 	}
-	for _, at := range [...]event.Position{o.old.Rooms[own], o.positions[own]} {
+	from := [...]event.Position{o.old.Rooms[own], o.positions[own]}
+	if o.trace != nil {
+		if at, why := o.trace.position(own, from[0], head); why == "" {
+			from[0] = at
+		}
+	}
+	for _, at := range from {
 		if at.Offset == 0 {
 			at.Epoch = head.Epoch
 		}

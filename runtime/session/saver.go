@@ -145,7 +145,7 @@ func (v *saver) write(ctx context.Context, m *Manager) {
 		batch = batch[:0]
 	}
 	for _, s := range busy {
-		if r, ok := s.stored(); ok {
+		if r, ok := s.stored(true); ok {
 			batch = append(batch, r)
 		}
 		if len(batch) == saveBatch {
@@ -162,15 +162,17 @@ func (v *saver) write(ctx context.Context, m *Manager) {
 	v.mu.Unlock()
 }
 
-// stored is what is to be in the store, with a new expiry; false if there is
-// to be nothing.
-func (s *Session) stored() (Record, bool) {
+// stored is what is to be in the store; false if there is to be nothing. If it is about
+// to be there, keep, it has a new expiry.
+func (s *Session) stored(keep bool) (Record, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.kept {
 		return Record{}, false
 	}
-	s.expires = s.m.expiry()
+	if keep {
+		s.expires = s.m.expiry()
+	}
 	id := s.Identity()
 	r := Record{
 		ID: s.id, Tenant: id.Tenant, User: id.User, Device: id.Device, Secret: s.secret, Opened: s.opened, Expires: s.expires,
@@ -181,7 +183,7 @@ func (s *Session) stored() (Record, bool) {
 		r.Rooms[s.rooms[i].name] = s.rooms[i].since
 	}
 	if t, ok := s.conn.(Trailer); ok {
-		r.Trail, _ = t.Trail(true)
+		r.Trail = t.Trail(keep)
 	}
 	return r, true
 }
@@ -203,7 +205,7 @@ func (m *Manager) load(ctx context.Context, tenant, id string) (Record, bool, er
 		}
 	}
 	if unsaved != nil {
-		if r, ok := unsaved.stored(); ok && r.Tenant == tenant {
+		if r, ok := unsaved.stored(false); ok && r.Tenant == tenant {
 			return r, true, nil
 		}
 	}

@@ -32,9 +32,10 @@ type Conn interface {
 // Trailer is a Conn whose client tells by one word how far it has come: it remembers
 // what that word means, for the session's record.
 type Trailer interface {
-	// Trail is what to keep; the second result reports whether it has changed since
-	// keep was last true.
-	Trail(keep bool) (trail []byte, changed bool)
+	// Trail is what to keep. With keep, it is about to be.
+	Trail(keep bool) []byte
+	// Trailed reports whether it has changed since it was kept.
+	Trailed() bool
 }
 
 // Dialect turns bytes into envelopes and back.
@@ -63,6 +64,7 @@ type Session struct {
 	machine machine
 	slice   uint8    // of Manager.all; guarded by its lock, and so are the next
 	known   bool     // by its user
+	removed bool     // its connection is closed
 	placed  bool     // it counts for its user's devices
 	number  uint64   // of the connection, on this node
 	slot    uint32   // in the slice
@@ -233,13 +235,11 @@ func (s *Session) Closed() {
 			s.left(sub.Room())
 		}
 	}
-	_, trails := s.conn.(Trailer)
-	trails = trails && s.kept
-	s.mu.Unlock()
-	s.line.Close()
-	if trails {
+	if _, trails := s.conn.(Trailer); trails && s.kept {
 		s.m.saver.add(s) // the trail has ended
 	}
+	s.mu.Unlock()
+	s.line.Close()
 	s.m.remove(s, id)
 	if id != "" && s.m.deps.Disconnected != nil {
 		s.m.deps.Disconnected(s)

@@ -40,7 +40,7 @@ func (s *Session) care(now time.Time) {
 	s.mu.Lock()
 	due := time.UnixMilli(s.expires).Sub(now) < s.m.cfg.ResumeTTL+recordSlack-renewEvery
 	if t, ok := s.conn.(Trailer); ok && !due {
-		_, due = t.Trail(false)
+		due = t.Trailed()
 	}
 	if s.kept && !s.gone && due {
 		s.m.saver.add(s)
