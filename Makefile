@@ -4,7 +4,7 @@ BIN     := bin/heddle
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-plugins sdks e2e clean
+.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-socketio bench-plugins sdks e2e e2e-socketio clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ bench-presence: ## presence and typing against their goals: latency, reconnects 
 	cd bench && $(GO) run ./cmd/matrix -build -servers heddle -scenarios presence,reconnect,typing -reps 1 -tries 1 -quiet-wait 15s -out results-presence.jsonl
 	cd bench && $(GO) run ./cmd/matrix -report -md -out results-presence.jsonl
 
+bench-socketio: ## Socket.IO beside the native protocol and the Node reference server: fan-out (twenty minutes; SOCKETIO=-quick: one)
+	cd bench && $(GO) run ./cmd/matrix -all -md -servers heddle,heddle-socketio,heddle-durable,heddle-socketio-durable,socketio,socketio-alike \
+	  -scenarios fanout,paced $(if $(findstring -quick,$(SOCKETIO)),,-reps 5 -quiet-wait 15s -out results-socketio.jsonl) $(SOCKETIO)
+
 bench-plugins: ## plugins: the host beside its peers, metering, instances, deploys, chat (an hour or more; PLUGINS=-quick: three minutes)
 	cd bench && $(GO) run ./cmd/plugins -md $(PLUGINS)
 
@@ -74,6 +78,13 @@ sdks: build ## plugins in every language: SDKs, examples, templates (needs clang
 
 e2e: build ## the demo page in a real Chromium (needs Node and chromium)
 	cd e2e && npm ci --no-audit --no-fund && E2E_BIN=$(abspath $(BIN)) npm test
+
+PYTHON := e2e/socketio/.venv/installed
+e2e-socketio: build $(PYTHON) ## unmodified clients of Socket.IO, also through nginx and haproxy (needs Node; of Python 3, nginx and haproxy what is there)
+	cd e2e/socketio && npm ci --no-audit --no-fund && E2E_BIN=$(abspath $(BIN)) npm test
+
+$(PYTHON): e2e/socketio/python/requirements.txt
+	@python3 -m venv $(@D) && $(@D)/bin/pip install -q --disable-pip-version-check -r $< && touch $@ || echo "no python-socketio: its tests are skipped"
 
 clean: ## remove what was built
 	rm -rf bin bench/bin

@@ -27,16 +27,39 @@ func build(ctx context.Context, o *options, list []server) ([]server, error) {
 		return nil, err
 	}
 	done := map[part]error{partOwn: nil}
+	list = without(list, func(p part) error {
+		if _, tried := done[p]; !tried {
+			done[p] = install(ctx, o, p, bin)
+		}
+		return done[p]
+	})
+	return list, done[partHeddle]
+}
+
+// without leaves out the servers of which something is missing, with a word. Heddle
+// stays: that it does not build is no reason to measure the others alone.
+func without(list []server, missing func(part) error) []server {
 	return slices.DeleteFunc(list, func(s server) bool {
-		if _, tried := done[s.needs]; !tried {
-			done[s.needs] = install(ctx, o, s.needs, bin)
+		err := missing(s.needs)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "without %s: %v\n", s.name, err)
 		}
-		if done[s.needs] != nil {
-			fmt.Fprintf(os.Stderr, "without %s: %v\n", s.name, done[s.needs])
-			return s.needs != partHeddle
-		}
-		return false
-	}), done[partHeddle]
+		return err != nil && s.needs != partHeddle
+	})
+}
+
+// installed says what is missing of a part that is neither built nor given here.
+func installed(p part) error {
+	if p != partNode {
+		return nil
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(socketIO, "node_modules", "socket.io")); err != nil {
+		return fmt.Errorf("npm ci was not run in %s: %w", socketIO, err)
+	}
+	return nil
 }
 
 func install(ctx context.Context, o *options, p part, bin string) error {
@@ -49,8 +72,11 @@ func install(ctx context.Context, o *options, p part, bin string) error {
 		}
 		return command(ctx, "", []string{"GOBIN=" + bin}, "go", "install", natsModule)
 	case partNode:
-		if _, err := os.Stat(filepath.Join(socketIO, "node_modules")); err == nil {
+		if installed(p) == nil {
 			return nil
+		}
+		if _, err := exec.LookPath("node"); err != nil {
+			return err
 		}
 		return command(ctx, socketIO, nil, "npm", "ci", "--no-audit", "--no-fund")
 	case partCentrifugo:

@@ -38,6 +38,8 @@ func run(ctx context.Context) error {
 		if list, err = build(ctx, o, list); err != nil {
 			return err
 		}
+	} else {
+		list = without(list, installed)
 	}
 	m := &matrix{options: o, run: time.Now().UTC().Format(time.RFC3339)}
 	failed := m.all(ctx, list)

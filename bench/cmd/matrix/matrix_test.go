@@ -14,6 +14,8 @@ import (
 const recorded = `{"scenario":"environment","server":"","run":"r1","cpu":"model","processors":4}
 {"run":"r1","rep":1,"scenario":"fanout","server":"heddle","cpu_us_per_delivery":1,"deliveries_per_s":100,"other_cores":0.1}
 {"run":"r1","rep":1,"scenario":"fanout","server":"rawgws","cpu_us_per_delivery":4,"deliveries_per_s":50,"other_cores":0.1}
+{"run":"r1","rep":1,"scenario":"fanout","server":"heddle-socketio","cpu_us_per_delivery":1.1,"deliveries_per_s":90,"other_cores":0.1}
+{"run":"r1","rep":1,"scenario":"fanout","server":"socketio","cpu_us_per_delivery":11,"deliveries_per_s":9,"other_cores":0.1}
 {"run":"r1","rep":2,"scenario":"fanout","server":"heddle","cpu_us_per_delivery":2,"deliveries_per_s":100,"other_cores":0.1}
 {"run":"r1","rep":2,"scenario":"fanout","server":"rawgws","cpu_us_per_delivery":4,"deliveries_per_s":50,"other_cores":0.1}
 {"run":"r2","rep":1,"scenario":"fanout","server":"heddle","cpu_us_per_delivery":99,"deliveries_per_s":1,"other_cores":3}
@@ -70,6 +72,8 @@ func TestReport(t *testing.T) {
 		{"S2 fan-out at saturation: Heddle divided by the peer", []string{"heddle", "rawgws"}, "CPU µs/delivery ↓", "0.38"},
 		{"S2 fan-out at saturation: Heddle divided by the peer", []string{"heddle", "rawgws"}, "deliveries/s ↑", "2.00"},
 		{"S2 fan-out at saturation: Heddle divided by the peer", []string{"heddle", "rawgws"}, "pairs", "2"},
+		{"S2 fan-out at saturation: Heddle divided by the peer", []string{"heddle-socketio", "heddle"}, "CPU µs/delivery ↓", "1.10"},
+		{"S2 fan-out at saturation: Heddle divided by the peer", []string{"heddle-socketio", "socketio"}, "CPU µs/delivery ↓", "0.10"},
 		{"S3 chat", []string{"heddle"}, "2k p99", "3.2"},
 		{"S3 chat", []string{"heddle"}, "5k p99", missing},
 		{"S7 presence", []string{"heddle", "a user"}, "p99 ms", "4.0"},

@@ -7,7 +7,7 @@ import (
 
 // ratios divides each of Heddle's figures by each peer's of the same repetition
 // of the same invocation, since only those met the same machine, and takes the
-// median of the quotients.
+// median of the quotients. A dialect of ours is divided by the native one, too.
 func (o *options) ratios(s sheet, runs map[string][]record) table {
 	t := table{title: s.title + ": Heddle divided by the peer", head: []string{"server", "peer"}}
 	for _, c := range s.columns {
@@ -18,7 +18,7 @@ func (o *options) ratios(s sheet, runs map[string][]record) table {
 	t.head = append(t.head, "pairs")
 	for _, ours := range servers() {
 		for _, peer := range servers() {
-			if !isHeddle(ours.name) || isHeddle(peer.name) {
+			if !ours.divides(peer) {
 				continue
 			}
 			row := []string{ours.name, peer.name}

@@ -16,7 +16,8 @@ type server struct {
 	scenarios    []string // nil: those of every server
 	kind         kind
 	noPprof      bool
-	solo         bool // measures itself and prints the result; there is no driver
+	solo         bool     // measures itself and prints the result; there is no driver
+	against      []string // of ours: what its figures are divided by; nil: all that are not ours
 }
 
 // kind says when a server is run without being named.
@@ -47,6 +48,8 @@ func servers() []server {
 		heddle("heddle-durable", "heddle-json-durable", append([]string{"durable"}, loaded...)),
 		heddle("heddle-msgpack", "heddle-msgpack", loaded),
 		heddle("heddle-msgpack-durable", "heddle-msgpack-durable", append([]string{"durable"}, loaded...)).as(optional),
+		heddle("heddle-socketio", "heddle-socketio", []string{"idle", "fanout", "paced", "chat", "storm"}).over("heddle"),
+		heddle("heddle-socketio-durable", "heddle-socketio-durable", loaded).over("heddle-durable"),
 		own("rawgws", "raw", nil, "rawgws"),
 		own("coalesce", "raw", nil, "coalesce"),
 		own("coalesce-10ms", "raw", loaded, "coalesce", "-delay", "10ms"),
@@ -59,6 +62,8 @@ func servers() []server {
 			args: []string{"{centrifugo}", "-c", "servers/conf/centrifugo.json", "-a", "{host}", "-p", "{port}",
 				"--debug", "--internal_address", "{host}", "--internal_port", "{pprofport}"}},
 		{name: "socketio", driver: "socketio", needs: partNode, kind: slow, noPprof: true,
+			args: []string{"node", "servers/socketio/server.js", "{addr}"}},
+		{name: "socketio-alike", driver: "heddle-socketio", needs: partNode, kind: slow, noPprof: true, scenarios: loaded,
 			args: []string{"node", "servers/socketio/server.js", "{addr}"}},
 		{name: "nats", driver: "nats", needs: partNATS, kind: slow, args: []string{"{nats}", "-c", "servers/conf/nats.conf"},
 			env: []string{"NATS_WS_ADDR={addr}", "NATS_ADDR={spare}", "NATS_PPROF_PORT={pprofport}"}},
@@ -88,6 +93,24 @@ func own(name, driver string, scenarios []string, program string, flags ...strin
 func (s server) as(k kind) server {
 	s.kind = k
 	return s
+}
+
+// over is a server that speaks Socket.IO, beside the same with the native protocol and
+// the reference implementation.
+func (s server) over(native string) server {
+	s.against = []string{native, "socketio", "socketio-alike"}
+	return s
+}
+
+// divides says whether the report divides a server's figures by the peer's.
+func (s server) divides(peer server) bool {
+	switch {
+	case !isHeddle(s.name):
+		return false
+	case s.against != nil:
+		return slices.Contains(s.against, peer.name)
+	}
+	return !isHeddle(peer.name)
 }
 
 func (s server) runs(scenario string) bool {
@@ -123,5 +146,5 @@ func selected(o *options) (list []server, err error) {
 	return list, nil
 }
 
-// isHeddle says whether a server is ours, for ratios against all others.
+// isHeddle says whether a server is ours.
 func isHeddle(name string) bool { return strings.HasPrefix(name, "heddle") }

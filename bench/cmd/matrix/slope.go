@@ -82,7 +82,7 @@ func slopeRatios(lines map[string]line) table {
 		for _, peer := range servers() {
 			_, a := lines[ours.name+" rss_mb"]
 			_, b := lines[peer.name+" rss_mb"]
-			if !a || !b || !isHeddle(ours.name) || isHeddle(peer.name) {
+			if !a || !b || !ours.divides(peer) {
 				continue
 			}
 			row := []string{ours.name, peer.name}

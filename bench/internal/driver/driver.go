@@ -16,6 +16,7 @@ func Names() []string {
 	return []string{
 		"raw", "centrifuge-json", "centrifuge-protobuf", "socketio", "nats",
 		"heddle-json", "heddle-json-durable", "heddle-msgpack", "heddle-msgpack-durable",
+		"heddle-socketio", "heddle-socketio-durable",
 	}
 }
 
@@ -39,6 +40,8 @@ func New(name, secret string) (load.Driver, error) {
 		return nats{}, nil
 	case "heddle-json":
 		return &heddleJSON{heddle: heddle{secret: secret, durable: durable, protocol: "heddle.v1.json"}}, nil
+	case "heddle-socketio":
+		return &heddleSocketIO{heddle{secret: secret, durable: durable}}, nil
 	default:
 		return &heddlePack{heddle{secret: secret, durable: durable, protocol: "heddle.v1.msgpack"}}, nil
 	}

@@ -103,6 +103,12 @@ func TestConversations(t *testing.T) {
 				{mark, []string{`42["msg",` + body + `]`, `433[]`}},
 				{`"join"`, []string{`431[]`}},
 				{"40", []string{`40{"sid":"t"}`}}}}},
+		"heddle-socketio": {path: "/socket.io/?EIO=4&transport=websocket", delivered: 2, play: play{op: gws.OpcodeText,
+			first: []string{packetOpen, "2"},
+			replies: []reply{
+				{mark, []string{packetEphemeral, packetDurable, packetAcked}},
+				{`["room:join",{"room":"channel:room0"}]`, []string{packetQuality, packetJoined}},
+				{`40{"token":"ey`, []string{packetConnected, packetSession}}}}},
 		"nats": {path: "/", delivered: 2, play: play{op: gws.OpcodeBinary, first: []string{"INFO {\"server_id\":\"n\"}\r\n"}, replies: []reply{
 			{mark, []string{"MSG room0 1 56\r\n" + body[:20], body[20:] + "\r\nMSG room0 1 56\r\n" + body + "\r\n"}},
 			{"SUB room0 1", []string{"PO", "NG\r\n"}}}}},
@@ -169,11 +175,12 @@ func TestErrorsFail(t *testing.T) {
 		"heddle-msgpack":  {op: gws.OpcodeBinary, replies: []reply{{"session:open", []string{string(pack(t, limited))}}}},
 		"centrifuge-json": {op: gws.OpcodeText, replies: []reply{{"connect", []string{`{"id":1,"error":{"code":100,"message":"rate_limited"}}`}}}},
 		"nats":            {op: gws.OpcodeBinary, first: []string{"-ERR 'rate_limited'\r\n"}},
+		"heddle-socketio": {op: gws.OpcodeText, first: []string{packetOpen}, replies: []reply{{"40{", []string{packetRefused}}}},
 		"socketio":        {op: gws.OpcodeText, first: []string{`44{"message":"rate_limited"}`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			protocol := ""
-			if strings.HasPrefix(name, "heddle") {
+			if strings.HasPrefix(name, "heddle") && name != "heddle-socketio" {
 				protocol = "heddle.v1." + strings.TrimPrefix(name, "heddle-")
 			}
 			addr, _ := c.start(t, protocol)

@@ -21,15 +21,22 @@ func (h *heddleJSON) Opened(c *load.Conn) {
 		`{"v":1,"type":"event","id":"`+joinRef+`","room":"`+heddleRooms+c.Room+`","payload":{"action":"room:join","data":{}}}]`)))
 }
 
+// sent is where a message begins to say what it is. bytes.Index is several times as fast
+// if the first byte is not one that stands everywhere, as a quotation mark does.
+const sent = `payload":{"action":"message:send"`
+
 // Frame takes a batch apart where one envelope ends and the next begins; bodies
 // of the benchmark do not contain such a place.
 func (h *heddleJSON) Frame(c *load.Conn, p []byte) {
-	if len(p) > 0 && p[0] == '[' {
+	batch := len(p) > 0 && p[0] == '['
+	if batch {
 		p = p[1:]
 	}
 	for len(p) > 0 {
-		end := bytes.Index(p, []byte(`,{"v":`))
-		envelope := p
+		end, envelope := -1, p
+		if batch {
+			end = bytes.Index(p, []byte(`,{"v":`))
+		}
 		if end >= 0 {
 			envelope, p = p[:end], p[end+1:]
 		} else {
@@ -55,7 +62,7 @@ func kindOfJSON(p []byte) kind {
 	switch {
 	case bytes.HasPrefix(rest, []byte("message")), bytes.HasPrefix(rest, []byte("event")):
 		switch {
-		case bytes.Contains(rest, []byte(`"action":"message:send"`)):
+		case bytes.Contains(rest, []byte(sent)):
 			return delivered
 		case bytes.Contains(rest, []byte(`"action":"session:drain"`)):
 			return failed
