@@ -21,9 +21,8 @@ type encoded struct {
 	frames [maxDialects][]*frame.Frame
 }
 
-// get gives the frames of the records for one dialect.
-func (b *encoded) get(enc Encoder, records []event.Record) []*frame.Frame {
-	i := enc.Index()
+// get gives the frames of the records for one dialect, whose index is i.
+func (b *encoded) get(i int, enc Encoder, records []event.Record) []*frame.Frame {
 	if b.frames[i] == nil {
 		fs := make([]*frame.Frame, len(records))
 		for j := range records {

@@ -230,7 +230,7 @@ func (f *feed) deliver(records []event.Record) {
 			continue
 		}
 		delivered += len(records) - int(has)
-		if !t.sink.PushAll(batch.get(t.enc, records)[has:]) {
+		if !t.sink.PushAll(batch.get(int(t.index), t.enc, records)[has:]) {
 			refused++
 		}
 	}
