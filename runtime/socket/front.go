@@ -165,12 +165,16 @@ type visitor struct {
 	net      net.Conn
 	peer     netip.AddrPort // the client or, without the PROXY protocol, the proxy
 	viaProxy bool
-	head     *head
+	head     *head       // nil if the HTTP server has read it
+	behind   []byte      // what it has read besides
 	stop     func() bool // ends the handshake's power over the connection
 }
 
 // rest is what came behind the head.
 func (v visitor) rest() []byte {
+	if v.head == nil {
+		return v.behind
+	}
 	p, _ := v.head.br.Peek(v.head.br.Buffered())
 	return p
 }
@@ -245,6 +249,29 @@ func (s *Server) dispatch(ctx context.Context, v visitor) {
 		return
 	}
 	s.upgrade(ctx, v, r)
+}
+
+// handBack takes a request to upgrade from the HTTP server: others came before it on the
+// same connection, as load balancers have it that keep theirs.
+func (s *Server) handBack(w http.ResponseWriter, r *http.Request) {
+	nc, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, "not an HTTP/1.1 request", http.StatusBadRequest)
+		return
+	}
+	c := nc.(*prefixed)
+	c.once.Do(c.leave) // its place among those that do not become WebSockets
+	_ = c.SetDeadline(time.Time{})
+	behind, _ := buffered.Peek(buffered.Reader.Buffered())
+	peer := addrPort(c.RemoteAddr())
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Handshake.Timeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	s.upgrade(ctx, visitor{
+		net: c.Conn, peer: peer, viaProxy: isTrusted(s.trusted, addrPort(c.Conn.RemoteAddr()).Addr()),
+		behind: append(bytes.Clone(behind), c.first...), stop: stop,
+	}, r)
 }
 
 // handOver gives a request that is no upgrade to the HTTP server.

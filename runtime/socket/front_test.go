@@ -264,6 +264,36 @@ func TestStopAccepting(t *testing.T) {
 	_ = c.Close()
 }
 
+// TestUpgradeBehindOtherRequests: a load balancer keeps its connections, and sends the
+// handshake of a WebSocket on one that had other requests before.
+func TestUpgradeBehindOtherRequests(t *testing.T) {
+	a := newApp()
+	s := serve(t, a, func(c *Config, _ *Deps) { c.MaxHTTP = 1 })
+	c := connect(t, s)
+	const page = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
+	for range 2 {
+		if r := c.ask(page); r.StatusCode != 404 {
+			t.Fatalf("status %d", r.StatusCode)
+		}
+	}
+	if r := c.ask(request("/v1/ws")); r.StatusCode != 101 {
+		t.Fatalf("status %d", r.StatusCode)
+	}
+	receive(t, "open", a.opened)
+	c.send(0x81, "hello")
+	c.expect(0x81, "hello")
+	bad := connect(t, s)
+	if r := bad.ask(page); r.StatusCode != 404 { // the place is free again
+		t.Errorf("status %d", r.StatusCode)
+	}
+	_ = c.Close()
+	receive(t, "closed", a.closed)
+	// One that is refused is told, and closed.
+	if r := bad.ask(strings.Replace(request("/v1/ws"), "Version: 13", "Version: 12", 1)); r.StatusCode != 426 {
+		t.Errorf("status %d", r.StatusCode)
+	}
+}
+
 func FuzzHead(f *testing.F) {
 	f.Add(request("/v1/ws"), 16<<10)
 	f.Add("\r\n\r\n", 10)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"runtime/debug"
@@ -88,11 +89,25 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s.wheel = newWheel(cfg.Heartbeat.Interval)
 	s.guard = newGuard(cfg.Handshake)
-	s.web = newWeb(cfg, deps.HTTP, s.log)
+	s.web = newWeb(cfg, s.before(deps.HTTP), s.log)
 	s.buffers.New = func() any { p := make([]byte, cfg.ReadBuffer); return &p }
 	s.heads.New = newHead
 	s.backlogs.New = newBacklog
 	return s, nil
+}
+
+// before has requests to upgrade that the HTTP server meets handed back.
+func (s *Server) before(h http.Handler) http.Handler {
+	if h == nil {
+		h = http.NotFoundHandler()
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.isUpgrade(r) {
+			s.handBack(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // Listen opens the port, so that Addr is known before Run, which otherwise does
@@ -145,6 +160,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	<-ctx.Done()
 	s.StopAccepting()
+	s.closePort()
 	err := s.empty()
 	stop()
 	s.group.Wait()
@@ -167,10 +183,14 @@ func (s *Server) empty() error {
 	return fmt.Errorf("socket: %d connections did not end", s.live.Load())
 }
 
-// StopAccepting closes the port and refuses handshakes under way; connections
-// stay. To drain a node, call it, then CloseWith for Each connection.
-func (s *Server) StopAccepting() {
-	s.stopped.Store(true)
+// StopAccepting refuses handshakes from now on; connections stay. To drain a node, call
+// it, then CloseWith for Each connection. The port stays open until Run's context ends:
+// clients that poll need it for their last polls, and others are told why they are
+// refused.
+func (s *Server) StopAccepting() { s.stopped.Store(true) }
+
+// closePort has nobody connect any more.
+func (s *Server) closePort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.listener != nil {

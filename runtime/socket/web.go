@@ -24,9 +24,6 @@ type web struct {
 }
 
 func newWeb(cfg Config, h http.Handler, log *slog.Logger) *web {
-	if h == nil {
-		h = http.NotFoundHandler()
-	}
 	return &web{
 		server: &http.Server{
 			Handler:           h,
