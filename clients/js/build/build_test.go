@@ -38,3 +38,16 @@ func TestBrokenSourceIsAnError(t *testing.T) {
 		t.Fatal("no error")
 	}
 }
+
+func TestBudget(t *testing.T) {
+	b := bundle{out: "a.js", budget: 25}
+	if err := b.check([]byte("a")); err != nil {
+		t.Error(err)
+	}
+	if err := b.check([]byte("no two of these letters repeat: sphinx of black quartz")); err == nil {
+		t.Error("a bundle over its budget passes")
+	}
+	if b.budget = 0; b.check(make([]byte, 1000)) != nil {
+		t.Error("a bundle without a budget has one")
+	}
+}

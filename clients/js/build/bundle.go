@@ -12,13 +12,24 @@ import (
 // Paths are relative to the repository.
 type bundle struct {
 	entry, out string
+	budget     int // bytes that it may have when it is gzipped; 0: as many as it likes
 }
 
 func bundles() []bundle {
 	return []bundle{
-		{"clients/js/src/index.ts", "clients/js/dist/heddle.js"},
-		{"examples/chat/web/main.ts", "examples/chat/static/app.js"},
+		{"clients/js/src/index.ts", "clients/js/dist/heddle.js", 12_000},
+		{"clients/js/src/chat.ts", "clients/js/dist/chat.js", 6_000},
+		{"clients/js/src/msgpack.ts", "clients/js/dist/msgpack.js", 2_500},
+		{"examples/chat/web/main.ts", "examples/chat/static/app.js", 0},
 	}
+}
+
+// check fails if what was made is larger than it may be.
+func (b bundle) check(made []byte) error {
+	if n := gzipped(made); b.budget > 0 && n > b.budget {
+		return fmt.Errorf("%s has %d bytes gzipped, and may have %d", b.out, n, b.budget)
+	}
+	return nil
 }
 
 // make bundles the entry and all that it imports into one minified ES module.

@@ -30,6 +30,9 @@ func run(w io.Writer, check bool) error {
 		if err != nil {
 			return err
 		}
+		if err := b.check(made); err != nil {
+			return err
+		}
 		path := filepath.Join(root, filepath.FromSlash(b.out))
 		if check {
 			if err := compare(path, made); err != nil {

@@ -1,6 +1,6 @@
 // What each action of docs/PROTOCOL.md takes and answers, and the data of the
 // events that come of it.
-import type { ErrorData, Message, Position } from "./protocol.ts";
+import type { Envelope, ErrorData, Message, Position } from "./protocol.ts";
 
 export type Json = Record<string, unknown>;
 export type Nothing = Record<string, never>;
@@ -353,3 +353,36 @@ export interface Actions {
 export type Action = keyof Actions;
 export type DataOf<A extends string> = A extends Action ? Actions[A]["data"] : Json;
 export type AckOf<A extends string> = A extends Action ? Actions[A]["ack"] : unknown;
+
+/** The data of what comes, by the action that it comes of. */
+export interface Deliveries {
+  "message:send": MessageData;
+  "message:edit": MessageEdit & ReceivedContent;
+  "message:delete": MessageDelete & { room?: string };
+  "message:react": MessageReact;
+  "message:read": ReadMarker;
+  "direct:send": Omit<DirectSend, "to" | "device" | "ttl_ms"> & { to?: string };
+  "event:redacted": Redacted;
+  "event:expired": Nothing;
+  "typing:update": TypingUpdate;
+  "presence:update": PresenceUpdate | PresenceChosen;
+  "presence:counts": PresenceCounts;
+  "notification:new": NotificationNew;
+  "room:create": RoomCreate;
+  "room:join": { user: string };
+  "room:leave": { user: string };
+  "room:update": RoomUpdate;
+  "room:delete": Nothing;
+  "room:expire": Nothing;
+  "room:added": RoomNotice;
+  "room:removed": RoomNotice;
+  "room:changed": RoomNotice;
+  "auth:expiring": { expires_in_ms: number };
+  "session:quality": Quality;
+  "session:drain": { reconnect_in_ms: number };
+}
+
+/** An envelope of an action; a durable one has `type` "message", a room and a position. */
+export interface Delivery<A extends string, D> extends Envelope<D> {
+  payload: { action: A; data: D };
+}

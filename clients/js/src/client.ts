@@ -1,6 +1,9 @@
 import { Acks } from "./acks.ts";
+import type { Deliveries, Delivery } from "./actions.ts";
+import { Choice } from "./choice.ts";
 import { CLOSE_ABNORMAL, CLOSE_SILENT } from "./closecodes.ts";
 import type { CloseAction } from "./closecodes.ts";
+import { dial } from "./dial.ts";
 import { Emitter } from "./emitter.ts";
 import { HeddleError, fromEnvelope } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -8,7 +11,7 @@ import { Link } from "./link.ts";
 import type { State } from "./link.ts";
 import { watchNetwork } from "./network.ts";
 import { settings } from "./options.ts";
-import type { ClientOptions } from "./options.ts";
+import type { ClientOptions, Transport } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import type { RequestOptions } from "./outbox.ts";
 import { isMessage } from "./protocol.ts";
@@ -38,8 +41,15 @@ export interface Closed {
   action: CloseAction;
 }
 
+export interface TransportChange {
+  transport: Transport;
+  previous: Transport | undefined;
+}
+
 export interface ClientEvents {
   state: StateChange;
+  /** The session goes over another transport than before, or over the first one. */
+  transport: TransportChange;
   /** A durable event: once each, in the order of its room. */
   message: Message;
   /** Anything else that happens. */
@@ -57,9 +67,16 @@ export interface ClientEvents {
   close: Closed;
 }
 
-/** One user's session with a Heddle server, over as many connections as it takes. */
-export class Client {
+// How long requests may be held back while a session moves, for the answers to those before.
+const QUIET_MS = 2000;
+
+/**
+ * One user's session with a Heddle server, over as many connections as it takes.
+ * `Custom` are the data of actions of your own, by name, for on().
+ */
+export class Client<Custom extends object = object> {
   readonly #events = new Emitter<ClientEvents>();
+  readonly #actions = new Emitter<Record<string, Envelope>>();
   readonly #streams: Streams;
   readonly #outbox: Outbox;
   readonly #session: Session;
@@ -70,6 +87,7 @@ export class Client {
   readonly #refresh: Refresh;
   readonly #acking: boolean;
   #closing = false;
+  #transport: Transport | undefined;
   #unwatch: (() => void) | undefined;
 
   /** Actions on rooms: create, join, leave, update, delete, members, history. */
@@ -96,17 +114,21 @@ export class Client {
     this.#tokens = new Tokens(options.getToken ?? options.token);
     this.#refresh = new Refresh(() => this.refresh(), (error) => this.#events.emit("error", error));
     this.#link = new Link(config.link, {
-      socket: config.socket,
+      choice: new Choice(config.choice),
+      dial: (transport, token, handlers) => dial(config.dial, transport, token, handlers),
       tokens: this.#tokens,
-      opening: () => this.#session.opening(),
+      opening: (token) => this.#session.opening(token),
       received: (envelope) => this.#received(envelope),
+      heard: () => this.#heartbeat.heard(),
+      quiet: () => this.#outbox.hold(QUIET_MS),
+      release: () => this.#outbox.release(),
       changed: (state, previous, retryInMs) =>
         this.#events.emit("state", retryInMs === undefined ? { state, previous } : { state, previous, retryInMs }),
       ended: (code, reason, action) => this.#ended(code, reason, action),
       troubled: (error) => this.#events.emit("error", error),
       failed: (error) => this.#failed(error),
     });
-    this.room = new Rooms(this, this.#streams, this.#session);
+    this.room = new Rooms(this as Client, this.#streams, this.#session);
   }
 
   get state(): State {
@@ -116,6 +138,11 @@ export class Client {
   /** The session, once one was opened. */
   get session(): SessionInfo | undefined {
     return this.#session.info;
+  }
+
+  /** What the session goes over, once one was opened. */
+  get transport(): Transport | undefined {
+    return this.#transport;
   }
 
   /** Requests without an answer yet. */
@@ -128,8 +155,16 @@ export class Client {
     return this.#streams.position(room);
   }
 
-  on<K extends keyof ClientEvents>(name: K, listener: (value: ClientEvents[K]) => void): () => void {
-    return this.#events.on(name, listener);
+  /**
+   * Calls `listener` for every event of that name, or for everything that happens of an
+   * action, such as `message:send`, after `message` or `event`. Returns the way to stop.
+   */
+  on<K extends keyof ClientEvents>(name: K, listener: (value: ClientEvents[K]) => void): () => void;
+  on<A extends keyof (Deliveries & Custom) & string>(action: A, listener: (envelope: Delivery<A, (Deliveries & Custom)[A]>) => void): () => void;
+  on(action: `${string}:${string}`, listener: (envelope: Delivery<string, unknown>) => void): () => void;
+  on(name: string, listener: (value: never) => void): () => void {
+    if (name.includes(":")) return this.#actions.on(name, listener as (value: Envelope) => void);
+    return this.#events.on(name as keyof ClientEvents, listener as () => void);
   }
 
   /** Connects, and stays connected until close() or until the server says that it is of no use. */
@@ -139,7 +174,11 @@ export class Client {
       online: () => this.#link.restored(),
       offline: () => this.#link.drop(CLOSE_ABNORMAL, "offline"),
       visible: () => {
-        this.#link.wake();
+        this.#link.looked();
+        this.#heartbeat.check();
+      },
+      changed: () => {
+        this.#link.restored();
         this.#heartbeat.check();
       },
     });
@@ -246,7 +285,6 @@ export class Client {
   }
 
   #received(envelope: Envelope): void {
-    this.#heartbeat.heard();
     switch (envelope.type) {
       case "ack":
         if (this.#session.answers(envelope)) this.#opened(this.#session.opened(envelope.payload?.data as SessionInfo));
@@ -287,13 +325,20 @@ export class Client {
         if (this.#tokens.renewable) this.#refresh.start();
     }
     this.#events.emit("event", envelope);
+    this.#acted(envelope);
   }
 
   #opened(outcome: Outcome): void {
     const { info } = outcome;
     this.#heartbeat.start(info.heartbeat_ms);
-    this.#link.established(info.max_frame_bytes);
-    this.#outbox.open();
+    const moved = this.#link.established(info.max_frame_bytes);
+    if (moved) this.#outbox.moved();
+    else this.#outbox.open();
+    const previous = this.#transport;
+    const { transport } = this.#link;
+    this.#transport = transport;
+    if (transport !== previous) this.#events.emit("transport", { transport, previous });
+    if (outcome.resumed && moved) return; // nothing has happened that needs to be told
     if (outcome.resumed) this.#events.emit("resumed", { ...info, missed: outcome.missed });
     else this.#events.emit("ready", info);
     for (const { room, since } of outcome.rejoin) {
@@ -304,9 +349,14 @@ export class Client {
   #deliver(message: Message): void {
     this.#moved(message.room);
     this.#events.emit("message", message);
+    this.#acted(message);
     const { action, data } = message.payload;
     if (action === "room:delete" || action === "room:expire" || (action === "room:leave" && message.from?.user === this.session?.user)) this.room.left(message.room);
     if (action === "room:removed") this.room.left((data as RoomNotice).room);
+  }
+
+  #acted(envelope: Envelope): void {
+    if (envelope.payload) this.#actions.emit(envelope.payload.action, envelope);
   }
 
   #moved(room: string): void {

@@ -19,6 +19,9 @@ export const CLOSE_HANDSHAKE = 4007;
 /** As if the server had closed with it: the session cannot be resumed. */
 export const CLOSE_LOST = 4100;
 
+/** The session was resumed over another connection. */
+export const CLOSE_REPLACED = 4406;
+
 const TOKEN_EXPIRED = 4402;
 
 export function closeAction(code: number): CloseAction {

@@ -1,15 +1,22 @@
 import { CLOSE_ABNORMAL } from "./closecodes.ts";
+import type { Codec } from "./codec.ts";
 import { DEFAULT_MAX_FRAME_BYTES, MAX_BATCH } from "./protocol.ts";
 import type { Envelope } from "./protocol.ts";
 
 /** The part of WebSocket that the client uses; the browser's and those of Node packages fit. */
-export interface Socket {
-  send(data: string): void;
+export interface Socket extends SocketEvents {
+  send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
-  onopen: ((event: never) => void) | null;
-  onmessage: ((event: never) => void) | null;
-  onclose: ((event: never) => void) | null;
-  onerror: ((event: never) => void) | null;
+  binaryType?: string;
+  /** Bytes of the largest frame, if the server has bounded it. */
+  readonly limit?: number;
+}
+
+export interface SocketEvents {
+  onopen: ((event: unknown) => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code?: number; reason?: string; retryAfterMs?: number | undefined }) => void) | null;
+  onerror: ((event: unknown) => void) | null;
 }
 
 export type SocketConstructor = new (url: string, protocols: string[]) => Socket;
@@ -17,41 +24,47 @@ export type SocketConstructor = new (url: string, protocols: string[]) => Socket
 export interface ConnectionHandlers {
   opened(): void;
   received(envelope: Envelope): void;
+  /** Something came, before what it holds is given to received(). */
+  heard(): void;
   /** Called once; nothing follows it. */
-  closed(code: number, reason: string): void;
+  closed(code: number, reason: string, retryAfterMs?: number): void;
 }
 
-const utf8 = new TextEncoder();
-
 interface Waiting {
-  json: string;
+  part: string | Uint8Array;
   bytes: number;
 }
 
+// What an array of envelopes needs beside them: brackets, or MessagePack's head.
+const BATCH_BYTES = 3;
+
 /**
- * One WebSocket. Envelopes written in one tick leave in one frame, as a batch.
+ * One WebSocket, or what looks like one. Envelopes written in one tick leave in one frame, as a batch.
  * After close() or drop() no handler is called any more.
  */
 export class Connection {
   maxFrameBytes = DEFAULT_MAX_FRAME_BYTES;
   readonly #socket: Socket;
+  readonly #codec: Codec;
   readonly #handlers: ConnectionHandlers;
   #waiting: Waiting[] = [];
   #done = false;
 
-  constructor(make: SocketConstructor, url: string, protocols: string[], handlers: ConnectionHandlers) {
+  constructor(socket: Socket, codec: Codec, handlers: ConnectionHandlers) {
     this.#handlers = handlers;
-    const socket = (this.#socket = new make(url, protocols));
+    this.#codec = codec;
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       if (!this.#done) handlers.opened();
     };
-    socket.onmessage = (event: { data: unknown }) => this.#frame(event.data);
+    socket.onmessage = (event) => this.#frame(event.data);
     // The close event that follows says all that can be known of an error.
     socket.onerror = () => {};
-    socket.onclose = (event: { code?: number; reason?: string }) => {
+    socket.onclose = (event) => {
       if (this.#done) return;
       this.#done = true;
-      handlers.closed(event.code || CLOSE_ABNORMAL, String(event.reason ?? ""));
+      handlers.closed(event.code || CLOSE_ABNORMAL, String(event.reason ?? ""), event.retryAfterMs);
     };
   }
 
@@ -60,9 +73,10 @@ export class Connection {
    * this tick. False if it is larger than a frame may be.
    */
   write(json: string): boolean {
-    const bytes = utf8.encode(json).length;
-    if (bytes > this.maxFrameBytes) return false;
-    if (this.#waiting.push({ json, bytes }) === 1) queueMicrotask(() => this.flush());
+    const part = this.#codec.encode(json);
+    const bytes = this.#codec.bytes(part);
+    if (bytes > this.#limit()) return false;
+    if (this.#waiting.push({ part, bytes }) === 1) queueMicrotask(() => this.flush());
     return true;
   }
 
@@ -70,15 +84,15 @@ export class Connection {
   flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    let batch: string[] = [];
-    let total = 2; // the brackets
-    for (const { json, bytes } of waiting) {
-      if (batch.length === MAX_BATCH || (batch.length > 0 && total + bytes + 1 > this.maxFrameBytes)) {
+    let batch: Waiting["part"][] = [];
+    let total = BATCH_BYTES;
+    for (const { part, bytes } of waiting) {
+      if (batch.length === MAX_BATCH || (batch.length > 0 && total + bytes + 1 > this.#limit())) {
         this.#send(batch);
         batch = [];
-        total = 2;
+        total = BATCH_BYTES;
       }
-      batch.push(json);
+      batch.push(part);
       total += bytes + 1;
     }
     if (batch.length > 0) this.#send(batch);
@@ -102,20 +116,26 @@ export class Connection {
     }
   }
 
-  #send(batch: string[]): void {
+  #limit(): number {
+    return Math.min(this.maxFrameBytes, this.#socket.limit ?? Infinity);
+  }
+
+  #send(batch: Waiting["part"][]): void {
     if (this.#done) return;
     try {
-      this.#socket.send(batch.length === 1 ? batch[0]! : `[${batch.join(",")}]`);
+      this.#socket.send(batch.length === 1 ? batch[0]! : this.#codec.batch(batch));
     } catch {
       // The socket is closing: its close event follows, and requests are repeated then.
     }
   }
 
   #frame(data: unknown): void {
-    if (this.#done || typeof data !== "string") return;
+    if (this.#done) return;
+    this.#handlers.heard();
+    if (data === "") return;
     let parsed: unknown;
     try {
-      parsed = JSON.parse(data);
+      parsed = this.#codec.decode(data);
     } catch {
       return;
     }

@@ -5,16 +5,17 @@ import type { ErrorData } from "./protocol.ts";
  * (`forbidden`, `rate_limited`, ...) are listed in docs/PROTOCOL.md.
  *
  * - `queue_full`: too many requests wait for a connection; nothing was sent.
+ * - `queue_expired`: it waited for a connection for too long; nothing was sent.
  * - `ack_timeout`: no answer after all retries; whether it happened is unknown.
  * - `connection_lost`: the connection ended, and the request must not be repeated.
- * - `outcome_unknown`: sent, never answered, and too old to repeat under its id.
+ * - `outcome_unknown`: sent, never answered, and too old to repeat under its id, or to wait on.
  * - `frame_too_large`: the envelope is larger than the server's frames may be.
  * - `token_failed`: `getToken` failed, or its token was refused.
  * - `connect_failed`: the connection or the session could not be opened.
  * - `closed`: the client was closed.
  */
 export type LocalCode =
-  | "queue_full" | "ack_timeout" | "connection_lost" | "outcome_unknown" | "frame_too_large"
+  | "queue_full" | "queue_expired" | "ack_timeout" | "connection_lost" | "outcome_unknown" | "frame_too_large"
   | "token_failed" | "connect_failed" | "closed";
 
 export interface ErrorDetails {

@@ -1,12 +1,15 @@
 import { Backoff } from "./backoff.ts";
-import { CLOSE_ABNORMAL, CLOSE_AWAY, CLOSE_DONE, CLOSE_HANDSHAKE, CLOSE_LOST, closeAction } from "./closecodes.ts";
+import type { Choice } from "./choice.ts";
+import { CLOSE_ABNORMAL, CLOSE_AWAY, CLOSE_DONE, CLOSE_HANDSHAKE, CLOSE_LOST, CLOSE_REPLACED, CLOSE_SILENT, closeAction } from "./closecodes.ts";
 import type { CloseAction } from "./closecodes.ts";
-import { Connection } from "./connection.ts";
-import type { SocketConstructor } from "./connection.ts";
+import type { Connection, ConnectionHandlers } from "./connection.ts";
 import { HeddleError } from "./errors.ts";
-import { SUBPROTOCOL, TOKEN_PREFIX } from "./protocol.ts";
+import { hidden } from "./network.ts";
+import type { Transport } from "./options.ts";
+import { UNSERVED } from "./poll.ts";
 import type { Envelope } from "./protocol.ts";
 import type { Tokens } from "./token.ts";
+import { Upgrade } from "./upgrade.ts";
 
 /**
  * - `idle`: connect() was not called.
@@ -20,20 +23,29 @@ import type { Tokens } from "./token.ts";
 export type State = "idle" | "connecting" | "syncing" | "active" | "draining" | "waiting" | "closed";
 
 export interface LinkConfig {
-  url: string;
   backoffBaseMs: number;
   backoffCapMs: number;
   handshakeMs: number;
+  /** For a WebSocket, where polling is left to be tried. */
+  socketMs: number;
   /** How long a connection must have lasted for the backoff to begin anew. */
   stableMs: number;
 }
 
 export interface LinkDeps {
-  socket: SocketConstructor;
+  choice: Choice;
+  /** Begins to open a connection, which throws if it never can. */
+  dial(transport: Transport, token: string | undefined, handlers: ConnectionHandlers): Connection;
   tokens: Tokens;
-  /** The first envelope of a connection. */
-  opening(): Envelope;
+  /** The first envelope of a connection; with a token if the connection has not brought it. */
+  opening(token?: string): Envelope;
   received(envelope: Envelope): void;
+  /** Something came from the server. */
+  heard(): void;
+  /** Holds requests back and resolves when none is unanswered, within a bound. */
+  quiet(): Promise<void>;
+  /** Requests need not be held back any more. */
+  release(): void;
   changed(state: State, previous: State, retryInMs?: number): void;
   /** A connection ended, whoever ended it. */
   ended(code: number, reason: string, action: CloseAction): void;
@@ -51,6 +63,13 @@ const GROWTH = 1.5;
 // begun because of that.
 const FRESH_MS = 500;
 
+// How long the server may take to act on an opening that was given up: until then it
+// may close what came after with session_replaced.
+const STRAY_MS = 60_000;
+
+// How long a connection is listened to whose session has moved on.
+const RETIRE_MS = 5000;
+
 /** Keeps one connection to the server: opens it, watches its state, and opens the next one when it ends. */
 export class Link {
   readonly #config: LinkConfig;
@@ -59,6 +78,15 @@ export class Link {
   #state: State = "idle";
   #retryInMs: number | undefined; // as changed() was told
   #connection: Connection | undefined;
+  #transport: Transport = "websocket";
+  #upgrade: Upgrade | undefined;
+  #upgradeTimer: ReturnType<typeof setTimeout> | undefined;
+  #retiring: Connection | undefined;
+  #retireTimer: ReturnType<typeof setTimeout> | undefined;
+  #orphaned = false; // the connection has ended, and the upgrade has the session
+  #answered = false; // something came over the connection
+  #heardAt = 0;
+  #strayAt = -Infinity; // an opening was sent, and its answer not waited for
   #attempts = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attemptedAt = 0;
@@ -77,6 +105,11 @@ export class Link {
     return this.#state;
   }
 
+  /** What the connection goes over, or the last one went. */
+  get transport(): Transport {
+    return this.#transport;
+  }
+
   connect(): void {
     if (this.#state !== "idle" && this.#state !== "closed") return;
     this.#backoff.reset();
@@ -90,18 +123,26 @@ export class Link {
     return this.#connection?.write(json) ?? true;
   }
 
-  /** The session is open. */
-  established(maxFrameBytes: number): void {
+  /** The session is open. True if it was before, over another transport. */
+  established(maxFrameBytes: number): boolean {
     clearTimeout(this.#timer);
+    const moved = this.#upgrade?.moving === true;
+    if (moved) this.#move();
     if (this.#connection && maxFrameBytes > 0) this.#connection.maxFrameBytes = maxFrameBytes;
     this.#activeSince = Date.now();
     this.#freshTokenTried = false;
+    this.#deps.choice.worked(this.#transport);
     this.#change("active");
+    this.#planUpgrade();
+    return moved;
   }
 
   /** The server refused to open the session, or to resume it. */
   refused(error: HeddleError, resuming: boolean): void {
-    if (error.code === "session_lost" || (resuming && error.code === "invalid")) this.#end(CLOSE_LOST, error.code);
+    if (this.#upgrade?.moving) {
+      this.#upgrade.cancel();
+      this.#stay();
+    } else if (error.code === "session_lost" || (resuming && error.code === "invalid")) this.#end(CLOSE_LOST, error.code);
     else if (error.code === "unauthenticated" || error.code === "token_expired") this.#end(4402, error.code, error);
     else if (error.retryable) {
       this.postpone(error.retryAfterMs);
@@ -117,6 +158,7 @@ export class Link {
   /** The server goes away: reconnect in `ms`, and not earlier. */
   drain(ms: number): void {
     if (this.#state !== "active") return;
+    this.#cancelUpgrade();
     this.#notBefore = Date.now() + Math.max(0, ms);
     this.#change("draining");
     this.#timer = setTimeout(() => this.#end(CLOSE_AWAY, "draining"), Math.max(0, ms));
@@ -124,7 +166,7 @@ export class Link {
 
   /** Ends the connection as a lost network would, and connects again. */
   drop(code: number, reason: string): void {
-    if (this.#connection) this.#end(code, reason);
+    if (this.#connection) this.#end(code, reason, undefined, code === CLOSE_SILENT);
   }
 
   /** Ends the connection and stays offline until release(). */
@@ -150,8 +192,11 @@ export class Link {
   /** The network is said to be back: an attempt that began without it may hang for long. */
   restored(): void {
     const trying = this.#state === "connecting" || this.#state === "syncing";
+    this.#deps.choice.forget();
+    if (this.#state === "active") this.#planUpgrade();
     if (trying && Date.now() - this.#attemptedAt > FRESH_MS) {
       clearTimeout(this.#timer);
+      this.#stray();
       const connection = this.#connection;
       this.#connection = undefined;
       connection?.drop(CLOSE_AWAY, "network");
@@ -161,10 +206,20 @@ export class Link {
     } else this.wake();
   }
 
+  /** The page is looked at again. */
+  looked(): void {
+    this.wake();
+    if (this.#state === "active" && this.#upgrade === undefined) this.#planUpgrade();
+  }
+
   /** Ends for good. */
   stop(): void {
     if (this.#state === "closed") return;
     clearTimeout(this.#timer);
+    this.#stray();
+    this.#deps.choice.stop();
+    this.#cancelUpgrade();
+    this.#retired();
     this.#attempts++;
     const connection = this.#connection;
     this.#connection = undefined;
@@ -178,7 +233,7 @@ export class Link {
     const attempt = ++this.#attempts;
     this.#attemptedAt = Date.now();
     this.#change("connecting");
-    this.#timer = setTimeout(() => this.#end(CLOSE_HANDSHAKE, "handshake_timeout"), this.#config.handshakeMs);
+    this.#timer = setTimeout(() => this.#end(CLOSE_HANDSHAKE, "handshake_timeout", undefined, true), this.#config.handshakeMs);
     try {
       const token = await this.#deps.tokens.current();
       if (attempt !== this.#attempts) return;
@@ -194,20 +249,146 @@ export class Link {
   }
 
   #open(token: string | undefined): void {
-    const protocols = token === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, TOKEN_PREFIX + token];
-    this.#connection = new Connection(this.#deps.socket, this.#config.url, protocols, {
+    const { choice } = this.#deps;
+    const transport = (this.#transport = choice.next());
+    if (transport === "websocket" && choice.spare) {
+      clearTimeout(this.#timer);
+      const ms = Math.min(this.#config.socketMs, this.#config.handshakeMs);
+      this.#timer = setTimeout(() => this.#end(CLOSE_HANDSHAKE, "handshake_timeout", undefined, true), ms);
+    }
+    this.#answered = false;
+    const connection: Connection = this.#deps.dial(transport, token, {
       opened: () => {
         this.#change("syncing");
-        this.write(JSON.stringify(this.#deps.opening()));
+        this.write(JSON.stringify(this.#deps.opening(transport === "polling" ? token : undefined)));
       },
-      received: (envelope) => this.#deps.received(envelope),
-      closed: (code, reason) => this.#end(code, reason),
+      received: (envelope) => {
+        if (connection === this.#connection) this.#received(envelope);
+        // Of a session that has moved on: what happened before, and nothing of the connection itself.
+        else if (envelope.type !== "event" || envelope.room !== undefined) this.#deps.received(envelope);
+      },
+      heard: () => {
+        if (connection === this.#connection) this.#heard();
+      },
+      closed: (code, reason, retryAfterMs) => {
+        if (connection === this.#retiring) this.#retired();
+        else if (this.#upgrade?.moving) this.#orphaned = true;
+        else {
+          this.postpone(retryAfterMs);
+          this.#end(code, reason, undefined, true);
+        }
+      },
+    });
+    this.#connection = connection;
+  }
+
+  #received(envelope: Envelope): void {
+    this.#answered = true;
+    this.#deps.received(envelope);
+  }
+
+  #heard(): void {
+    this.#heardAt = Date.now();
+    this.#deps.heard();
+  }
+
+  // Sees to it that a session over polling will be tried to move to a WebSocket.
+  #planUpgrade(): void {
+    clearTimeout(this.#upgradeTimer);
+    const { choice } = this.#deps;
+    if (this.#transport !== "polling" || this.#upgrade || !choice.upgradable) return;
+    this.#upgradeTimer = setTimeout(() => {
+      // While nobody looks, there is no hurry: looked() comes back to it.
+      if (!hidden()) void this.#tryUpgrade();
+    }, choice.pause);
+  }
+
+  async #tryUpgrade(): Promise<void> {
+    const attempt = this.#attempts;
+    const current = (): boolean => attempt === this.#attempts && this.#state === "active" && this.#upgrade === undefined;
+    try {
+      const token = await this.#deps.tokens.current();
+      if (current()) this.#upgrade = this.#beginUpgrade(token);
+    } catch {
+      if (current()) this.#stay(); // no token, or no WebSocket: polling goes on
+    }
+  }
+
+  #beginUpgrade(token: string | undefined): Upgrade {
+    return new Upgrade(this.#config.socketMs, {
+      dial: (handlers) => this.#deps.dial("websocket", token, handlers),
+      quiet: () => this.#deps.quiet(),
+      opening: () => this.#deps.opening(),
+      received: (envelope) => this.#received(envelope),
+      heard: () => this.#heard(),
+      failed: (code) => {
+        if (code === 4401 || code === 4402) this.#deps.tokens.refresh();
+        this.#stay();
+      },
+      ended: (code, reason) => this.#end(code, reason, undefined, true),
     });
   }
 
+  // The session is the WebSocket's. What the server said before that still comes by the poll.
+  #move(): void {
+    this.#deps.choice.ended(this.#transport, false, 0);
+    this.#retiring = this.#connection;
+    this.#retireTimer = setTimeout(() => this.#retired(), RETIRE_MS);
+    if (this.#orphaned) this.#retired();
+    this.#orphaned = false;
+    this.#connection = this.#upgrade!.connection;
+    this.#transport = "websocket";
+    this.#upgrade!.won();
+    this.#upgrade = undefined;
+  }
+
+  // The session stays with polling.
+  #stay(): void {
+    const moving = this.#upgrade?.moving;
+    this.#upgrade = undefined;
+    this.#deps.choice.stayed();
+    this.#deps.release();
+    if (moving) this.#strayAt = Date.now();
+    if (this.#orphaned) this.#end(CLOSE_ABNORMAL, "upgrade");
+    else this.#planUpgrade();
+  }
+
+  #cancelUpgrade(): void {
+    clearTimeout(this.#upgradeTimer);
+    if (this.#upgrade?.moving) this.#strayAt = Date.now();
+    if (this.#upgrade) this.#deps.release();
+    this.#upgrade?.cancel();
+    this.#upgrade = undefined;
+    this.#orphaned = false;
+  }
+
+  #retired(): void {
+    clearTimeout(this.#retireTimer);
+    this.#retiring?.drop(CLOSE_DONE, "");
+    this.#retiring = undefined;
+  }
+
+  #stray(): void {
+    if (this.#state === "syncing") this.#strayAt = Date.now();
+  }
+
+  // What the end of a connection says of its transport.
+  #judge(code: number, reason: string): void {
+    const { choice } = this.#deps;
+    const broken = code < 4000 || code === CLOSE_HANDSHAKE || code === CLOSE_SILENT;
+    if (this.#transport === "polling" && reason === UNSERVED) choice.unserved();
+    else if (this.#activeSince > 0) choice.ended(this.#transport, broken, this.#heardAt - this.#activeSince);
+    else if (broken && !this.#answered) choice.failed(this.#transport);
+  }
+
   // Every connection ends here, once.
-  #end(code: number, reason: string, cause?: HeddleError): void {
+  #end(code: number, reason: string, cause?: HeddleError, byNetwork = false): void {
     clearTimeout(this.#timer);
+    this.#cancelUpgrade();
+    this.#retired();
+    this.#stray();
+    if (byNetwork) this.#judge(code, reason);
+    else if (this.#activeSince > 0) this.#deps.choice.ended(this.#transport, false, 0);
     this.#connection?.drop(code >= 4000 && code < 4100 ? code : CLOSE_AWAY, reason);
     this.#connection = undefined;
     // A browser cannot tell a refused token (401) from a server that is away.
@@ -215,12 +396,16 @@ export class Link {
     if (this.#activeSince > 0 && Date.now() - this.#activeSince >= this.#config.stableMs) this.#backoff.reset();
     this.#activeSince = 0;
     let action = closeAction(code);
+    if (code === CLOSE_REPLACED && Date.now() - this.#strayAt < STRAY_MS) {
+      this.#strayAt = -Infinity; // once: the next time it is somebody else
+      action = "resume";
+    }
     if (action === "token" && (this.#freshTokenTried || !this.#deps.tokens.refresh())) action = "stop";
     this.#freshTokenTried ||= action === "token";
     this.#deps.ended(code, reason, action);
     if (action === "stop") {
       this.#fail(cause ?? new HeddleError(reason.split(":", 1)[0] || "closed", reason || `closed with ${code}`, { closeCode: code }));
-    } else this.#schedule();
+    } else this.#schedule(reason === UNSERVED ? 0 : undefined);
   }
 
   #schedule(delay?: number): void {
@@ -238,6 +423,7 @@ export class Link {
 
   #fail(error: HeddleError): void {
     clearTimeout(this.#timer);
+    this.#deps.choice.stop();
     this.#attempts++;
     this.#change("closed");
     this.#deps.failed(error);

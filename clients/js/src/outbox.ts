@@ -10,6 +10,8 @@ export interface RequestOptions {
   retries?: number;
   /** The id to use; by default a new one. The same id stores one event, for minutes. */
   id?: string;
+  /** Milliseconds after which it is given up if it still waits, for a connection or an answer; by default that of the client. */
+  expiry?: number;
   /**
    * Asked when the server has refused one attempt and it would be sent again in `waitMs`:
    * false rejects with the error at once. Without it there is no word of such attempts.
@@ -22,6 +24,8 @@ export interface OutboxConfig {
   retries: number;
   /** Requests that may wait for a connection or an answer; more are refused with `queue_full`. */
   limit: number;
+  /** How long a request may wait unless it says so itself; undefined: for ever. */
+  expiryMs: number | undefined;
   /** Requests that may be unanswered at once; the server stops reading at 256. */
   window: number;
   /** How long the server is sure to know an id again, in milliseconds. */
@@ -46,6 +50,9 @@ interface Pending {
   readonly reject: (error: HeddleError) => void;
   readonly retry: RequestOptions["retry"];
   readonly backoff: Backoff;
+  readonly expiresAt: number;
+  /** When it expires, with or without a connection. */
+  end: ReturnType<typeof setTimeout> | undefined;
   status: "queued" | "sent" | "delayed";
   failures: number;
   firstSent: number;
@@ -69,6 +76,8 @@ export class Outbox {
   #pending = new Map<string, Pending>();
   #inFlight = 0;
   #open = false;
+  #held = false;
+  #quiet: (() => void) | undefined;
 
   constructor(config: OutboxConfig, deps: OutboxDeps) {
     this.#config = config;
@@ -90,15 +99,19 @@ export class Outbox {
     }
     const envelope: Envelope = { type: "event", id, payload: { action, data: data ?? {} } };
     if (room !== undefined) envelope.room = room;
+    const expiry = options.expiry ?? this.#config.expiryMs;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, {
+      const pending: Pending = {
         id, action, room, resolve, reject, retry: options.retry,
         json: JSON.stringify(envelope),
         timeout: options.timeout ?? this.#config.timeoutMs,
         retries: options.retries ?? this.#config.retries,
         backoff: new Backoff(500, 20_000),
-        status: "queued", failures: 0, firstSent: 0, timer: undefined,
-      });
+        expiresAt: expiry === undefined ? Infinity : Date.now() + expiry,
+        status: "queued", failures: 0, firstSent: 0, timer: undefined, end: undefined,
+      };
+      if (expiry !== undefined) pending.end = setTimeout(() => this.#expire(pending), expiry);
+      this.#pending.set(id, pending);
       this.#pump();
     });
   }
@@ -106,12 +119,42 @@ export class Outbox {
   /** The session is active: sends what waits, oldest first. */
   open(): void {
     this.#open = true;
+    this.release();
+  }
+
+  /**
+   * Sends nothing until release(), and resolves when all that was sent is answered, or
+   * after a while.
+   */
+  hold(ms: number): Promise<void> {
+    this.#held = true;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#quiet?.(), ms);
+      this.#quiet = () => {
+        clearTimeout(timer);
+        this.#quiet = undefined;
+        resolve();
+      };
+      this.#calm();
+    });
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#quiet?.();
     this.#pump();
+  }
+
+  /** The session goes on over another connection: what may be sent again is, where it has not been answered. */
+  moved(): void {
+    for (const p of this.#pending.values()) if (p.status === "sent" && p.retries > 0) this.#unsend(p);
+    this.release();
   }
 
   /** The connection is lost: what was not answered waits for the next one. */
   pause(): void {
     this.#open = false;
+    this.release();
     for (const p of [...this.#pending.values()]) {
       if (p.status !== "sent") continue;
       this.#unsend(p);
@@ -131,6 +174,7 @@ export class Outbox {
       p.resolve(Object.assign(ack, { id, timestamp, room, epoch, offset }));
     }
     this.#pump();
+    this.#calm();
     return true;
   }
 
@@ -141,7 +185,7 @@ export class Outbox {
   }
 
   #pump(): void {
-    if (!this.#open) return;
+    if (!this.#open || this.#held) return;
     for (const p of [...this.#pending.values()]) {
       if (this.#inFlight >= this.#config.window) return;
       if (p.status === "queued") this.#send(p);
@@ -150,6 +194,10 @@ export class Outbox {
 
   #send(p: Pending): void {
     const now = Date.now();
+    if (now >= p.expiresAt) { // its timer slept, as all of a page do that is not looked at
+      this.#expire(p);
+      return;
+    }
     if (p.firstSent > 0 && now - p.firstSent > this.#config.idempotencyMs && !SAFE.has(p.action)) {
       this.#fail(p, new HeddleError("outcome_unknown", "sent long ago and never answered; sending it again could store it twice", p));
       return;
@@ -169,6 +217,7 @@ export class Outbox {
     if (++p.failures > p.retries) this.#fail(p, new HeddleError("ack_timeout", `no answer within ${p.timeout} ms`, p));
     this.#deps.suspect();
     this.#pump();
+    this.#calm();
   }
 
   #refused(p: Pending, error: HeddleError): void {
@@ -186,6 +235,18 @@ export class Outbox {
     }, wait);
   }
 
+  #expire(p: Pending): void {
+    this.#fail(p, p.firstSent > 0
+      ? new HeddleError("outcome_unknown", "expired before the answer came", p)
+      : new HeddleError("queue_expired", "expired before it could be sent", p));
+    this.#pump();
+    this.#calm();
+  }
+
+  #calm(): void {
+    if (this.#inFlight === 0) this.#quiet?.();
+  }
+
   #unsend(p: Pending): void {
     clearTimeout(p.timer);
     p.status = "queued";
@@ -199,6 +260,7 @@ export class Outbox {
 
   #remove(p: Pending): void {
     clearTimeout(p.timer);
+    clearTimeout(p.end);
     if (p.status === "sent") this.#inFlight--;
     this.#pending.delete(p.id);
   }

@@ -2,7 +2,7 @@ import type { PresenceCounts, PresenceList, PresenceRefusal, PresenceSet, Presen
 import { Attendance, later, put } from "./attendance.ts";
 import type { Client } from "./client.ts";
 import { Emitter } from "./emitter.ts";
-import { HeddleError } from "./errors.ts";
+import type { HeddleError } from "./errors.ts";
 import type { Envelope } from "./protocol.ts";
 
 // The protocol's limit of one subscription; pages of a room that are read.
@@ -171,7 +171,7 @@ export class Presence {
       this.#available = true;
       return answer;
     } catch (error) {
-      if (!(error instanceof HeddleError) || error.code !== "unknown_action") throw error;
+      if ((error as HeddleError).code !== "unknown_action") throw error;
       this.#available = false;
       return undefined;
     }

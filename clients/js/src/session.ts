@@ -53,16 +53,17 @@ export class Session {
     return envelope.ref !== undefined && envelope.ref === this.#ref;
   }
 
-  opening(): Envelope {
+  /** `token`: if the connection has not brought it. */
+  opening(token?: string): Envelope {
     this.#ref = newId();
     const { device, attributes, namespaces, acks } = this.#config;
     if (this.#info) {
       const { session, resume_token } = this.#info;
       const positions = Object.fromEntries(Object.entries(this.#streams.positions()).slice(0, MAX_POSITIONS));
-      const data = { session, resume_token, namespaces, acks, positions };
+      const data = { token, session, resume_token, namespaces, acks, positions };
       return { v: 1, type: "event", id: this.#ref, payload: { action: "session:resume", data } };
     }
-    const data = { device, attributes, namespaces, acks, rooms: [...this.requested].slice(0, MAX_ROOMS) };
+    const data = { token, device, attributes, namespaces, acks, rooms: [...this.requested].slice(0, MAX_ROOMS) };
     return { v: 1, type: "event", id: this.#ref, payload: { action: "session:open", data } };
   }
 

@@ -1,7 +1,7 @@
 // The actions of a chat, between clients and the fake server.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Timeline } from "./.out/index.js";
+import { Timeline } from "./.out/chat.js";
 import { connected, next, pair, reached } from "./fake/harness.mjs";
 import { Fault } from "./fake/store.mjs";
 

@@ -29,6 +29,24 @@ test("create, send, receive, read, members, history, leave", async (t) => {
   await assert.rejects(bob.send("conv:1", { text: "x" }), { code: "forbidden", field: "room", retryable: false });
 });
 
+test("listeners of an action hear what is stored and what is not, behind the others", async (t) => {
+  const { ann, bob } = await pair(t);
+  const heard = [];
+  bob.on("message", () => heard.push("message"));
+  bob.on("event", () => heard.push("event"));
+  const off = bob.on("message:send", ({ type, payload, offset }) => heard.push([type, payload.data.text, offset]));
+  await ann.send("conv:1", { text: "a" });
+  await reached(bob, "conv:1", 2);
+  const live = next(bob, "event");
+  await ann.send("conv:1", { text: "b", ephemeral: true });
+  await live;
+  await bob.ping();
+  off();
+  await ann.send("conv:1", { text: "c" });
+  await reached(bob, "conv:1", 3);
+  assert.deepEqual(heard, ["message", ["message", "a", 2], "event", ["event", "b", undefined], "message"]);
+});
+
 test("namespaces are asked for in every session, and notifications come", async (t) => {
   const { server, make } = await setup(t);
   const namespaces = ["/notification"];

@@ -1,7 +1,7 @@
 // Typing, Unread and Presence, against the fake server.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Presence, Readers, Typing, Unread } from "./.out/index.js";
+import { Presence, Readers, Typing, Unread } from "./.out/chat.js";
 import { connected, next, pair, reached, setup, until } from "./fake/harness.mjs";
 import { Fault } from "./fake/store.mjs";
 

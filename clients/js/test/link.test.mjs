@@ -1,12 +1,15 @@
 // How soon a link is back after its server or network was away.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
+import { Choice } from "./.out/choice.js";
+import { dial } from "./.out/dial.js";
 import { HeddleError } from "./.out/errors.js";
 import { Link } from "./.out/link.js";
 import { settings } from "./.out/options.js";
 import { Tokens } from "./.out/token.js";
 
-const CONFIG = settings({ url: "ws://x", WebSocket: class {} }).link;
+const options = { url: "ws://x", transports: ["websocket"] };
+const CONFIG = settings({ ...options, WebSocket: class {} }).link;
 
 /** A link whose network and clock are the test's: `up` says what becomes of a new socket. */
 function setup(t, random) {
@@ -23,13 +26,15 @@ function setup(t, random) {
       if (up === "open") queueMicrotask(() => this.onopen({}));
     }
     send() {
-      link.established(0);
+      if (!seen.deaf) link.established(0);
     }
     close() {}
   }
+  const config = settings({ ...options, WebSocket: Socket });
   const link = new Link(CONFIG, {
-    socket: Socket, tokens: new Tokens("token"), opening: () => ({ type: "event" }), received() {}, ended() {}, troubled() {},
-    changed: (state, _, retryInMs) => seen.states.push(retryInMs === undefined ? state : `${state} ${retryInMs}`), failed: (error) => assert.ok(error instanceof HeddleError && false, error.message),
+    choice: new Choice(config.choice), dial: (...args) => dial(config.dial, ...args),
+    tokens: new Tokens("token"), opening: () => ({ type: "event" }), received() {}, heard() {}, ended() {}, troubled() {},
+    changed: (state, _, retryInMs) => seen.states.push(retryInMs === undefined ? state : `${state} ${retryInMs}`), failed: (error) => assert.ok(error instanceof HeddleError && seen.gone, error.message),
   });
   const settle = async () => {
     for (let i = 0; i < 20; i++) await null;
@@ -116,4 +121,23 @@ test("a link that is held while it waits says that there will be no next try", a
   link.hold();
   link.hold();
   assert.deepEqual(seen.states, ["connecting", "syncing", "active", "waiting 500", "waiting"]);
+});
+
+test("who was replaced by an opening of its own, that was given up, comes back once", async (t) => {
+  const { link, seen, settle, pass } = setup(t, 0);
+  seen.deaf = true; // the opening is not answered
+  link.connect();
+  await settle();
+  assert.equal(link.state, "syncing");
+  await pass(CONFIG.handshakeMs - 20);
+  seen.deaf = false;
+  await pass(100);
+  assert.equal(link.state, "active");
+  seen.socket.onclose({ code: 4406, reason: "session_replaced" });
+  await pass(100);
+  assert.equal(link.state, "active");
+  seen.gone = true;
+  seen.socket.onclose({ code: 4406, reason: "session_replaced" });
+  await settle();
+  assert.equal(link.state, "closed");
 });

@@ -188,3 +188,55 @@ test("outbox: closing rejects everything", async () => {
   box.failAll("closed", "the end");
   assert.equal(await code, "closed");
 });
+
+test("outbox: what waits for too long is given up, and says whether it was sent", async (t) => {
+  clock(t);
+  const { box, ids, answer } = outbox();
+  const unsent = failure(box.request("x", "r", {}, { id: "a", expiry: 500 }));
+  const kept = box.request("x", "r", {}, { id: "b" });
+  mock.timers.tick(500);
+  assert.equal(await unsent, "queue_expired");
+  box.open();
+  const sent = failure(box.request("x", "r", {}, { id: "c", expiry: 500 }));
+  mock.timers.tick(500);
+  assert.equal(await sent, "outcome_unknown");
+  assert.deepEqual(ids(), ["b", "c"]);
+  answer("b");
+  await kept;
+  assert.equal(box.size, 0);
+});
+
+test("outbox: nothing leaves while it is held, and what was sent is waited for", async (t) => {
+  clock(t);
+  const { box, ids, answer } = outbox();
+  box.open();
+  const first = box.request("x", "r", {}, { id: "a" });
+  let quiet = false;
+  void box.hold(2000).then(() => (quiet = true));
+  const second = box.request("x", "r", {}, { id: "b" });
+  await null;
+  assert.deepEqual([quiet, ids()], [false, ["a"]]);
+  answer("a");
+  await first;
+  await null;
+  assert.deepEqual([quiet, ids()], [true, ["a"]]);
+  box.release();
+  assert.deepEqual(ids(), ["a", "b"]);
+  answer("b");
+  await second;
+});
+
+test("outbox: an answer that does not come is not waited for longer than that", async (t) => {
+  clock(t);
+  const { box, ids, answer } = outbox();
+  box.open();
+  const all = [box.request("x", "r", {}, { id: "a" }), box.request("x", "r", {}, { id: "b", retries: 0 })];
+  const quiet = box.hold(200);
+  mock.timers.tick(200);
+  await quiet;
+  box.moved();
+  assert.deepEqual(ids(), ["a", "b", "a"], "only what may be is sent again, the other may still be answered");
+  answer("a");
+  answer("b");
+  await Promise.all(all);
+});

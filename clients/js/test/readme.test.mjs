@@ -5,12 +5,13 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import * as packed from "./.out/msgpack.js";
 import { FakeServer } from "./fake/server.mjs";
 
 const here = import.meta.dirname;
 const readme = await readFile(join(here, "../README.md"), "utf8");
 const programs = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map((match) => match[1]);
-const want = ["conv:42 #2 the server: Lunch is at noon.\nconv:42 #3 ann: Are you hungry?\n", "1 false ann\nforbidden room false\n", "",
+const want = ["conv:42 #2 the server: Lunch is at noon.\nconv:42 #3 ann: Are you hungry?\n", "nothing -> websocket\n", "1 false ann\nforbidden room false\n", "",
   "hello 1 [Object: null prototype] {\n  '👍': { count: 1, users: [ 'ann' ], me: true }\n}\n0 [ 'ann' ] offline\n"];
 
 test("there are programs", () => assert.equal(programs.length, want.length));
@@ -18,6 +19,7 @@ test("there are programs", () => assert.equal(programs.length, want.length));
 for (const [i, program] of programs.entries()) {
   test(`program ${i + 1}`, async (t) => {
     const server = await new FakeServer().listen();
+    server.packed = packed;
     server.intercept = (e) => {
       if (e.payload.action === "message:send" && e.room === "conv:42") server.say(e.room, "Lunch is at noon.");
     };
@@ -29,6 +31,7 @@ for (const [i, program] of programs.entries()) {
     const file = join(folder, "program.mjs");
     const source = program
       .replace('"@heddle-rt/client"', '"../index.js"')
+      .replace(/"@heddle-rt\/client\/(\w+)"/g, '"../$1.js"')
       .replace("wss://chat.example.com/v1/ws", server.url)
       .replace('fetch("/token")', 'new Response("dev-ann")');
     await writeFile(file, `import WebSocket from "ws";\nglobalThis.WebSocket ??= WebSocket;\n${source}`);

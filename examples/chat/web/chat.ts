@@ -1,4 +1,5 @@
-import { Client, HeddleError, Presence, Readers, Typing, Unread } from "../../../clients/js/src/index.ts";
+import { Presence, Readers, Typing, Unread } from "../../../clients/js/src/chat.ts";
+import { Client, HeddleError } from "../../../clients/js/src/index.ts";
 import type { Message, RoomNotice, RoomUpdate } from "../../../clients/js/src/index.ts";
 import { ConnectionView } from "./connection.ts";
 import { DevicesView } from "./devices.ts";

@@ -1,4 +1,4 @@
-import type { MessageEntry, Typing } from "../../../clients/js/src/index.ts";
+import type { MessageEntry, Typing } from "../../../clients/js/src/chat.ts";
 import { byId } from "./dom.ts";
 import type { Room } from "./model.ts";
 

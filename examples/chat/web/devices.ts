@@ -1,5 +1,6 @@
 import { HeddleError } from "../../../clients/js/src/index.ts";
-import type { Client, Presence } from "../../../clients/js/src/index.ts";
+import type { Presence } from "../../../clients/js/src/chat.ts";
+import type { Client } from "../../../clients/js/src/index.ts";
 import { byId } from "./dom.ts";
 
 const EVERY_MS = 15_000;

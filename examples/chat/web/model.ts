@@ -1,4 +1,4 @@
-import { Timeline } from "../../../clients/js/src/index.ts";
+import { Timeline } from "../../../clients/js/src/chat.ts";
 import type { MessageData, Message, RoomState } from "../../../clients/js/src/index.ts";
 import type { Refusal } from "./refusal.ts";
 

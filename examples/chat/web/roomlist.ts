@@ -1,5 +1,6 @@
 import { HeddleError } from "../../../clients/js/src/index.ts";
-import type { Client, Unread } from "../../../clients/js/src/index.ts";
+import type { Unread } from "../../../clients/js/src/chat.ts";
+import type { Client } from "../../../clients/js/src/index.ts";
 import { byId, coalesce, el, KeyedList } from "./dom.ts";
 import type { Room, Rooms } from "./model.ts";
 

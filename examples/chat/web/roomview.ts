@@ -1,5 +1,6 @@
 import { HeddleError } from "../../../clients/js/src/index.ts";
-import type { Client, MessageEntry, Readers, RequestOptions, Typing, TypingUpdate, Unread } from "../../../clients/js/src/index.ts";
+import type { MessageEntry, Readers, Typing, Unread } from "../../../clients/js/src/chat.ts";
+import type { Client, RequestOptions, TypingUpdate } from "../../../clients/js/src/index.ts";
 import { Composer } from "./composer.ts";
 import { byId, coalesce, KeyedList } from "./dom.ts";
 import type { Outgoing, PendingEdit, Room } from "./model.ts";

@@ -1,4 +1,5 @@
-import type { Entry, EventEntry, MessageEntry, Readers, RoomUpdate } from "../../../clients/js/src/index.ts";
+import type { Entry, EventEntry, MessageEntry, Readers } from "../../../clients/js/src/chat.ts";
+import type { RoomUpdate } from "../../../clients/js/src/index.ts";
 import { clockTime, el } from "./dom.ts";
 import type { Row } from "./dom.ts";
 import type { Outgoing, Room } from "./model.ts";

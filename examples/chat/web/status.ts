@@ -1,5 +1,6 @@
 import { HeddleError } from "../../../clients/js/src/index.ts";
-import type { Client, Message, Presence, PresenceChosen, PresenceSet } from "../../../clients/js/src/index.ts";
+import type { Presence } from "../../../clients/js/src/chat.ts";
+import type { Client, Message, PresenceChosen, PresenceSet } from "../../../clients/js/src/index.ts";
 import { byId, clockTime } from "./dom.ts";
 
 const MINUTE_MS = 60_000;

@@ -11,7 +11,7 @@ export async function setup(t) {
     await server.close();
   });
   const make = (user, options = {}) => {
-    const client = new Client({ url: server.url, token: `dev-${user}`, WebSocket, backoffBase: 20, gapTimeout: 30, ackDelay: 5, ...options });
+    const client = new Client({ url: server.url, token: `dev-${user}`, WebSocket, transports: ["websocket"], backoffBase: 20, gapTimeout: 30, ackDelay: 5, ...options });
     clients.push(client);
     return client;
   };

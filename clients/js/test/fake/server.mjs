@@ -25,6 +25,7 @@ export class FakeServer {
   muteAcks; // (envelope) -> bool
   alter; // (envelope, session) -> envelopes to send instead
   authorize = (token) => /^dev-(.+)$/.exec(token ?? "")?.[1];
+  packed; // { encode, decode } of MessagePack, if clients may ask for it
   acked; // called with each acknowledgement
 
   constructor({ data, folder } = {}) {
@@ -34,7 +35,7 @@ export class FakeServer {
 
   async listen(port = 0) {
     this.http = createServer((req, res) => this.#serve(req, res));
-    this.ws = new WebSocketServer({ noServer: true, handleProtocols: () => "heddle.v1.json" });
+    this.ws = new WebSocketServer({ noServer: true, handleProtocols: (offered) => (this.packed && offered.has("heddle.v1.msgpack") ? "heddle.v1.msgpack" : "heddle.v1.json") });
     this.http.on("upgrade", (req, socket, head) => this.#upgrade(req, socket, head));
     await new Promise((done) => this.http.listen(port, "127.0.0.1", done));
     this.port = this.http.address().port;
@@ -95,7 +96,7 @@ export class FakeServer {
     this.ws.handleUpgrade(req, socket, head, (ws) => {
       const session = new Session(this, ws, user);
       this.sessions.add(session);
-      ws.on("message", (data) => session.frame(String(data)));
+      ws.on("message", (data) => session.frame(ws.protocol === "heddle.v1.json" ? JSON.parse(data) : this.packed.decode(data)));
       ws.on("close", () => {
         this.sessions.delete(session);
         this.noticed(user);

@@ -14,11 +14,12 @@ export class Session {
   }
 
   send(...envelopes) {
-    if (envelopes.length > 0) this.socket.send(JSON.stringify(envelopes.length === 1 ? envelopes[0] : envelopes));
+    if (envelopes.length === 0) return;
+    const frame = envelopes.length === 1 ? envelopes[0] : envelopes;
+    this.socket.send(this.socket.protocol === "heddle.v1.json" ? JSON.stringify(frame) : this.server.packed.encode(frame));
   }
 
-  frame(text) {
-    const parsed = JSON.parse(text);
+  frame(parsed) {
     const batch = Array.isArray(parsed) ? parsed : [parsed];
     this.server.frames.push(batch);
     for (const envelope of batch) this.envelope(envelope);
