@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/heddle-rt/heddle/runtime/dialect/native"
 	"github.com/heddle-rt/heddle/runtime/engineio"
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -75,9 +77,12 @@ func upgradePaths(cfg Config) (paths []string) {
 	return paths
 }
 
-// run serves until ctx ends.
+// run serves sockets and polls until ctx ends.
 func (e *engine) run(ctx context.Context) error {
-	err := e.server.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.a.server.Run(ctx) })
+	g.Go(func() error { return e.server.Run(ctx) })
+	err := g.Wait()
 	if e.socketio != nil {
 		e.socketio.Wait()
 	}

@@ -58,8 +58,7 @@ func (a *App) layers() [][]part {
 			{"moderators", a.native.moderate}, // their verdicts are events
 		},
 		{
-			{"socket", a.server.Run},
-			{"engineio", a.engine.run},
+			{"sockets", a.engine.run},
 			{"deadletter", a.dead.Run}, // ends before the committer
 		},
 	}

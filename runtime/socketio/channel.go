@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	dialect "github.com/heddle-rt/heddle/runtime/dialect/socketio"
+	"github.com/heddle-rt/heddle/runtime/engineio"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/frame"
@@ -17,16 +19,17 @@ import (
 
 // channel is one namespace of a connection: the connection of its session.
 type channel struct {
+	conn    *engineio.Conn
+	over    atomic.Bool
 	client  *client
 	ns      *dialect.Namespace
 	dialect *dialect.Dialect
 	peer    Peer
 	once    sync.Once // of Closed
 
-	// mu is held while a frame is queued, so that the trail has the queue's order. No
-	// session is called with it.
+	// mu is held while a frame with a mark is queued, so that the trail has the queue's
+	// order. No session is called with it.
 	mu    sync.Mutex
-	over  bool
 	begun bool // trail is
 	trail trail.Trail
 	kept  uint64 // where the trail ended when it was kept last
@@ -40,9 +43,8 @@ var (
 )
 
 // open makes the session of a channel.
-func (s *Server) open(ch *channel) Peer {
-	c := ch.client
-	return s.deps.Open(ch, ch.dialect, c.id, "socketio/"+c.conn.Transport())
+func (s *Server) open(ch *channel, id *event.Identity) Peer {
+	return s.deps.Open(ch, ch.dialect, id, "socketio/"+ch.conn.Transport())
 }
 
 // packet hands one to the session, without the namespace, which both know.
@@ -60,40 +62,48 @@ func (ch *channel) packet(p *dialect.Packet) error {
 
 // close ends the session's connection, once.
 func (ch *channel) close() {
-	ch.mu.Lock()
-	ch.over = true
-	ch.mu.Unlock()
+	ch.over.Store(true)
 	ch.once.Do(func() { ch.client.srv.deps.Closed(ch.peer) })
 }
 
 // Push queues a frame.
 func (ch *channel) Push(f *frame.Frame) bool {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return ch.pushLocked(f)
-}
-
-// PushAll queues several.
-func (ch *channel) PushAll(fs []*frame.Frame) bool {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	for _, f := range fs {
-		if !ch.pushLocked(f) {
-			return false
-		}
+	if f.Mark() == (frame.Mark{}) {
+		return !ch.over.Load() && ch.conn.Push(f)
 	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.over.Load() || !ch.conn.Push(f) {
+		return false
+	}
+	ch.note(f)
 	return true
 }
 
-func (ch *channel) pushLocked(f *frame.Frame) bool {
-	if ch.over || !ch.client.conn.Push(f) {
+// PushAll queues several. If the connection takes some of them and is closed then, the
+// trail has them all: what the client was sent is a beginning of it.
+func (ch *channel) PushAll(fs []*frame.Frame) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.over.Load() {
 		return false
 	}
+	ok := ch.conn.PushAll(fs)
+	for _, f := range fs {
+		ch.note(f)
+	}
+	if !ok {
+		ch.over.Store(true)
+	}
+	return ok
+}
+
+// note adds a frame to the trail.
+func (ch *channel) note(f *frame.Frame) {
 	if m := f.Mark(); m != (frame.Mark{}) {
 		ch.begin()
 		ch.trail.Note(m)
 	}
-	return true
 }
 
 // begin has the trail go on from what the client has. That is known when its first
@@ -105,16 +115,21 @@ func (ch *channel) begin() {
 }
 
 // Trail is what the session's record keeps.
-func (ch *channel) Trail(keep bool) (kept []byte, changed bool) {
+func (ch *channel) Trail(keep bool) []byte {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	changed = ch.trail.Point() != ch.kept
-	if !keep {
-		return nil, changed
-	}
 	ch.begin()
-	ch.kept = ch.trail.Point()
-	return ch.trail.Append(nil), changed
+	if keep {
+		ch.kept = ch.trail.Point()
+	}
+	return ch.trail.Append(nil)
+}
+
+// Trailed reports whether the trail has changed since it was kept.
+func (ch *channel) Trailed() bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.trail.Point() != ch.kept
 }
 
 // pinging, pinged and ponged fold what a client has that answers a ping: it has all that
@@ -141,8 +156,11 @@ func (ch *channel) ponged() {
 // has it reconnect by itself; one that is not is told why and disconnected from the
 // namespace, which does not.
 func (ch *channel) CloseWith(kind fault.Kind, text string) {
-	if kind.Close() < notAgain {
-		ch.client.conn.CloseWith(kind, text)
+	switch {
+	case ch.over.Load(): // others go on
+		return
+	case kind.Close() < notAgain:
+		ch.conn.CloseWith(kind, text)
 		return
 	}
 	e := fault.Error{Kind: kind, Msg: text}
@@ -154,35 +172,32 @@ func (ch *channel) CloseWith(kind fault.Kind, text string) {
 // notAgain is the first close code after which a client does not come back by itself.
 const notAgain = 4400
 
-// Close ends the channel without a reason: the client has asked for it.
+// Close ends the channel without a reason: the client has asked for it, by the action.
 func (ch *channel) Close(uint16, string) { ch.end(nil) }
 
 // end disconnects the client from the namespace; the connection goes on.
 func (ch *channel) end(told *event.Envelope) {
-	ch.mu.Lock()
-	if ch.over {
-		ch.mu.Unlock()
+	if ch.over.Swap(true) {
 		return
 	}
-	if ch.over = true; told != nil {
-		ch.client.conn.Push(ch.ns.Encode(told, frame.Control, ""))
-		ch.client.conn.Push(ch.ns.Farewell())
+	if told != nil {
+		ch.conn.Push(ch.ns.Encode(told, frame.Control, ""))
 	}
-	ch.mu.Unlock()
+	ch.conn.Push(ch.ns.Farewell())
 	if ch.client.remove(ch) {
 		ch.client.srv.ends.Go(ch.close) // whoever calls may hold the session
 	}
 }
 
 // Queued is what waits for the connection, of all its channels.
-func (ch *channel) Queued() int { return ch.client.conn.Queued() }
+func (ch *channel) Queued() int { return ch.conn.Queued() }
 
 // Drained waits until less does.
 func (ch *channel) Drained(ctx context.Context, below int) error {
-	return ch.client.conn.Drained(ctx, below)
+	return ch.conn.Drained(ctx, below)
 }
 
 // Remote, UserAgent and Opened are the connection's.
-func (ch *channel) Remote() netip.AddrPort { return ch.client.conn.Remote() }
-func (ch *channel) UserAgent() string      { return ch.client.conn.UserAgent() }
-func (ch *channel) Opened() time.Time      { return ch.client.conn.Opened() }
+func (ch *channel) Remote() netip.AddrPort { return ch.conn.Remote() }
+func (ch *channel) UserAgent() string      { return ch.conn.UserAgent() }
+func (ch *channel) Opened() time.Time      { return ch.conn.Opened() }

@@ -18,84 +18,70 @@ type client struct {
 	id   *event.Identity // of the handshake's token
 
 	// Of the reading goroutine.
-	partial *partial // a packet whose attachments are to come
-	refused int      // CONNECT packets
-	left    []string // namespaces that it was connected to
+	parts    assembler
+	rest     *time.Timer // for attachments that are missing
+	refused  int         // CONNECT packets
+	connects int         // and all of them that count at present
+	counted  time.Time   // when there was last one less
+	left     []string    // namespaces that it was connected to
 
 	mu       sync.Mutex
 	channels []*channel
-	deadline *time.Timer // for the first CONNECT
+	deadline *time.Timer // for a CONNECT, while there are no channels
 	over     bool
 }
 
-// maxRefused is how many CONNECT packets may be refused before the connection is closed.
-const maxRefused = 16
+// Of the CONNECT packets of a connection, so many may be refused, and so many may come
+// at once; one more may each time that passes.
+const (
+	maxRefused   = 16
+	maxConnects  = 32
+	connectEvery = time.Second
+)
 
-// partial is a binary packet of which attachments are missing.
-type partial struct {
-	packet dialect.Packet
-	bin    [][]byte
-	size   int
+func newClient(s *Server, conn *engineio.Conn, id *event.Identity) *client {
+	c := &client{srv: s, conn: conn, id: id, parts: assembler{max: s.deps.MaxPacket}}
+	c.deadline = time.AfterFunc(s.cfg.ConnectTimeout, c.late)
+	return c
 }
 
-func malformed(text string) error { return fault.New(fault.Malformed, "", text) }
+// late closes a connection on which nobody is connected to a namespace.
+func (c *client) late() {
+	if len(c.all()) == 0 {
+		c.conn.CloseWith(fault.HandshakeTimeout, "no namespace was connected to")
+	}
+}
 
-// late closes a connection on which nobody has connected to a namespace.
-func (c *client) late() { c.conn.CloseWith(fault.HandshakeTimeout, "no namespace was connected to") }
+// incomplete closes a connection whose attachments do not come.
+func (c *client) incomplete() {
+	c.conn.CloseWith(fault.HandshakeTimeout, "the attachments of a packet did not come")
+}
 
 // frame takes one message; an error closes the connection.
 func (c *client) frame(payload []byte, binary bool) error {
-	size := len(payload)
-	if c.partial != nil {
-		size += c.partial.size
+	had := c.parts.missing()
+	p, whole, err := c.parts.add(payload, binary)
+	switch {
+	case err != nil:
+		return err
+	case !whole && !had:
+		c.await()
+	case whole && had:
+		c.rest.Stop()
 	}
-	if size > c.srv.deps.MaxPacket {
-		return fault.New(fault.TooLarge, "", "a packet is too large")
-	}
-	if binary {
-		return c.attachment(payload)
-	}
-	if c.partial != nil {
-		return malformed("a packet came before the attachments of the one before")
-	}
-	p, err := dialect.ParsePacket(payload)
-	if err != nil {
-		return malformed("not a packet of Socket.IO")
-	}
-	if p.Attachments > dialect.MaxAttachments {
-		return fault.New(fault.TooLarge, "", "a packet has too many attachments")
-	}
-	if p.Type == dialect.BinaryEvent || p.Type == dialect.BinaryAck {
-		p.Data = slices.Clone(p.Data)
-		c.partial = &partial{packet: p, size: len(payload)}
-		return c.whole()
-	}
-	return c.packet(&p)
-}
-
-// attachment adds one to the packet that it belongs to.
-func (c *client) attachment(b []byte) error {
-	if c.partial == nil {
-		return malformed("an attachment came without its packet")
-	}
-	c.partial.bin = append(c.partial.bin, slices.Clone(b))
-	c.partial.size += len(b)
-	return c.whole()
-}
-
-// whole handles a binary packet when all of it is there.
-func (c *client) whole() error {
-	if len(c.partial.bin) < c.partial.packet.Attachments {
+	if !whole {
 		return nil
 	}
-	p, bin := c.partial.packet, c.partial.bin
-	c.partial = nil
-	data, err := dialect.Attach(p.Data, bin)
-	if err != nil {
-		return malformed("placeholders and attachments do not fit each other")
-	}
-	p.Data, p.Type = data, p.Type-dialect.BinaryEvent+dialect.Event
 	return c.packet(&p)
+}
+
+// await gives the client its time for all attachments of one packet.
+func (c *client) await() {
+	if c.rest == nil {
+		c.rest = time.AfterFunc(c.srv.cfg.ConnectTimeout, c.incomplete)
+		return
+	}
+	c.rest.Reset(c.srv.cfg.ConnectTimeout)
 }
 
 func (c *client) packet(p *dialect.Packet) error {
@@ -104,6 +90,8 @@ func (c *client) packet(p *dialect.Packet) error {
 	}
 	ch := c.channel(p.Namespace)
 	switch {
+	case ch != nil && p.Type == dialect.Disconnect:
+		return c.leave(ch, p)
 	case ch != nil:
 		return ch.packet(p)
 	case !slices.Contains(c.left, p.Namespace): // otherwise they have crossed each other
@@ -123,8 +111,22 @@ func (c *client) channel(name string) *channel {
 	return nil
 }
 
+// leave ends a channel that the client has left. Its session is asked to end for good; if
+// it cannot, it is over all the same, but might be resumed.
+func (c *client) leave(ch *channel, p *dialect.Packet) error {
+	ch.over.Store(true) // the client hears no more of it
+	err := ch.packet(p)
+	if c.remove(ch) {
+		ch.close()
+	}
+	return err
+}
+
 // connect opens the session of a namespace.
 func (c *client) connect(p *dialect.Packet) error {
+	if !c.may() {
+		return fault.New(fault.RateLimited, "", "too many namespaces are connected to")
+	}
 	ns := c.srv.spaces[p.Namespace]
 	switch {
 	case ns == nil:
@@ -133,8 +135,12 @@ func (c *client) connect(p *dialect.Packet) error {
 	case c.channel(p.Namespace) != nil:
 		return malformed("the namespace is connected already")
 	}
-	ch := &channel{client: c, ns: ns, dialect: ns.New()}
-	ch.peer = c.srv.open(ch)
+	ch := &channel{client: c, conn: c.conn, ns: ns, dialect: ns.New()}
+	id := c.id
+	if dialect.Bears(p.Data) {
+		id = nil // it is for this namespace, and may be newer
+	}
+	ch.peer = c.srv.open(ch, id)
 	if !c.add(ch) {
 		ch.close()
 		return nil
@@ -149,10 +155,27 @@ func (c *client) connect(p *dialect.Packet) error {
 	}
 	c.remove(ch)
 	ch.close()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case ch.dialect.Later != "": // without its connection, the client tries again by itself
+		c.srv.Refused.Add(1)
+		return fault.New(fault.Overloaded, "", ch.dialect.Later)
 	}
 	return c.count()
+}
+
+// may counts a CONNECT, each of which makes a session.
+func (c *client) may() bool {
+	now := time.Now()
+	for ; c.connects > 0 && now.Sub(c.counted) >= connectEvery; c.connects-- {
+		c.counted = c.counted.Add(connectEvery)
+	}
+	if c.connects == 0 {
+		c.counted = now
+	}
+	c.connects++
+	return c.connects <= maxConnects
 }
 
 // count notes a CONNECT that was refused, and at last gives up.
@@ -185,13 +208,17 @@ func (c *client) add(ch *channel) bool {
 	return true
 }
 
-// remove takes a channel from the connection; false if it was not there any more.
+// remove takes a channel from the connection; false if it was not there any more. A
+// client without channels has its time for another one.
 func (c *client) remove(ch *channel) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := slices.Index(c.channels, ch)
 	if i >= 0 {
 		c.channels = slices.Delete(c.channels, i, i+1)
+	}
+	if len(c.channels) == 0 && !c.over {
+		c.deadline.Reset(c.srv.cfg.ConnectTimeout)
 	}
 	return i >= 0
 }
@@ -204,6 +231,9 @@ func (c *client) closed() {
 	c.channels = nil
 	c.deadline.Stop()
 	c.mu.Unlock()
+	if c.rest != nil {
+		c.rest.Stop()
+	}
 	for _, ch := range all {
 		ch.close()
 	}

@@ -63,8 +63,10 @@ func (p *parrot) event(packet *dialect.Packet) {
 	case name == "message":
 		p.channel.Push(p.channel.ns.Packet(dialect.Event, "", append([]byte(`["message-back"`), rest...)))
 	case name == "message-with-ack":
-		if len(rest) > 0 && rest[0] == ',' {
+		if rest[0] == ',' {
 			rest[0] = '['
+		} else {
+			rest = []byte("[]")
 		}
 		p.channel.Push(p.channel.ns.Packet(dialect.Ack, packet.ID, rest))
 	}

@@ -77,17 +77,17 @@ func (s *Server) Admit(ctx context.Context, h *socket.Handshake) (any, error) {
 // Open makes a connection's client.
 func (s *Server) Open(c *engineio.Conn) error {
 	id, _ := c.Value().(*event.Identity)
-	x := &client{srv: s, conn: c, id: id}
-	x.deadline = time.AfterFunc(s.cfg.ConnectTimeout, x.late)
-	c.SetValue(x)
+	c.SetValue(newClient(s, c, id))
 	return nil
 }
 
 // Frame takes one packet, or an attachment of one.
 func (s *Server) Frame(c *engineio.Conn, payload []byte, binary bool) {
 	if err := c.Value().(*client).frame(payload, binary); err != nil {
-		s.Malformed.Add(1)
 		f := fault.Of(err)
+		if !f.Kind.Retryable() {
+			s.Malformed.Add(1)
+		}
 		c.CloseWith(f.Kind, f.Msg)
 	}
 }

@@ -55,12 +55,14 @@ var ErrMalformed = errors.New("trail: malformed")
 const version = 1
 
 // Append adds the trail as records keep it: a version, the newest mark folded, how many
-// rooms are folded and runs follow, and these; numbers are varints but for the rooms.
+// rooms are folded and runs follow, whether something was folded unconfirmed, and these;
+// numbers are varints but for the rooms.
 func (t *Trail) Append(b []byte) []byte {
 	b = appendRoom(append(b, version), t.last.Room)
 	b = binary.AppendUvarint(b, t.last.Offset)
 	b = binary.AppendUvarint(b, uint64(len(t.base)))
 	b = binary.AppendUvarint(b, uint64(len(t.runs)))
+	b = append(b, byte(min(t.blind, 1)))
 	for room, offset := range t.base {
 		b = binary.AppendUvarint(appendRoom(b, room), offset)
 	}
@@ -80,7 +82,7 @@ func Parse(b []byte) (t Trail, _ error) {
 	}
 	r := reader{b: b[1:], bad: b[0] != version}
 	t.last = frame.Mark{Room: r.room(), Offset: r.number()}
-	folded, runs := r.number(), r.number()
+	folded, runs, blind := r.number(), r.number(), r.number()
 	if runs > maxRuns || folded > uint64(len(b)) {
 		return Trail{}, ErrMalformed
 	}
@@ -100,6 +102,7 @@ func Parse(b []byte) (t Trail, _ error) {
 		t.runs = append(t.runs, x)
 		t.noted += x.marks()
 	}
+	t.blind = min(blind, 1)
 	if r.bad || len(r.b) > 0 {
 		return Trail{}, ErrMalformed
 	}

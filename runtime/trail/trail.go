@@ -16,6 +16,7 @@ type Trail struct {
 	last  frame.Mark        // the newest of what is folded
 	runs  []run
 	noted uint64 // marks until now, those that are folded too
+	blind uint64 // up to which they were folded though nobody had confirmed them
 }
 
 // run is events of one room that follow each other.
@@ -38,6 +39,7 @@ func (t *Trail) Note(m frame.Mark) {
 	}
 	if len(t.runs) == maxRuns {
 		t.fold(maxRuns / 2)
+		t.blind = t.folded()
 	}
 	t.runs = append(t.runs, run{m.Room, m.Offset, m.Offset})
 }
@@ -47,10 +49,10 @@ func (t *Trail) Point() uint64 { return t.noted }
 
 // Confirm folds what was noted before a point: the client has it.
 func (t *Trail) Confirm(point uint64) {
-	first := t.noted // before the runs
-	for _, r := range t.runs {
-		first -= r.marks()
+	if point >= t.blind {
+		t.blind = 0
 	}
+	first := t.folded()
 	whole := 0
 	for whole < len(t.runs) && first+t.runs[whole].marks() <= point {
 		first += t.runs[whole].marks()
@@ -65,6 +67,15 @@ func (t *Trail) Confirm(point uint64) {
 	if len(t.runs) == 0 {
 		t.runs = nil
 	}
+}
+
+// folded is how many marks are.
+func (t *Trail) folded() uint64 {
+	n := t.noted
+	for _, r := range t.runs {
+		n -= r.marks()
+	}
+	return n
 }
 
 // fold gives up the order of the first n runs.
@@ -96,7 +107,7 @@ func (t *Trail) Positions(m frame.Mark) (at map[uint64]uint64, ok bool) {
 			found = i
 		}
 	}
-	if found < 0 && m != t.last {
+	if found < 0 && m != t.last || t.blind > 0 && found >= 0 && t.base[m.Room] >= m.Offset {
 		return nil, false
 	}
 	at = t.upTo(found)

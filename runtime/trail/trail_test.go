@@ -154,3 +154,30 @@ func BenchmarkNote(b *testing.B) {
 		tr.Note(frame.Mark{Room: i % 5, Offset: i / 5})
 	}
 }
+
+// TestTrailThatGoesBack: a client may ask for events of a room again. Which of two alike
+// it has come to nobody knows then.
+func TestTrailThatGoesBack(t *testing.T) {
+	note := func(tr *Trail, room, from, to uint64) {
+		for o := from; o <= to; o++ {
+			tr.Note(frame.Mark{Room: room, Offset: o})
+		}
+	}
+	var tr Trail
+	note(&tr, 1, 1, 10)
+	note(&tr, 2, 1, 5)
+	note(&tr, 1, 4, 12)
+	for offset, want := range map[uint64]bool{1: true, 3: true, 4: false, 10: false, 11: true, 12: true} {
+		if at, ok := tr.Positions(frame.Mark{Room: 1, Offset: offset}); ok != want || ok && at[1] != offset || ok && (at[2] == 5) != (offset > 10) {
+			t.Errorf("%d: %v %t", offset, at, ok)
+		}
+	}
+	tr.Confirm(15) // before it goes back
+	note(&tr, 2, 5, 5)
+	if _, ok := tr.Positions(frame.Mark{Room: 2, Offset: 5}); ok {
+		t.Error("the newest that is folded was sent again, and is known")
+	}
+	if at := tr.End(); at[1] != 12 || at[2] != 5 {
+		t.Error(at)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/heddle-rt/heddle/runtime/frame"
+	"github.com/heddle-rt/heddle/runtime/jsonscan"
 )
 
 // MaxAttachments is how many binary arguments a packet may have, as in the reference
@@ -26,10 +27,12 @@ type span struct {
 }
 
 // attachments finds the binary values in data; nil if there are none that can be sent as
-// such. What is not written as Attach writes it stays as it is.
+// such, or more than a packet may have. What is not written as Attach writes it stays as
+// it is. Data in which somebody has written a placeholder has none: a client would put an
+// attachment in its place, or take the packet for garbled, and leave.
 func attachments(data []byte) (found []span) {
 	var q quotes
-	for at := 0; len(found) < MaxAttachments; {
+	for at := 0; ; {
 		i := bytes.Index(data[at:], []byte(binaryHead))
 		if i < 0 {
 			break
@@ -46,10 +49,38 @@ func attachments(data []byte) (found []span) {
 		if err != nil {
 			continue
 		}
+		if len(found) == MaxAttachments {
+			return nil
+		}
 		at += end + len(binaryTail)
 		found = append(found, span{from, at, raw[:n]})
 	}
+	if found != nil && mentions(data, placeholder) {
+		return nil
+	}
 	return found
+}
+
+const placeholder = "_placeholder"
+
+// mentions reports whether a string of valid JSON is the word, however it is written.
+func mentions(b []byte, word string) bool {
+	for i := 0; i < len(b); {
+		if b[i] != '"' {
+			i++
+			continue
+		}
+		end, escaped, _ := jsonscan.String(b, i)
+		text := b[i+1 : end-1]
+		if escaped {
+			text = jsonscan.AppendUnescaped(nil, text)
+		}
+		if string(text) == word {
+			return true
+		}
+		i = end
+	}
+	return false
 }
 
 // quotes tells what of valid JSON stands within strings, going forward once.
@@ -117,6 +148,9 @@ func (n *Namespace) Packet(kind byte, id string, data []byte) *frame.Frame {
 // Attach puts attachments in the place of their placeholders in a packet's data. It
 // fails if there is one that has none, or the other way round.
 func Attach(data []byte, bin [][]byte) ([]byte, error) {
+	if jsonscan.Valid(data, around) != jsonscan.OK {
+		return nil, ErrPacket
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var v any
@@ -155,7 +189,7 @@ func (a *attacher) value(v any) any {
 			v[i] = a.value(v[i])
 		}
 	case map[string]any:
-		if v["_placeholder"] == true {
+		if v[placeholder] == true {
 			return a.placeholder(v["num"])
 		}
 		for name := range v {

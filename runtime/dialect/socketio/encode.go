@@ -39,6 +39,9 @@ type Dialect struct {
 	behind string // and its offset
 	// Recovered tells, once the session is open, whether the client's state is.
 	Recovered bool
+	// Later is why the session could not be opened, if another try may succeed. The client
+	// is not told so: it would not try.
+	Later string
 	// Garbled tells whether the packet that was decoded last was none.
 	Garbled bool
 }
@@ -214,9 +217,14 @@ func (d *Dialect) connected(env *event.Envelope) *frame.Frame {
 // refused is CONNECT_ERROR: the message, and as data the error object of the protocol.
 func (d *Dialect) refused(env *event.Envelope) *frame.Frame {
 	var e struct {
-		Message string `json:"message"`
+		Code, Message string
+		Retryable     bool
 	}
 	_ = json.Unmarshal(env.Data, &e) // it was written by ack
+	if e.Retryable {
+		d.Later = e.Code + ": " + e.Message
+		return nil
+	}
 	return d.Namespace.Refusal(e.Message, env.Data)
 }
 

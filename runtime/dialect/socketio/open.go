@@ -71,6 +71,18 @@ func (d *Dialect) open(auth []byte, env *event.Envelope) error {
 	return nil
 }
 
+// Bears reports whether the data of a CONNECT packet has a token.
+func Bears(auth []byte) (found bool) {
+	if len(auth) == 0 || jsonscan.Valid(auth, around) != jsonscan.OK {
+		return false
+	}
+	_ = members(auth, func(name string, _ []byte) error {
+		found = found || name == "token"
+		return nil
+	})
+	return found
+}
+
 // Behind is the trail of what the client is sent from here on: it came with an offset.
 func (d *Dialect) Behind() trail.Trail {
 	m, _ := trail.ParseText(d.behind)

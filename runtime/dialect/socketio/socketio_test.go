@@ -257,3 +257,30 @@ func TestLookingForBinaryIsLinear(t *testing.T) {
 		t.Error(len(got))
 	}
 }
+
+// TestForeignPlaceholders: what somebody writes that looks like a placeholder makes no
+// packet that clients cannot read, or read otherwise.
+func TestForeignPlaceholders(t *testing.T) {
+	for _, data := range []string{
+		`{"a":{"$binary":"AAAA"},"b":{"_placeholder":true,"num":9}}`,
+		`{"a":{"$binary":"AAAA"},"b":{"\u005fplaceholder":true,"num":0}}`,
+		`{"a":[` + strings.Repeat(`{"$binary":"AAAA"},`, MaxAttachments) + `{"$binary":"AAAA"}]}`,
+	} {
+		env := message
+		env.Data = []byte(data)
+		f := NewNamespace("/", true, 2).Encode(&env, frame.Durable, "")
+		if f.Parts() != nil || !strings.HasPrefix(string(f.Payload()), `42["message:send",`+data) {
+			t.Errorf("%s: %d parts", data, len(f.Parts()))
+		}
+	}
+}
+
+// TestRefusedForNow: a client that is told of a refusal does not come back by itself, so
+// one that may be over soon is not told.
+func TestRefusedForNow(t *testing.T) {
+	d := NewNamespace("/", true, 2).New()
+	f := d.Encode(&event.Envelope{Type: event.TypeError, Call: connectCall, Data: []byte(`{"code":"overloaded","message":"busy","retryable":true}`)}, frame.Control, "")
+	if f != nil || d.Later != "overloaded: busy" {
+		t.Error(f, d.Later)
+	}
+}
