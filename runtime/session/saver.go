@@ -183,6 +183,9 @@ func (s *Session) stored(keep bool) (Record, bool) {
 		r.Rooms[s.rooms[i].name] = s.rooms[i].since
 	}
 	if t, ok := s.conn.(Trailer); ok {
+		if keep && t.Crowded(len(s.rooms)) {
+			t.Prune(s.marks())
+		}
 		r.Trail = t.Trail(keep)
 	}
 	return r, true

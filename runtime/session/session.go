@@ -36,6 +36,10 @@ type Trailer interface {
 	Trail(keep bool) []byte
 	// Trailed reports whether it has changed since it was kept.
 	Trailed() bool
+	// Crowded reports whether it remembers many more rooms than that, and Prune has it
+	// forget all but some.
+	Crowded(rooms int) bool
+	Prune(keep map[uint64]bool)
 }
 
 // Dialect turns bytes into envelopes and back.

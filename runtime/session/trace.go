@@ -16,6 +16,17 @@ type trace struct {
 	found bool // or behind its end, in one of the session's rooms
 }
 
+// marks are the rooms that the session has, as a trail knows them; with s.mu held.
+func (s *Session) marks() map[uint64]bool {
+	all := make(map[uint64]bool, len(s.rooms))
+	for i := range s.rooms {
+		if j := &s.rooms[i]; j.sub != nil {
+			all[trail.Room(j.name, j.sub.Position().Epoch)] = true
+		}
+	}
+	return all
+}
+
 // traceOf reads a client's offset against the trail of its session.
 func traceOf(offset string, kept []byte) *trace {
 	t := &trace{first: offset == ""}

@@ -132,6 +132,20 @@ func (ch *channel) Trailed() bool {
 	return ch.trail.Point() != ch.kept
 }
 
+// Crowded reports whether the trail remembers many more rooms than the session has.
+func (ch *channel) Crowded(rooms int) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.trail.Rooms() > 2*rooms+64
+}
+
+// Prune has the trail forget all rooms but these.
+func (ch *channel) Prune(keep map[uint64]bool) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.trail.Prune(keep)
+}
+
 // pinging, pinged and ponged fold what a client has that answers a ping: it has all that
 // was queued before.
 func (ch *channel) pinging() {

@@ -37,3 +37,16 @@ func TestTwinOfWhatWasFolded(t *testing.T) {
 		t.Error(at, ok)
 	}
 }
+
+func TestPrune(t *testing.T) {
+	var tr Trail
+	for i := range uint64(100) {
+		tr.Note(frame.Mark{Room: i, Offset: 7})
+	}
+	tr.Confirm(tr.Point())
+	tr.Prune(map[uint64]bool{3: true, 98: true})
+	at, ok := tr.Positions(frame.Mark{Room: 99, Offset: 7})
+	if !ok || len(at) != 2 || at[3] != 7 || tr.Rooms() != 2 {
+		t.Error(at, ok)
+	}
+}

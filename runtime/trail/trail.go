@@ -86,6 +86,15 @@ func (t *Trail) fold(n int) {
 	t.runs = t.runs[:copy(t.runs, t.runs[n:])]
 }
 
+// Rooms is how many rooms are folded.
+func (t *Trail) Rooms() int { return len(t.base) }
+
+// Prune forgets rooms that are folded, but for those to keep: nobody asks any more how
+// far the client has come there.
+func (t *Trail) Prune(keep map[uint64]bool) {
+	maps.DeleteFunc(t.base, func(room, _ uint64) bool { return !keep[room] })
+}
+
 func (t *Trail) put(room, offset uint64) {
 	if t.base == nil {
 		t.base = make(map[uint64]uint64)
