@@ -18,7 +18,6 @@ import (
 // keeps for connection state recovery.
 type pollster struct {
 	t           *testing.T
-	url         string // of the endpoint, and of its polls
 	polls       string
 	pid, offset string
 	recovered   bool
