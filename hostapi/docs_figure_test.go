@@ -175,7 +175,8 @@ func ofLife(t *testing.T, of func(folder, name string) int64) []string {
 			spaced(initial[host.Policy](t, "writes_per_second")), spaced(initial[host.Policy](t, "writes_at_once")), of("runtime/cell", "overhead")),
 		fmt.Sprintf("| %s a second (`emits_per_second`), twice as many at once |", initial[host.Policy](t, "emits_per_second")),
 		fmt.Sprintf("| %s of the node (`plugins.http.workers`) |", initial[fetch.Config](t, "workers")),
-		fmt.Sprintf("| events that wait for shadows | %d of the node |", of("plugins/host", "shadowQueue")),
+		fmt.Sprintf("| HTTP requests that wait | %s (`plugins.http.queue`) and %s of the node", initial[fetch.Config](t, "queue"), size(of("plugins/fetch", "queueBytes"))),
+		fmt.Sprintf("| events that wait for shadows | %d and %s of the node", of("plugins/host", "shadowQueue"), size(of("plugins/host", "shadowBytes"))),
 		fmt.Sprintf("| an arena | %s to %s |", size(hostapi.MinArena), size(hostapi.MaxArena)),
 		fmt.Sprintf("behind these %d bytes are capacity bytes", hostapi.ArenaHeader),
 	}

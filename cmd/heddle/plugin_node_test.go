@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/clients/go/wire"
-	"github.com/heddle-rt/heddle/cmd/heddle/plugin/plugintest"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 )
 
 const plugged = "channel:plugged"
@@ -35,7 +35,7 @@ func TestPluginLife(t *testing.T) {
 	expect("as ever")
 	c.does(`^PLUGIN +LIVE`, "list")
 	c.fails(`not_found, plugin: there is no plugin "tiny"`, "status", "tiny")
-	c.write("p", plugintest.Says("one"))
+	c.write("p", guesttest.Says("one"))
 	c.fails(`conflict, as: the first version of a plugin can only be live`, "deploy", "p", "--shadow")
 	c.does(`^tiny 1.0 is live, as number 1 \(`, "deploy", "p")
 	for range 5 {
@@ -45,7 +45,7 @@ func TestPluginLife(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 
-	c.write("p", plugintest.Says("two"))
+	c.write("p", guesttest.Says("two"))
 	c.does(`^tiny 1.0 is canary, as number 2`, "deploy", "p", "--canary", "100%")
 	expect("two")
 	c.does(`^2 +1.0 +canary 100%`, "status", "tiny")
@@ -59,7 +59,7 @@ func TestPluginLife(t *testing.T) {
 	expect("two")
 	c.fails(`not_found, number: version 9 is not kept`, "rollback", "tiny", "--to", "9")
 
-	c.write("p", plugintest.Refuses("never"))
+	c.write("p", guesttest.Refuses("never"))
 	c.does(`^tiny 1.0 is shadow, as number 3`, "deploy", "p", "--shadow")
 	expect("two")
 	eventually(t, "the shadow has seen it", func() bool { return c.status().Stats["shadow"].Events == 1 })
@@ -104,7 +104,7 @@ func TestPluginLog(t *testing.T) {
 	n := serve(t, pluginConfig(t), filepath.Join(t.TempDir(), "data"))
 	c := newTool(t, n, devKey)
 	c.fails(`there is no plugin "tiny"`, "logs", "tiny", "-f")
-	c.write("p", plugintest.Plugin{Logs: "hello there"})
+	c.write("p", guesttest.Plugin{Logs: "hello there"})
 	c.does(`as number 1`, "deploy", "p")
 	follow := c.begin("logs", "tiny", "-f")
 	ann := speak(t, n.url(), "ann", plugged)
@@ -112,11 +112,11 @@ func TestPluginLog(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	follow.says(`#1 info  hello there$`)
-	c.write("p", plugintest.Plugin{Logs: "and again"})
+	c.write("p", guesttest.Plugin{Logs: "and again"})
 	c.does(`as number 2`, "deploy", "p")
 	ann.deliver(plugged, "x")
 	follow.says(`#2 info  and again$`)
-	c.write("p", plugintest.Plugin{Traps: true})
+	c.write("p", guesttest.Plugin{Traps: true})
 	c.does(`as number 3`, "deploy", "p")
 	if got := ann.deliver(plugged, "x"); got != "" {
 		t.Errorf("a plugin that fails lets %q pass", got)
@@ -141,11 +141,11 @@ func TestPluginOutlivesKill(t *testing.T) {
 	n := serve(t, config, data)
 	c := newTool(t, n, devKey)
 	for i, word := range []string{"one", "two", "three"} {
-		c.write("p", plugintest.Says(word))
+		c.write("p", guesttest.Says(word))
 		c.does(fmt.Sprint(`as number `, i+1), "deploy", "p")
 	}
 	c.does(`^tiny 1.0 is live now, as number 2`, "rollback", "tiny", "--to", "2")
-	c.write("p", plugintest.Says("never"))
+	c.write("p", guesttest.Says("never"))
 	c.does(`as number 4`, "deploy", "p", "--canary", "0.0001")
 	c.does(`as number 5`, "deploy", "p", "--shadow")
 	before := c.status()
@@ -166,7 +166,7 @@ func TestPluginOutlivesKill(t *testing.T) {
 	if got := ann.deliver(plugged, "x"); got != "one" {
 		t.Errorf("it is %q", got)
 	}
-	c.write("p", plugintest.Says("six"))
+	c.write("p", guesttest.Says("six"))
 	c.does(`as number 6`, "deploy", "p")
 }
 
@@ -174,7 +174,7 @@ func TestPluginOutlivesKill(t *testing.T) {
 func TestPluginRefusals(t *testing.T) {
 	n := serve(t, pluginConfig(t), filepath.Join(t.TempDir(), "data"))
 	c := newTool(t, n, devKey)
-	c.write("p", plugintest.Plugin{})
+	c.write("p", guesttest.Plugin{})
 	c.does(`as number 1`, "deploy", "p")
 	for _, x := range []struct{ name, key, says string }{
 		{"an unknown key", "dev." + strings.ToUpper(keySecret), `unauthenticated, Authorization: no such API key\n.*api_keys of the tenant`},
@@ -198,7 +198,7 @@ func TestPluginRefusals(t *testing.T) {
 
 	noise := make([]byte, 2<<20) // which no archive makes smaller
 	rand.NewChaCha8([32]byte{1}).Read(noise)
-	c.write("large", plugintest.Plugin{Ballast: noise})
+	c.write("large", guesttest.Plugin{Ballast: noise})
 	stranger.fails(`too_large, bundle: a body has at most 1114112 bytes`, "deploy", "large")
 	brokenBundles(t, n)
 }
@@ -215,10 +215,10 @@ func brokenBundles(t *testing.T, n *node) {
 		"no manifest":       {map[string]string{"plugin.wasm": "x"}, `heddle-plugin.yaml is missing`},
 		"a broken manifest": {map[string]string{"heddle-plugin.yaml": "name: [", "plugin.wasm": "x"}, `heddle-plugin.yaml:1:`},
 		"what is no module": {map[string]string{"heddle-plugin.yaml": manifest, "plugin.wasm": "x"}, `is not a WebAssembly module`},
-		"half a module":     {map[string]string{"heddle-plugin.yaml": manifest, "plugin.wasm": string(plugintest.Plugin{}.Module()[:90])}, `module`},
-		"an import":         {map[string]string{"heddle-plugin.yaml": manifest, "plugin.wasm": string(plugintest.Plugin{Imports: "fetch"}.Module())}, `fetch`},
+		"half a module":     {map[string]string{"heddle-plugin.yaml": manifest, "plugin.wasm": string(guesttest.Plugin{}.Module()[:90])}, `module`},
+		"an import":         {map[string]string{"heddle-plugin.yaml": manifest, "plugin.wasm": string(guesttest.Plugin{Imports: "fetch"}.Module())}, `fetch`},
 		"a fixture that fails": {map[string]string{
-			"heddle-plugin.yaml": manifest, "plugin.wasm": string(plugintest.Refuses("no").Module()),
+			"heddle-plugin.yaml": manifest, "plugin.wasm": string(guesttest.Refuses("no").Module()),
 			"fixtures/a.json": `{"name":"all pass","steps":[{"event":{"action":"message:send"},"expect":[]}]}`,
 		}, `fixtures/a.json: \"all pass\", step 1`},
 		"a file too many": {map[string]string{"heddle-plugin.yaml": manifest, "plugin.wasm": "x", "../x": "y"}, `does not belong there`},
@@ -252,7 +252,7 @@ func brokenBundles(t *testing.T, n *node) {
 func TestPluginDevSwapsWhileEventsFlow(t *testing.T) {
 	n := serve(t, pluginConfig(t), filepath.Join(t.TempDir(), "data"))
 	c := newTool(t, n, devKey)
-	c.write("p", plugintest.Says("v1"))
+	c.write("p", guesttest.Says("v1"))
 	dev := c.begin("dev", "p", "--every", "10ms")
 	dev.says(`tiny 1.0 is live, as number 1 `)
 	ann := speak(t, n.url(), "ann", plugged)
@@ -266,12 +266,12 @@ func TestPluginDevSwapsWhileEventsFlow(t *testing.T) {
 		}
 	}
 	for v := 2; v <= 4; v++ {
-		c.module("p", plugintest.Says(fmt.Sprint("v", v)).Module())
+		c.module("p", guesttest.Says(fmt.Sprint("v", v)).Module())
 		talkUntil(fmt.Sprintf("as number %d ", v))
 	}
 	c.module("p", []byte("what does not build"))
 	talkUntil("is not a WebAssembly module")
-	c.module("p", plugintest.Says("v5").Module())
+	c.module("p", guesttest.Says("v5").Module())
 	talkUntil("as number 5 ")
 	if got := ann.deliver(plugged, "raw"); got != "v5" {
 		t.Errorf("the last version makes %q of it", got)
@@ -301,20 +301,20 @@ func TestPluginDevOutlivesTheNode(t *testing.T) {
 	config, data, at := pluginConfig(t), filepath.Join(t.TempDir(), "data"), fmt.Sprint("socket.listen=127.0.0.1:", ports[0])
 	n := serve(t, config, data, at)
 	c := newTool(t, n, devKey)
-	c.write("p", plugintest.Says("v1"))
+	c.write("p", guesttest.Says("v1"))
 	dev := c.begin("dev", "p", "--every", "10ms")
 	dev.says(`as number 1 `)
 	c.file("p/README.md", "Nothing that goes into the bundle.")
 	dev.says(`the change makes no other bundle$`)
 	n.kill()
-	c.module("p", plugintest.Says("v2").Module())
+	c.module("p", guesttest.Says("v2").Module())
 	dev.says(`no node answers`)
 	n = serve(t, config, data, at)
 	dev.says(`as number 2 `)
 	if got := speak(t, n.url(), "ann", plugged).deliver(plugged, "raw"); got != "v2" {
 		t.Errorf("%q", got)
 	}
-	c.write("p", plugintest.Plugin{Logs: "still followed"})
+	c.write("p", guesttest.Plugin{Logs: "still followed"})
 	dev.says(`as number 3 `)
 	speak(t, n.url(), "ben", plugged).deliver(plugged, "raw")
 	dev.says(`#3 info  still followed$`)

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/clients/go/wire"
-	"github.com/heddle-rt/heddle/cmd/heddle/plugin/plugintest"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 )
 
 // Keys of the server API.
@@ -96,7 +96,7 @@ func (c *tool) fails(pattern string, args ...string) {
 }
 
 // write puts a plugin into a folder below the tool's.
-func (c *tool) write(folder string, p plugintest.Plugin) {
+func (c *tool) write(folder string, p guesttest.Plugin) {
 	c.t.Helper()
 	c.module(folder, p.Module())
 	c.file(folder+"/heddle-plugin.yaml", "name: tiny\nversion: \"1.0\"\nbuild: cp made \"$OUT\"\nbindings: [{actions: [\"message:send\"]}]\nlimits: {timeout: 10s, start: 60s}\n")

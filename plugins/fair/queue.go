@@ -2,6 +2,7 @@ package fair
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -11,6 +12,7 @@ type Config struct {
 	Each    int   // of these, of one tenant
 	Bytes   int64 // that those that wait may hold; one tenant's half of it
 	Running int   // pieces of one tenant that are under way
+	Workers int   // who take; one of them takes only what is of a tenant with nothing under way
 	// Heavy reports whether a tenant has lately taken more than its part: all such
 	// tenants together have as much under way as one may. nil: none has.
 	Heavy func(tenant string) bool
@@ -19,12 +21,13 @@ type Config struct {
 // Halves are the bounds of a queue for so many workers: one tenant has half of what may
 // wait, and of them, and always something.
 func Halves(waiting, workers int) Config {
-	return Config{Waiting: waiting, Each: max(1, waiting/2), Running: max(1, workers/2)}
+	return Config{Waiting: waiting, Each: max(1, waiting/2), Running: max(1, workers/2), Workers: workers}
 }
 
 // Queue is safe for concurrent use.
 type Queue[T any] struct {
-	cfg Config
+	cfg     Config
+	dropped func(T)
 
 	mu      sync.Mutex
 	some    sync.Cond // somebody may take
@@ -32,6 +35,7 @@ type Queue[T any] struct {
 	turns   []*tenant[T] // those of which something waits, the next one first
 	waiting int
 	bytes   int64 // that these hold
+	running int   // pieces under way
 	heavy   int   // pieces under way that were taken while their tenants were heavy
 }
 
@@ -47,41 +51,86 @@ type piece[T any] struct {
 	bytes int64
 }
 
-// New makes an empty queue.
-func New[T any](cfg Config) *Queue[T] {
-	q := &Queue[T]{cfg: cfg, tenants: map[string]*tenant[T]{}}
+// New makes an empty queue. dropped gets what has to make room for another tenant's, on
+// the goroutine of that one's Put; nil for a queue in which any number may wait.
+func New[T any](cfg Config, dropped func(T)) *Queue[T] {
+	q := &Queue[T]{cfg: cfg, dropped: dropped, tenants: map[string]*tenant[T]{}}
 	q.some.L = &q.mu
 	return q
 }
 
-// Put adds a piece of a tenant's work, the last of its own; false: too much waits.
+// Put adds a piece of a tenant's work, the last of its own; false: too much waits. Where
+// too much is others', the oldest of the one that has most is dropped for it.
 func (q *Queue[T]) Put(name string, x T) bool { return q.PutSized(name, x, 0) }
 
 // PutSized is Put for a piece that holds so many bytes.
 func (q *Queue[T]) PutSized(name string, x T, bytes int64) bool {
+	gone, ok := q.put(name, piece[T]{x, bytes})
+	for i := range gone {
+		q.dropped(gone[i].x)
+	}
+	return ok
+}
+
+func (q *Queue[T]) put(name string, p piece[T]) (gone []piece[T], ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.cfg.Waiting > 0 && q.waiting >= q.cfg.Waiting || q.cfg.Bytes > 0 && q.bytes+bytes > q.cfg.Bytes {
-		return false
-	}
 	t := q.tenants[name]
 	if t == nil {
 		t = &tenant[T]{name: name}
 		q.tenants[name] = t
 	}
-	if q.cfg.Each > 0 && len(t.waiting) >= q.cfg.Each || q.cfg.Bytes > 0 && t.bytes+bytes > q.cfg.Bytes/2 {
+	if q.cfg.Each > 0 && len(t.waiting) >= q.cfg.Each || q.cfg.Bytes > 0 && t.bytes+p.bytes > q.cfg.Bytes/2 {
 		q.forget(t)
-		return false
+		return nil, false
+	}
+	for {
+		many, large := q.cfg.Waiting > 0 && q.waiting >= q.cfg.Waiting, q.cfg.Bytes > 0 && q.bytes+p.bytes > q.cfg.Bytes
+		if !many && !large {
+			break
+		}
+		longest := q.longest(many)
+		if longest == nil || many && len(longest.waiting) <= len(t.waiting)+1 || !many && longest.bytes <= t.bytes+p.bytes {
+			q.forget(t)
+			return gone, false // nobody would have more than this one then
+		}
+		gone = append(gone, q.first(longest))
+		if len(longest.waiting) == 0 {
+			q.turns = slices.DeleteFunc(q.turns, func(o *tenant[T]) bool { return o == longest })
+			q.forget(longest)
+		}
 	}
 	if len(t.waiting) == 0 {
 		q.turns = append(q.turns, t)
 	}
-	t.waiting = append(t.waiting, piece[T]{x, bytes})
-	t.bytes += bytes
+	t.waiting = append(t.waiting, p)
+	t.bytes += p.bytes
 	q.waiting++
-	q.bytes += bytes
+	q.bytes += p.bytes
 	q.some.Signal()
-	return true
+	return gone, true
+}
+
+// longest is the tenant of which most waits, in pieces or in bytes, with mu held; of
+// several, the one whose turn comes first.
+func (q *Queue[T]) longest(pieces bool) (most *tenant[T]) {
+	for _, t := range q.turns {
+		if most == nil || pieces && len(t.waiting) > len(most.waiting) || !pieces && t.bytes > most.bytes {
+			most = t
+		}
+	}
+	return most
+}
+
+// first takes a tenant's oldest piece, with mu held.
+func (q *Queue[T]) first(t *tenant[T]) piece[T] {
+	p := t.waiting[0]
+	t.waiting[0] = piece[T]{}
+	t.waiting = t.waiting[1:]
+	t.bytes -= p.bytes
+	q.waiting--
+	q.bytes -= p.bytes
+	return p
 }
 
 // Take waits for a piece whose turn it is; done is to be called when it is over. ok is
@@ -97,13 +146,9 @@ func (q *Queue[T]) Take(ctx context.Context) (x T, done func(), ok bool) {
 	defer q.mu.Unlock()
 	for ctx.Err() == nil {
 		if t, heavy := q.next(); t != nil {
-			first := t.waiting[0]
-			t.waiting[0] = piece[T]{}
-			t.waiting = t.waiting[1:]
-			t.bytes -= first.bytes
+			first := q.first(t)
 			t.running++
-			q.waiting--
-			q.bytes -= first.bytes
+			q.running++
 			if heavy {
 				q.heavy++
 			}
@@ -120,8 +165,9 @@ func (q *Queue[T]) Take(ctx context.Context) (x T, done func(), ok bool) {
 // next takes the first tenant out of the line that may have more under way, nil if none
 // may, with mu held.
 func (q *Queue[T]) next() (t *tenant[T], heavy bool) {
+	last := q.cfg.Workers > 0 && q.running >= q.cfg.Workers-1 // of the workers
 	for i, t := range q.turns {
-		if q.cfg.Running > 0 && t.running >= q.cfg.Running {
+		if q.cfg.Running > 0 && t.running >= q.cfg.Running || last && t.running > 0 {
 			continue
 		}
 		heavy := q.cfg.Heavy != nil && q.cfg.Heavy(t.name)
@@ -138,6 +184,7 @@ func (q *Queue[T]) over(t *tenant[T], heavy bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	t.running--
+	q.running--
 	if heavy {
 		q.heavy--
 	}

@@ -23,7 +23,7 @@ func take(t *testing.T, q *Queue[string], ends bool) string {
 }
 
 func TestTurns(t *testing.T) {
-	q := New[string](Config{})
+	q := New[string](Config{}, nil)
 	for i := range 3 {
 		q.Put("a", fmt.Sprint("a", i))
 	}
@@ -42,38 +42,66 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// TestShares: of what may wait one tenant has half. Two that fill it keep nobody out: the
+// oldest of whoever has most makes room, until nobody has more than who brings something.
 func TestShares(t *testing.T) {
-	q := New[string](Halves(6, 4))
-	for i := range 5 {
-		if got, want := q.Put("a", "a"), i < 3; got != want {
-			t.Errorf("piece %d of a: %v", i, got)
+	var gone []string
+	q := New[string](Halves(6, 4), func(x string) { gone = append(gone, x) })
+	for _, step := range []struct {
+		name string
+		want bool
+		gone string
+	}{
+		{"a0", true, ""}, {"a1", true, ""}, {"a2", true, ""}, {"a3", false, ""},
+		{"b0", true, ""}, {"b1", true, ""}, {"b2", true, ""}, {"b3", false, ""},
+		{"c0", true, "a0"}, {"c1", true, "b0"}, {"c2", false, ""}, {"a4", false, ""},
+		{"d0", true, "a1"}, {"e0", true, "b1"}, {"f0", true, "c0"}, {"g0", false, ""},
+	} {
+		gone = nil
+		if got := q.Put(step.name[:1], step.name); got != step.want || strings.Join(gone, " ") != step.gone {
+			t.Errorf("%s: %v, for which %v is gone", step.name, got, gone)
 		}
 	}
-	for i := range 4 {
-		if got, want := q.Put("b", "b"), i < 3; got != want {
-			t.Errorf("piece %d of b: %v", i, got)
-		}
-	}
-	if q.Put("c", "c") {
-		t.Error("more wait than may")
-	}
-	got := take(t, q, false) + take(t, q, false) + take(t, q, false) + take(t, q, false)
-	if got != "abab" {
+	if got := take(t, q, true) + take(t, q, true) + take(t, q, true); got != "a2b2c1" {
 		t.Error(got)
 	}
-	q.Put("c", "c") // a and b have two under way each
-	if got := take(t, q, false); got != "c" {
-		t.Error(got)
-	}
-	if rest := q.Rest(); strings.Join(rest, "") != "ab" || len(q.Rest()) != 0 || !q.Put("a", "a") {
+	if rest := q.Rest(); strings.Join(rest, "") != "d0e0f0" || len(q.Rest()) != 0 || len(q.tenants) != 0 || !q.Put("a", "a") {
 		t.Error(rest)
+	}
+}
+
+// TestLastWorker: one worker is kept for tenants with nothing under way.
+func TestLastWorker(t *testing.T) {
+	q := New[string](Halves(8, 4), func(string) {})
+	for range 3 {
+		q.Put("a", "a")
+		q.Put("b", "b")
+	}
+	if got := take(t, q, false) + take(t, q, false) + take(t, q, true) + take(t, q, false); got != "abab" { // one a is over
+		t.Error(got)
+	}
+	if x, _ := q.next(); x != nil {
+		t.Errorf("the last one takes what is %s's", x.name)
+	}
+	q.Put("c", "c")
+	q.Put("c", "c")
+	if got := take(t, q, true); got != "c" {
+		t.Error(got)
+	}
+	if got := take(t, q, false); got != "c" { // the first is over
+		t.Error(got)
+	}
+	one := New[string](Halves(2, 1), func(string) {})
+	one.Put("a", "a")
+	if got := take(t, one, false); got != "a" {
+		t.Error(got)
 	}
 }
 
 // TestWaits: who takes waits for a piece, for the end of another one, or for the end.
 func TestWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[string](Config{Running: 1})
+		q := New[string](Config{Running: 1}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		got := make(chan func(), 3)
@@ -107,7 +135,7 @@ func TestWaits(t *testing.T) {
 
 // TestMany takes and puts from all sides.
 func TestMany(t *testing.T) {
-	q := New[int](Config{Running: 2})
+	q := New[int](Config{Running: 2}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var workers, makers sync.WaitGroup
@@ -145,7 +173,7 @@ func TestMany(t *testing.T) {
 }
 
 func BenchmarkQueue(b *testing.B) {
-	q := New[int](Halves(16, 2))
+	q := New[int](Halves(16, 2), nil)
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	b.ReportAllocs()
@@ -157,18 +185,19 @@ func BenchmarkQueue(b *testing.B) {
 }
 
 // TestBytes: what waits holds so much, of one tenant half of it; what was taken, or let go
-// of, does not count.
+// of, does not count. Who has most makes room.
 func TestBytes(t *testing.T) {
-	q := New[string](Config{Bytes: 100})
+	gone := ""
+	q := New[string](Config{Bytes: 100}, func(x string) { gone += x })
 	put := func(name string, bytes int64) string {
 		return fmt.Sprintf("%s%d%v", name, bytes, q.PutSized(name, name, bytes))
 	}
-	got := []string{put("a", 51), put("a", 30), put("a", 21), put("a", 20), put("b", 45), put("c", 6), put("c", 5)}
-	if s := strings.Join(got, " "); s != "a51false a30true a21false a20true b45true c6false c5true" {
-		t.Error(s)
+	got := []string{put("a", 51), put("a", 30), put("a", 21), put("a", 20), put("b", 45), put("c", 6), put("c", 30), put("d", 44), put("d", 5)}
+	if s := strings.Join(got, " "); s != "a51false a30true a21false a20true b45true c6true c30true d44true d5false" || gone != "ab" {
+		t.Error(s, gone)
 	}
-	if take(t, q, true); !q.PutSized("d", "d", 30) || q.PutSized("d", "d", 1) {
-		t.Error("the room of one that was taken")
+	if q.bytes > 100 {
+		t.Errorf("%d bytes wait", q.bytes)
 	}
 	if rest := q.Rest(); len(rest) != 4 || !q.PutSized("a", "a", 50) {
 		t.Error(rest)
@@ -181,7 +210,7 @@ func TestBytes(t *testing.T) {
 // TestHeavy: tenants that take too much have together what one may have.
 func TestHeavy(t *testing.T) {
 	heavy := true
-	q := New[string](Config{Running: 2, Heavy: func(name string) bool { return heavy && name != "good" }})
+	q := New[string](Config{Running: 2, Heavy: func(name string) bool { return heavy && name != "good" }}, nil)
 	for _, name := range []string{"a", "b", "c"} {
 		q.Put(name, name)
 		q.Put(name, name)

@@ -25,7 +25,7 @@ import (
 // Config bounds requests.
 type Config struct {
 	Workers int           `yaml:"workers" default:"16" min:"1" max:"1024" doc:"Requests that run at once; half of them of one tenant."`
-	Queue   int           `yaml:"queue" default:"1000" min:"1" max:"1000000" doc:"Requests that may wait, half of them of one tenant; more are refused, and counted."`
+	Queue   int           `yaml:"queue" default:"1000" min:"1" max:"1000000" doc:"Requests that may wait, with 16 MiB together; half of both of one tenant. More are refused, and counted; of tenants that fill it together the one that has most makes room."`
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"10ms" max:"5m" doc:"Longest time of a request, whatever the plugin asks for."`
 	Body    config.Size   `yaml:"body" default:"256KiB" min:"1KiB" max:"64MiB" doc:"Bytes of an answer; a longer one is cut, and the plugin is told."`
 	Private bool          `yaml:"private" doc:"Let plugins reach private and loopback addresses: for development alone."`
@@ -41,6 +41,9 @@ type Request struct {
 	Body           []byte
 	Tag            string // comes back with the answer
 	Timeout        time.Duration
+	// Dropped is told that the request is not sent, nor answered, since it has made room
+	// for another tenant's; nil: nobody is.
+	Dropped func(err error)
 
 	refused error
 }
@@ -91,15 +94,36 @@ type Counters struct {
 // New makes one; Run sends.
 func New(cfg Config, deps Deps) *Fetcher {
 	waiting := fair.Halves(cfg.Queue, cfg.Workers)
-	waiting.Heavy = deps.Heavy
-	return &Fetcher{cfg: cfg, deps: deps, queue: fair.New[*Request](waiting)}
+	waiting.Bytes, waiting.Heavy = queueBytes, deps.Heavy
+	f := &Fetcher{cfg: cfg, deps: deps}
+	f.queue = fair.New(waiting, f.drop)
+	return f
+}
+
+// What requests that wait may hold, in bytes.
+const (
+	queueBytes = 16 << 20
+	waits      = 512 // about what one takes beside its texts
+)
+
+// size is about what a request that waits holds, in bytes.
+func (r *Request) size() int64 {
+	return int64(waits + len(r.Who) + len(r.Method) + len(r.URL) + len(r.Headers) + len(r.Body) + len(r.Tag))
+}
+
+// drop lets go of a request that has waited.
+func (f *Fetcher) drop(r *Request) {
+	f.Dropped.Add(1)
+	if r.Dropped != nil {
+		r.Dropped(ErrBusy)
+	}
 }
 
 // ErrBusy says that too many requests wait.
 var ErrBusy = errors.New("fetch: too many requests wait")
 
 // Send queues a request. An error says why it is not sent; the plugin that asks for it
-// is told the same by an answer, but for ErrBusy.
+// is told the same by an answer, but for ErrBusy, which Request.Dropped may be told later.
 func (f *Fetcher) Send(r *Request) error {
 	u, err := url.Parse(r.URL)
 	if err == nil {
@@ -112,7 +136,7 @@ func (f *Fetcher) Send(r *Request) error {
 		f.Refused.Add(1)
 		r.refused = fmt.Errorf("fetch: %w", err)
 	}
-	if !f.queue.Put(r.Tenant, r) {
+	if !f.queue.PutSized(r.Tenant, r, r.size()) {
 		f.Dropped.Add(1)
 		return ErrBusy
 	}

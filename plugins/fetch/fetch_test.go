@@ -154,6 +154,70 @@ func TestNotInside(t *testing.T) {
 	}
 }
 
+// TestNotRedirectedInside has a name on the list redirect to another one on it, which leads
+// to the loopback: each address is looked at before it is connected to.
+func TestNotRedirectedInside(t *testing.T) {
+	var to string
+	outside := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, to, http.StatusFound) }))
+	defer outside.Close()
+	for _, private := range []bool{false, true} {
+		reached := false
+		inside := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+		_, port, _ := net.SplitHostPort(inside.Listener.Addr().String())
+		to = "https://localhost:" + port + "/"
+		f := New(Config{Workers: 1, Queue: 1, Timeout: 10 * time.Second, Body: 1024, Private: private}, Deps{
+			Log: slog.New(slog.DiscardHandler),
+			Transport: func(tr *http.Transport) {
+				tr.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the test's own server
+				dial := tr.DialContext
+				tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+					if address == "api.example.com:443" { // stands for one of the Internet
+						return new(net.Dialer).DialContext(ctx, network, outside.Listener.Addr().String())
+					}
+					return dial(ctx, network, address)
+				}
+			},
+		})
+		a := f.do(t.Context(), &Request{Method: "GET", URL: "https://api.example.com/", Hosts: []string{"api.example.com", "localhost:" + port}})
+		inside.Close()
+		if private && (a.Status != http.StatusOK || !reached) {
+			t.Errorf("it could not be reached at all: %+v", a)
+		}
+		if !private && (reached || !strings.Contains(a.Err, "not an address of the public Internet") || f.Refused.Load() != 1) {
+			t.Errorf("reached %v: %+v", reached, a)
+		}
+	}
+}
+
+// TestRoom: what waits is bounded in bytes, too, and of tenants that fill the queue the one
+// that has most makes room: its plugin is told.
+func TestRoom(t *testing.T) {
+	f := New(Config{Workers: 1, Queue: 100}, Deps{})
+	told := ""
+	send := func(tenant string) error {
+		return f.Send(&Request{
+			Tenant: tenant, Method: "POST", URL: "https://api.example.com/", Hosts: []string{"api.example.com"}, Body: make([]byte, queueBytes/8),
+			Dropped: func(err error) { told += fmt.Sprint(tenant, " ", err) },
+		})
+	}
+	for i := range 4 {
+		if err := send("a"); (err == nil) != (i < 3) {
+			t.Errorf("%d of a: %v", i, err)
+		}
+	}
+	for i := range 4 {
+		if err := send("b"); (err == nil) != (i < 3) {
+			t.Errorf("%d of b: %v", i, err)
+		}
+	}
+	if err := send("c"); err != nil || told != "" || f.Dropped.Load() != 2 {
+		t.Errorf("%v, told %q, %d are dropped", err, told, f.Dropped.Load())
+	}
+	if err := send("d"); err != nil || told != "a "+ErrBusy.Error() || f.Dropped.Load() != 3 {
+		t.Errorf("%v, told %q, %d are dropped", err, told, f.Dropped.Load())
+	}
+}
+
 func TestTooMany(t *testing.T) {
 	release := make(chan struct{})
 	r := newRig(t, func(c *Config) { c.Workers, c.Queue = 1, 4 }, func(http.ResponseWriter, *http.Request) { <-release })

@@ -3,8 +3,6 @@ package guest
 import (
 	"context"
 	"errors"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -13,23 +11,11 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 )
 
 // built is the Go guest of testdata/pass, compiled once for all tests.
-var built = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "guest")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "g.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", file, ".")
-	cmd.Dir, cmd.Env = filepath.Join("testdata", "pass"), append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, errors.New(string(out))
-	}
-	return os.ReadFile(file)
-})
+var built = sync.OnceValues(func() ([]byte, error) { return guesttest.Go(filepath.Join("testdata", "pass")) })
 
 // recorder is a host that keeps what is logged.
 type recorder struct {
@@ -48,7 +34,11 @@ func limits() Limits {
 
 // engine is shared, since it keeps compiled code.
 var engine = sync.OnceValues(func() (*Engine, error) {
-	return New(Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
+	cache, err := guesttest.Cache("compiled")
+	if err != nil {
+		return nil, err
+	}
+	return New(Config{Cache: cache})
 })
 
 // compiled is a program with the config, once for all tests: with the race detector it
@@ -96,7 +86,11 @@ func TestClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
+	cache, err := guesttest.Cache("compiled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(Config{Cache: cache})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +120,17 @@ func instance(t testing.TB, p *Program) *Instance {
 
 func record(action, payload string) hostapi.Record {
 	return hostapi.Record{Hook: hostapi.HookBefore, Codec: hostapi.CodecJSON, Tenant: "acme", User: "ann", Action: action, Payload: []byte(payload), Whole: len(payload)}
+}
+
+// TestMoreThanFits fails, and is nobody's cost.
+func TestMoreThanFits(t *testing.T) {
+	i := instance(t, program(t, "", nil))
+	call := Call{Host: &recorder{}, Records: []hostapi.Record{record("nothing", ""), record("nothing", strings.Repeat("x", int(i.arenas.inCap)))}}
+	out := Output{Usage: Usage{Fuel: 1}}
+	var trap *Trap
+	if n, err := i.Fits(call.Records), i.Run(&call, &out); n != 1 || !errors.As(err, &trap) || trap.Reason != TrapHost || out.Usage != (Usage{}) {
+		t.Errorf("%d fit: %v, %+v", n, err, out.Usage)
+	}
 }
 
 func TestRun(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/memory"
 	"github.com/heddle-rt/heddle/plugins/meter"
 	"github.com/heddle-rt/heddle/plugins/wasm"
@@ -64,17 +65,17 @@ func (s *slow) Add(key []byte, _ int64, _ time.Duration) (int64, hostapi.Status)
 // reaching are functions that reach the host, with arguments in bounds; name and n stand
 // for a name that long.
 func reaching(n int64) map[string]wat {
-	at := func() wat { return wat{}.i32(smallFree, n) }
+	at := func() wat { return wat{}.I32(guesttest.FreeAt, n) }
 	return map[string]wat{
-		"log":       wat{}.i32(1, smallFree, n),
-		"metric":    append(wat{}.i32(0, smallFree, n), append(wasm.Op(wasm.OpF64Const).Append(nil), 0, 0, 0, 0, 0, 0, 0, 0)...),
-		"secret":    at().i32(smallFree, 64),
-		"lookup":    wat{}.i32(1, smallFree, n, smallFree, 64),
-		"kv_get":    at().i32(smallFree, 64),
-		"kv_put":    at().i32(smallFree, 64).i64(0),
+		"log":       wat{}.I32(1, guesttest.FreeAt, n),
+		"metric":    wat{}.I32(0, guesttest.FreeAt, n).F64(0),
+		"secret":    at().I32(guesttest.FreeAt, 64),
+		"lookup":    wat{}.I32(1, guesttest.FreeAt, n, guesttest.FreeAt, 64),
+		"kv_get":    at().I32(guesttest.FreeAt, 64),
+		"kv_put":    at().I32(guesttest.FreeAt, 64).I64(0),
 		"kv_delete": at(),
-		"kv_swap":   at().i32(smallFree, 64, smallFree, 64).i64(0),
-		"kv_add":    at().i64(1).i64(0).i32(smallFree),
+		"kv_swap":   at().I32(guesttest.FreeAt, 64, guesttest.FreeAt, 64).I64(0),
+		"kv_add":    at().I64(1).I64(0).I32(guesttest.FreeAt),
 	}
 }
 
@@ -83,11 +84,11 @@ func asks(name string, args wat, times int) wat {
 	var a wat
 	for range times {
 		a = append(a, args...)
-		if a = a.call(0); name != "log" {
-			a = a.op(wasm.OpDrop)
+		if a = a.Call(0); name != "log" {
+			a = a.Op(wasm.OpDrop)
 		}
 	}
-	return a.i32(0)
+	return a.I32(0)
 }
 
 func event() []hostapi.Record { return []hostapi.Record{record("x", "")} }
@@ -98,7 +99,7 @@ func TestHostsTimeIsTheGuests(t *testing.T) {
 	for name, args := range reaching(8) {
 		t.Run(name, func(t *testing.T) {
 			const takes, times = 10 * time.Millisecond, 20
-			i := small{imports: []string{name}, batch: asks(name, args, times)}.instance(t, func(p *Plan) { p.Limits.Timeout = 3 * takes })
+			i := started(t, small{Imports: []string{name}, Batch: asks(name, args, times)}, func(p *Plan) { p.Limits.Timeout = 3 * takes })
 			h := &slow{takes: takes}
 			var out Output
 			var trap *Trap
@@ -112,7 +113,7 @@ func TestHostsTimeIsTheGuests(t *testing.T) {
 
 // TestLinesAreTheGuestsTime has one write of very many lines.
 func TestLinesAreTheGuestsTime(t *testing.T) {
-	i := small{}.instance(t, func(p *Plan) { p.Limits.Logs = 64 << 10 })
+	i := started(t, small{}, func(p *Plan) { p.Limits.Logs = 64 << 10 })
 	h := &slow{takes: time.Millisecond}
 	i.host = h
 	i.begin(20*time.Millisecond, 1e9, 0)
@@ -131,7 +132,7 @@ func TestLongNamesAreNotLookedAt(t *testing.T) {
 			continue // it is cut
 		}
 		t.Run(name, func(t *testing.T) {
-			i := small{imports: []string{name}, batch: asks(name, args, 1)}.instance(t, nil)
+			i := started(t, small{Imports: []string{name}, Batch: asks(name, args, 1)}, nil)
 			h := &slow{}
 			var out Output
 			if err := i.Run(&Call{Host: h, Records: event()}, &out); err != nil || h.asked != 0 {
@@ -144,15 +145,17 @@ func TestLongNamesAreNotLookedAt(t *testing.T) {
 // TestCopiesAreCharged holds what goes to the host and what comes from it.
 func TestCopiesAreCharged(t *testing.T) {
 	fuel := func(name string, args wat) int64 {
-		i := small{imports: []string{name}, batch: asks(name, args, 1)}.instance(t, nil)
+		i := started(t, small{Imports: []string{name}, Batch: asks(name, args, 1)}, nil)
 		var out Output
 		if err := i.Run(&Call{Host: &slow{}, Records: event()}, &out); err != nil {
 			t.Fatal(name, err)
 		}
 		return out.Usage.Fuel
 	}
-	put := func(n int64) wat { return wat{}.i32(smallFree, 8, smallFree, n).i64(0) }
-	swap := func(n int64) wat { return wat{}.i32(smallFree, 8, smallFree, n, smallFree, n).i64(0) }
+	put := func(n int64) wat { return wat{}.I32(guesttest.FreeAt, 8, guesttest.FreeAt, n).I64(0) }
+	swap := func(n int64) wat {
+		return wat{}.I32(guesttest.FreeAt, 8, guesttest.FreeAt, n, guesttest.FreeAt, n).I64(0)
+	}
 	for name, c := range map[string]struct {
 		fn           string
 		little, much wat
@@ -160,9 +163,9 @@ func TestCopiesAreCharged(t *testing.T) {
 	}{
 		"a value":               {"kv_put", put(0), put(64 << 10), 64 << 10},
 		"two values":            {"kv_swap", swap(0), swap(64 << 10), 128 << 10},
-		"a key":                 {"kv_delete", wat{}.i32(smallFree, 8), wat{}.i32(smallFree, 256), 192},
-		"a line":                {"log", wat{}.i32(1, smallFree, 8), wat{}.i32(1, smallFree, 4096), 4096 - 64},
-		"one that does not fit": {"kv_get", wat{}.i32(smallFree, 8, smallFree, -1), wat{}.i32(smallFree, 8, smallFree, 0), 4096},
+		"a key":                 {"kv_delete", wat{}.I32(guesttest.FreeAt, 8), wat{}.I32(guesttest.FreeAt, 256), 192},
+		"a line":                {"log", wat{}.I32(1, guesttest.FreeAt, 8), wat{}.I32(1, guesttest.FreeAt, 4096), 4096 - 64},
+		"one that does not fit": {"kv_get", wat{}.I32(guesttest.FreeAt, 8, guesttest.FreeAt, -1), wat{}.I32(guesttest.FreeAt, 8, guesttest.FreeAt, 0), 4096},
 	} {
 		if d := fuel(c.fn, c.much) - fuel(c.fn, c.little); d < c.bytes/copyBytes {
 			t.Errorf("%s: %d bytes more cost %d more", name, c.bytes, d)
@@ -172,15 +175,15 @@ func TestCopiesAreCharged(t *testing.T) {
 
 // TestBadVectorIsCharged has a write that fails behind much that was read.
 func TestBadVectorIsCharged(t *testing.T) {
-	i := small{}.instance(t, nil)
+	i := started(t, small{}, nil)
 	i.host = &recorder{}
 	i.begin(time.Minute, 1e9, 0)
 	const n = 32 << 10
-	for k, v := range []uint32{smallFree, n, 0xfffffff0, 64} {
-		i.mem.WriteUint32Le(smallIn+8+4*uint32(k), v)
+	for k, v := range []uint32{guesttest.FreeAt, n, 0xfffffff0, 64} {
+		i.mem.WriteUint32Le(guesttest.InAt+8+4*uint32(k), v)
 	}
 	before := i.fuel()
-	stack := []uint64{1, smallIn + 8, 2, smallOut}
+	stack := []uint64{1, guesttest.InAt + 8, 2, guesttest.OutAt}
 	fdWrite(i, stack)
 	if spent := before - i.fuel(); stack[0] != errnoFault || spent < n/drawnBytes {
 		t.Errorf("error %d for %d of fuel", stack[0], spent)
@@ -204,14 +207,20 @@ func reserved(t *testing.T) int {
 	return pages * os.Getpagesize()
 }
 
+// forgetful takes its memory from a module.
+func forgetful(m *wasm.Module) { m.Memories, m.Datas, m.Exports = nil, nil, m.Exports[1:] }
+
+// hidden has a module keep its memory to itself.
+func hidden(m *wasm.Module) { m.Exports = m.Exports[1:] }
+
 // TestModuleWithoutMemory is refused in words, and leaves nothing.
 func TestModuleWithoutMemory(t *testing.T) {
 	const each, times = 1 << 30, 16
-	for name, s := range map[string]small{"none": {forgetful: true}, "hidden": {hidden: true}, "none, that begins": {forgetful: true, start: wat{}}} {
+	for name, s := range map[string]small{"none": {Change: forgetful}, "hidden": {Change: hidden}, "none, that begins": {Change: forgetful, Start: wat{}}} {
 		t.Run(name, func(t *testing.T) {
 			before := reserved(t)
 			for range times {
-				_, err := s.compile(t, func(p *Plan) { p.Limits.Memory = each })
+				_, err := compile(t, s, func(p *Plan) { p.Limits.Memory = each })
 				if err == nil || !strings.Contains(err.Error(), "does not export memory") {
 					t.Fatal(err)
 				}
@@ -225,7 +234,7 @@ func TestModuleWithoutMemory(t *testing.T) {
 
 // TestCloseFreesTheSpace also of an instance for which wazero has not taken it.
 func TestCloseFreesTheSpace(t *testing.T) {
-	p, err := small{}.compile(t, nil)
+	p, err := compile(t, small{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,22 +259,22 @@ func TestCloseFreesTheSpace(t *testing.T) {
 func TestStartFunction(t *testing.T) {
 	for name, args := range reaching(8) {
 		t.Run(name, func(t *testing.T) {
-			start := args.call(0)
+			start := args.Call(0)
 			if name != "log" {
-				start = start.op(wasm.OpDrop)
+				start = start.Op(wasm.OpDrop)
 			}
 			h := &slow{}
-			s := small{imports: []string{name}, start: start}
-			if s.instance(t, func(p *Plan) { p.Host = h }); h.asked != 1 {
+			s := small{Imports: []string{name}, Start: start}
+			if started(t, s, func(p *Plan) { p.Host = h }); h.asked != 1 {
 				t.Errorf("the host was asked %d times", h.asked)
 			}
 		})
 	}
 	t.Run("payload", func(t *testing.T) {
-		small{imports: []string{"payload"}, start: wat{}.i32(0, 0, smallFree, 8).call(0).op(wasm.OpDrop)}.instance(t, nil)
+		started(t, small{Imports: []string{"payload"}, Start: wat{}.I32(0, 0, guesttest.FreeAt, 8).Call(0).Op(wasm.OpDrop)}, nil)
 	})
 	t.Run("fails", func(t *testing.T) {
-		_, err := small{start: wat{}.op(wasm.OpUnreachable)}.compile(t, nil)
+		_, err := compile(t, small{Start: wat{}.Op(wasm.OpUnreachable)}, nil)
 		var trap *Trap
 		if !errors.As(err, &trap) || trap.Reason != TrapCode || !strings.Contains(err.Error(), "unreachable: the code gave up") {
 			t.Error(err)
@@ -273,7 +282,7 @@ func TestStartFunction(t *testing.T) {
 	})
 	t.Run("spins", func(t *testing.T) {
 		forever := append(wat{byte(wasm.OpLoop), 0x40, byte(wasm.OpBr), 0}, byte(wasm.OpEnd))
-		_, err := small{imports: []string{"now"}, start: append(wat{}.call(0).op(wasm.OpDrop), forever...)}.compile(t, func(p *Plan) { p.Limits.Start = 20 * time.Millisecond })
+		_, err := compile(t, small{Imports: []string{"now"}, Start: append(wat{}.Call(0).Op(wasm.OpDrop), forever...)}, func(p *Plan) { p.Limits.Start = 20 * time.Millisecond })
 		var trap *Trap
 		if !errors.As(err, &trap) || trap.Reason != TrapDeadline {
 			t.Error(err)
@@ -292,7 +301,7 @@ func (*broken) Log(int, string) {
 // TestNodesFaultIsTheNodes has a host that panics: the developer reads nothing of the
 // node's inside.
 func TestNodesFaultIsTheNodes(t *testing.T) {
-	args := wat{}.i32(1, smallFree, 8)
+	args := wat{}.I32(1, guesttest.FreeAt, 8)
 	look := func(t *testing.T, err error) {
 		var trap *Trap
 		if !errors.As(err, &trap) || trap.Reason != TrapHost {
@@ -306,20 +315,20 @@ func TestNodesFaultIsTheNodes(t *testing.T) {
 		}
 	}
 	t.Run("call", func(t *testing.T) {
-		i := small{imports: []string{"log"}, batch: args.call(0).i32(0)}.instance(t, nil)
+		i := started(t, small{Imports: []string{"log"}, Batch: args.Call(0).I32(0)}, nil)
 		var out Output
 		look(t, i.Run(&Call{Host: &broken{}, Records: event()}, &out))
 	})
 	t.Run("start", func(t *testing.T) {
-		_, err := small{imports: []string{"log"}, start: args.call(0)}.compile(t, func(p *Plan) { p.Host = &broken{} })
+		_, err := compile(t, small{Imports: []string{"log"}, Start: args.Call(0)}, func(p *Plan) { p.Host = &broken{} })
 		look(t, err)
 	})
 }
 
 // TestSeedIsCounted finds what the seed has cost in the usage of the next call, once.
 func TestSeedIsCounted(t *testing.T) {
-	draw := wat{}.i32(smallFree, 64<<10).call(0).op(wasm.OpDrop)
-	i := small{imports: []string{"random"}, seed: draw}.instance(t, nil)
+	draw := wat{}.I32(guesttest.FreeAt, 64<<10).Call(0).Op(wasm.OpDrop)
+	i := started(t, small{Imports: []string{"random"}, More: []guesttest.Function{{Name: hostapi.ExportSeed, Params: []wasm.ValType{wasm.I64}, Body: draw}}}, nil)
 	const least = 64 << 10 / drawnBytes
 	var out Output
 	for n, seeded := range []bool{true, true, false} { // by the start, and by the reset behind the first call
@@ -334,6 +343,35 @@ func TestSeedIsCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestUntold: what an instance has used beside its calls is told once, be it of its seed or
+// because it has initialised itself.
+func TestUntold(t *testing.T) {
+	draw := wat{}.I32(guesttest.FreeAt, 64<<10).Call(0).Op(wasm.OpDrop)
+	const least = 64 << 10 / drawnBytes
+	seed := []guesttest.Function{{Name: hostapi.ExportSeed, Params: []wasm.ValType{wasm.I64}, Body: draw}}
+	null := wasm.Const{Op: wasm.OpRefNull, Raw: wasm.OpRefNull.Append(nil)}
+	null.Raw = append(null.Raw, 0x70)
+	for name, s := range map[string]small{
+		"a seed": {Imports: []string{"random"}, More: seed},
+		"it is initialised": {Imports: []string{"random"}, Init: draw.I32(0), Change: func(m *wasm.Module) { // it cannot be captured
+			m.Globals = append(m.Globals, wasm.Global{GlobalType: wasm.GlobalType{Type: wasm.FuncRef, Mutable: true}, Init: null})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := started(t, s, nil)
+			if captured := name == "a seed"; i.program.Captured() != captured {
+				t.Fatalf("captured: %v", !captured)
+			}
+			if took, fuel := i.Untold(); took <= 0 || fuel < least || fuel > 1000*least {
+				t.Errorf("%v, %d of fuel", took, fuel)
+			}
+			if took, fuel := i.Untold(); took != 0 || fuel != 0 {
+				t.Errorf("again: %v, %d of fuel", took, fuel)
+			}
+		})
 	}
 }
 
@@ -356,7 +394,7 @@ func TestResetForgetsTime(t *testing.T) {
 
 // TestMemoryOfPartsOfPages is rounded down, for all alike.
 func TestMemoryOfPartsOfPages(t *testing.T) {
-	i := small{}.instance(t, func(p *Plan) { p.Limits.Memory = 5*meter.PageSize + 1 })
+	i := started(t, small{}, func(p *Plan) { p.Limits.Memory = 5*meter.PageSize + 1 })
 	if got := i.space.Limit(); got != 5*meter.PageSize {
 		t.Errorf("it may have %d bytes", got)
 	}
@@ -368,16 +406,18 @@ func TestMemoryOfPartsOfPages(t *testing.T) {
 
 // TestStackIsGivenBack has one call nest deep, which no other one does.
 func TestStackIsGivenBack(t *testing.T) {
-	s := small{}
-	s.deep = append(wat{}.with(wasm.OpLocalGet, 0).op(wasm.OpIf), 0x7f)
-	s.deep = s.deep.with(wasm.OpLocalGet, 0).i32(1).op(wasm.OpI32Sub).call(s.deepAt()).with(wasm.OpLocalGet, 0).op(wasm.OpI32Add).op(wasm.OpElse).i32(0).op(wasm.OpEnd)
+	s, i32 := small{}, []wasm.ValType{wasm.I32}
+	nested := s.Index(0)
+	deep := append(wat{}.With(wasm.OpLocalGet, 0).Op(wasm.OpIf), 0x7f)
+	deep = deep.With(wasm.OpLocalGet, 0).I32(1).Op(wasm.OpI32Sub).Call(nested).With(wasm.OpLocalGet, 0).Op(wasm.OpI32Add).Op(wasm.OpElse).I32(0).Op(wasm.OpEnd)
+	s.More = []guesttest.Function{{Params: i32, Results: i32, Body: deep}}
 	for name, c := range map[string]struct {
 		levels int64
 		grown  bool
 	}{"shallow": {10, false}, "deep": {10000, true}} {
 		t.Run(name, func(t *testing.T) {
-			s.batch = wat{}.i32(c.levels).call(s.deepAt()).op(wasm.OpDrop).i32(0)
-			i := s.instance(t, nil)
+			s.Batch = wat{}.I32(c.levels).Call(nested).Op(wasm.OpDrop).I32(0)
+			i := started(t, s, nil)
 			began := i.batch.kept()
 			if began < 1<<10 {
 				t.Fatalf("the stack begins with %d bytes: wazero keeps it elsewhere", began)

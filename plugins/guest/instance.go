@@ -41,12 +41,13 @@ type Instance struct {
 	line    []byte // of standard output, not yet logged
 	clock   clock
 	seeded  seeded // not yet told in a Usage
+	begun   seeded // likewise, of initialising it
 	trap    *Trap  // why the guest was stopped
 	dead    bool
 	closed  bool
 }
 
-// seeded is what telling the guest its seed has cost.
+// seeded is what telling the guest its seed, or initialising it, has cost.
 type seeded struct {
 	fuel int64
 	time time.Duration
@@ -165,7 +166,8 @@ const exportInitialize = "_initialize"
 // initialise runs what a guest runs once.
 func (i *Instance) initialise() error {
 	limits := &i.program.plan.Limits
-	i.begin(limits.Start, startFuel, startCalls)
+	began := i.begin(limits.Start, startFuel, startCalls)
+	defer func() { i.begun = seeded{fuel: startFuel - i.fuel(), time: i.program.engine.now() - began} }()
 	if f := i.module.ExportedFunction(exportInitialize); f != nil {
 		if _, err := i.run(f, 0); err != nil {
 			return fmt.Errorf("%s: %w", exportInitialize, err)
@@ -265,6 +267,15 @@ func (i *Instance) reseed() error {
 		return fmt.Errorf("%s: %w", hostapi.ExportSeed, err)
 	}
 	return nil
+}
+
+// Untold is the time and the fuel that the guest has used since it was started, and that no
+// Usage tells: of its start, if it did not begin from an image, and of seeds that no call
+// has followed. It tells them once.
+func (i *Instance) Untold() (took time.Duration, fuel int64) {
+	took, fuel = i.seeded.time+i.begun.time, i.seeded.fuel+i.begun.fuel
+	i.seeded, i.begun = seeded{}, seeded{}
+	return took, fuel
 }
 
 // CanReset reports whether Reset would succeed.

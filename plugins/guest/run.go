@@ -23,11 +23,11 @@ func (i *Instance) Fits(records []hostapi.Record) int {
 	return n
 }
 
-// Run gives the guest a batch that Fits, and takes what it wants done. The error is
-// a *Trap; then the instance is not to be used again.
+// Run gives the guest a batch, which Fits or fails, and takes what it wants done. The error
+// is a *Trap; then the instance is not to be used again.
 func (i *Instance) Run(c *Call, out *Output) error {
 	limits := &i.program.plan.Limits
-	i.call, i.host = c, c.Host
+	i.call, i.host, out.Usage = c, c.Host, Usage{}
 	i.clock.begin(c.Now)
 	n := int64(len(c.Records))
 	began := i.begin(limits.Timeout, limits.Fuel*n, limits.HostCalls*len(c.Records))
@@ -37,6 +37,9 @@ func (i *Instance) Run(c *Call, out *Output) error {
 	}
 	at := 0
 	for r := range c.Records {
+		if c.Records[r].Size() > len(input)-at {
+			return i.fail(trapped(TrapHost, "the node has put more into a call than fits"))
+		}
 		at += c.Records[r].Put(input[at:])
 	}
 	wrote, err := i.enter(&i.batch, uint64(len(c.Records)), uint64(at))

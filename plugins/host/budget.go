@@ -79,7 +79,7 @@ func (h *Host) Writes(tenant string, bytes int64) bool {
 // their part.
 func (h *Host) Heavy(tenant string) bool {
 	t := h.For(tenant)
-	return t != nil && t.share.used.Heavy()
+	return t != nil && t.share != nil && t.share.used.Heavy()
 }
 
 // MaxTimers is how many timers the plugin may have.

@@ -28,8 +28,9 @@ type Request struct {
 }
 
 // Deploy puts a version in place, and returns when it is there and kept. What is in its
-// place already makes no new version. The error is a *fault.Error whose text the
-// developer reads.
+// place already makes no new version; nor does the bundle that has come last from the
+// node's folder if it comes from there again, also if its plugin was removed since. The
+// error is a *fault.Error whose text the developer reads.
 func (h *Host) Deploy(ctx context.Context, r Request) (Done, error) {
 	done, err := h.deploy(ctx, r)
 	if err != nil {
@@ -45,19 +46,20 @@ func (h *Host) Deploy(ctx context.Context, r Request) (Done, error) {
 }
 
 func (h *Host) deploy(ctx context.Context, r Request) (Done, error) {
-	policy, err := h.served(r.Tenant)
-	if err != nil {
-		return Done{}, err
-	}
 	if r.As == Canary && (r.Share <= 0 || r.Share > 1) {
 		return Done{}, fault.New(fault.Invalid, "share", "a canary is asked about a share of the users, above 0 and at most 1")
 	}
-	end, err := h.turn(ctx, r.Tenant)
+	policy, end, err := h.begin(ctx, r.Tenant)
 	if err != nil {
 		return Done{}, err
 	}
 	defer end()
-	p, err := h.begin(r.Tenant, r.Bundle.Manifest.Name, policy)
+	if r.Folder {
+		if had, err := h.hadFromFolder(ctx, r.Tenant, r.Bundle.Manifest.Name, r.Bundle.Digest()); had || err != nil {
+			return Done{Unchanged: true}, err
+		}
+	}
+	p, err := h.plugin(ctx, r.Tenant, r.Bundle.Manifest.Name, policy)
 	if err != nil {
 		return Done{}, err
 	}
@@ -167,29 +169,6 @@ func (h *Host) bringNew(ctx context.Context, p *Plugin, r Request, policy *Polic
 	return done, err
 }
 
-// served is the policy of a tenant that the node serves.
-func (h *Host) served(tenant string) (*Policy, error) {
-	if policy := h.deps.Policy(tenant); policy != nil {
-		return policy, nil
-	}
-	return nil, fault.New(fault.NotFound, "tenant", "this node does not serve the tenant")
-}
-
-// stays refuses a change of a plugin that was taken away meanwhile, or whose tenant was,
-// with changing held.
-func (h *Host) stays(p *Plugin) error {
-	switch {
-	case h.closed:
-		return fault.New(fault.Draining, "", "")
-	case h.tenants[p.Tenant][p.Name] != p:
-		if _, err := h.served(p.Tenant); err != nil {
-			return err
-		}
-		return notThere(p.Name)
-	}
-	return nil
-}
-
 // prove runs the fixtures of a version that is new: what was deployed once has passed
 // them, and is not to be kept from running again by the time that they take.
 func (h *Host) prove(ctx context.Context, v *Version, b *manifest.Bundle) error {
@@ -209,30 +188,12 @@ func refused(err error) error {
 	return fault.New(fault.Invalid, "bundle", err.Error())
 }
 
-// turn waits until nobody else builds for the tenant.
-func (h *Host) turn(ctx context.Context, tenant string) (end func(), err error) {
-	if end, err = h.turns.Take(ctx, tenant); err != nil {
-		return nil, fault.Wrap("host.turn", fault.Timeout, err)
-	}
-	return end, nil
-}
-
-// begin finds the plugin that a bundle is of, or makes it, with the tenant's turn held.
-func (h *Host) begin(tenant, name string, policy *Policy) (*Plugin, error) {
-	h.changing.Lock()
-	defer h.changing.Unlock()
-	if h.tenants[tenant][name] == nil && h.count(tenant) >= policy.Plugins {
-		return nil, fault.New(fault.Forbidden, "", fmt.Sprintf("the tenant may have %d plugins; remove one first", policy.Plugins))
-	}
-	return h.plugin(tenant, name), nil
-}
-
 // settle puts a version that was built in its place, with changing held.
 func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request) (Done, error) {
 	if err := h.stays(p); err != nil {
 		return Done{}, err
 	}
-	if err := h.owns(p, v); err != nil {
+	if err := h.owns(p, v, "bundle"); err != nil {
 		return Done{}, err
 	}
 	if kept := p.state.find(v.Number); kept != nil {
@@ -252,37 +213,19 @@ func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request) (Do
 	return done, nil
 }
 
-// count is how many plugins of a tenant have versions, with changing held.
-func (h *Host) count(tenant string) (n int) {
-	for _, p := range h.tenants[tenant] {
-		if p.state.Last > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// forget removes a plugin that has no version at all, with changing held, and reports
-// whether it was one.
-func (h *Host) forget(p *Plugin) bool {
-	if p.state.Last > 0 {
-		return false
-	}
-	if h.tenants[p.Tenant][p.Name] == p {
-		h.write(func() { delete(h.tenants[p.Tenant], p.Name) })
-	}
-	return true
-}
-
-// owns refuses an action that another plugin of the tenant owns, with changing held.
-func (h *Host) owns(p *Plugin, v *Version) error {
+// owns refuses an action that another plugin of the tenant owns, or would with its canary;
+// with changing held.
+func (h *Host) owns(p *Plugin, v *Version, field string) error {
 	for _, other := range h.tenants[p.Tenant] {
-		if other == p {
+		s := other.set.Load()
+		if other == p || s == nil {
 			continue
 		}
-		for action := range v.owned {
-			if other.Owned(action) != nil {
-				return fault.New(fault.Conflict, "bundle", fmt.Sprintf("the plugin %s owns the action %s", other.Name, action))
+		for _, its := range []*Version{s.live, s.canary} {
+			for action := range v.owned {
+				if its != nil && its.owned[action] != nil {
+					return fault.New(fault.Conflict, field, fmt.Sprintf("the plugin %s owns the action %s", other.Name, action))
+				}
 			}
 		}
 	}
@@ -292,6 +235,7 @@ func (h *Host) owns(p *Plugin, v *Version) error {
 // install puts into place what the state says, with changing held. built are versions that
 // are new, by number; others that are needed are there already.
 func (h *Host) install(p *Plugin, built map[int]*Version) {
+	h.write(func() { p.lost = false })
 	byNumber := p.placed()
 	maps.Copy(byNumber, built)
 	p.swap(&set{

@@ -20,6 +20,7 @@
 //
 // # Goroutines
 //
-// Run judges canaries, lets idle guests tidy up, sweeps what keys have expired, and
-// runs shadows on a few workers behind a bounded queue. There are no others.
+// Run judges canaries, lets idle guests tidy up, sweeps what keys have expired, trims the
+// folder of compiled code, and runs shadows on a few workers behind a bounded queue. There
+// are no others.
 package host

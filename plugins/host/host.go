@@ -34,8 +34,8 @@ type Deps struct {
 	Taken func(action string) bool
 	// Lookup answers questions of guests; nil: none are answered.
 	Lookup func(ctx context.Context, tenant string, kind hostapi.Lookup, name string) ([]byte, hostapi.Status)
-	// Dropped is told of a plugin that is removed, and drops what others keep of it; an
-	// error has it removed again. nil: nobody is told.
+	// Dropped is told of a plugin that is removed, and drops what others keep of it. After
+	// an error it is told again. nil: nobody is told.
 	Dropped func(ctx context.Context, tenant, plugin string) error
 	// Fixtures runs those of a bundle; an error keeps it from being deployed. nil:
 	// they are not run.
@@ -55,6 +55,8 @@ type Host struct {
 	mu       sync.Mutex // of what follows, and of Plugin.state: a moment
 	tenants  map[string]map[string]*Plugin
 	shared   map[string]*share // by tenant
+	gone     map[string]bool   // tenants whose plugins were let go of
+	wall     *Tenant           // stands in for the plugins of those
 
 	shadows *fair.Queue[*shadowed]
 	Crowd   *pool.Crowd // of the tenants whose plugins use too much
@@ -96,6 +98,7 @@ type Plugin struct {
 	set   atomic.Pointer[set]
 	state state // written with both of Host's locks held, read with one
 	late  bool  // there was not the time to build a version; likewise
+	lost  bool  // the state that was kept can not be read, this one is a guess; likewise
 }
 
 // set is which versions are in place.
@@ -104,25 +107,30 @@ type set struct {
 	share                uint64 // of the canary, in 1/10,000
 }
 
-// shadowQueue bounds the events that wait for shadows, and what they hold.
-const shadowQueue = 256
+// Bounds of the events that wait for shadows, and of what they hold, in bytes.
+const (
+	shadowQueue = 256
+	shadowBytes = 16 << 20
+)
 
 // New makes a host without plugins; Load brings those that were deployed.
 func New(cfg Config, deps Deps) *Host {
 	h := &Host{
-		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), tenants: map[string]map[string]*Plugin{}, shared: map[string]*share{},
+		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), tenants: map[string]map[string]*Plugin{}, shared: map[string]*share{}, gone: map[string]bool{},
 		turns: NewTurns(max(2, runtime.GOMAXPROCS(0))),
 	}
 	processors := runtime.GOMAXPROCS(0)
 	h.Crowd = pool.NewCrowd(min(h.lanes(), max(1, processors/2)), processors, deps.Now)
 	waiting := fair.Halves(shadowQueue, shadowTasks)
-	waiting.Heavy = h.Heavy
-	h.shadows = fair.New[*shadowed](waiting)
+	waiting.Bytes, waiting.Heavy = shadowBytes, h.Heavy
+	h.shadows = fair.New(waiting, h.miss)
+	h.wall = h.newWall()
 	h.table.Store(&table{})
 	return h
 }
 
-// For is a tenant's plugins, nil if it has none.
+// For is a tenant's plugins, nil if it has none. Of a tenant that had some and is gone it
+// is one that refuses everything: what is still under way goes past no filter.
 func (h *Host) For(tenant string) *Tenant { return (*h.table.Load())[tenant] }
 
 // Owner is the plugin that owns an action, nil if none does.
@@ -185,16 +193,25 @@ func (h *Host) write(f func()) {
 // publish makes the table anew, with changing held.
 func (h *Host) publish() {
 	next := make(table, len(h.tenants))
+	for tenant := range h.gone {
+		next[tenant] = h.wall
+	}
 	for tenant, plugins := range h.tenants {
+		if h.gone[tenant] { // it comes back, and not all of them are there
+			continue
+		}
 		t := &Tenant{owners: map[string]*Plugin{}, share: h.share(tenant)}
-		for _, p := range plugins {
+		for _, name := range slices.Sorted(maps.Keys(plugins)) {
+			p := plugins[name]
 			s := p.set.Load()
 			if s == nil || s.live == nil {
 				continue
 			}
 			t.Plugins = append(t.Plugins, p)
 			for action := range s.live.owned {
-				t.owners[action] = p
+				if t.owners[action] == nil { // owns lets no two have it
+					t.owners[action] = p
+				}
 			}
 		}
 		if len(t.Plugins) == 0 {
@@ -206,6 +223,7 @@ func (h *Host) publish() {
 		next[tenant] = t
 	}
 	h.table.Store(&next)
+	h.Crowd.Tenants.Store(int64(len(next) - len(h.gone)))
 }
 
 // share is what all plugins of a tenant have together.
@@ -226,16 +244,6 @@ func (h *Host) share(tenant string) *share {
 		h.shared[tenant] = s
 	}
 	return s
-}
-
-// plugin finds one, or makes it, with changing held.
-func (h *Host) plugin(tenant, name string) *Plugin {
-	p := h.tenants[tenant][name]
-	if p == nil {
-		p = &Plugin{Tenant: tenant, Name: name, host: h}
-		h.add(p)
-	}
-	return p
 }
 
 // add lists a plugin, with changing held.

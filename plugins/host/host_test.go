@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,92 +16,27 @@ import (
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/kv"
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/plugins/pool"
-	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 	"github.com/heddle-rt/heddle/runtime/config"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var built = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "host")
+// built is the guest in Go.
+var built = sync.OnceValues(func() ([]byte, error) { return guesttest.Go(filepath.Join("testdata", "guest")) })
+
+var engine = sync.OnceValues(func() (*guest.Engine, error) {
+	cache, err := guesttest.Cache("compiled")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	file := filepath.Join(dir, "g.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", file, ".")
-	cmd.Dir, cmd.Env = filepath.Join("testdata", "guest"), append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, errors.New(string(out))
-	}
-	return os.ReadFile(file)
+	return guest.New(guest.Config{Cache: cache})
 })
-
-var engine = sync.OnceValues(func() (*guest.Engine, error) {
-	return guest.New(guest.Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
-})
-
-// cells is a cell.Store in memory.
-type cells struct {
-	mu    sync.Mutex
-	m     map[string][]byte
-	fails error
-	reads func(ctx context.Context, table string) error // asked before a table is read; nil: never
-	puts  func(table string) error                      // likewise written
-}
-
-func (c *cells) Cell(_ context.Context, tenant, table, key string) ([]byte, bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v, ok := c.m[tenant+"|"+table+"|"+key]
-	return v, ok, c.fails
-}
-
-func (c *cells) Cells(ctx context.Context, tenant, table, after string, limit int) (out []cell.Cell, _ error) {
-	if c.reads != nil {
-		if err := c.reads(ctx, table); err != nil {
-			return nil, err
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for k, v := range c.m {
-		if key, ok := strings.CutPrefix(k, tenant+"|"+table+"|"); ok && (after == "" || key > after) {
-			out = append(out, cell.Cell{Key: key, Value: v})
-		}
-	}
-	slices.SortFunc(out, func(a, b cell.Cell) int { return strings.Compare(a.Key, b.Key) })
-	return out[:min(len(out), limit)], c.fails
-}
-
-func (c *cells) PutCells(_ context.Context, tenant, table string, list ...cell.Cell) error {
-	return c.PutCellsSoon(tenant, table, list...)
-}
-
-func (c *cells) PutCellsSoon(tenant, table string, list ...cell.Cell) error {
-	if c.puts != nil {
-		if err := c.puts(table); err != nil {
-			return err
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fails != nil {
-		return c.fails
-	}
-	for _, x := range list {
-		if k := tenant + "|" + table + "|" + x.Key; x.Value == nil {
-			delete(c.m, k)
-		} else {
-			c.m[k] = x.Value
-		}
-	}
-	return nil
-}
 
 func defaults[T any](t testing.TB) T {
 	r, err := config.Load[T](config.Options{})
@@ -114,7 +46,7 @@ func defaults[T any](t testing.TB) T {
 	return *r.Value
 }
 
-func newHost(t testing.TB, store *cells, change func(*Policy)) *Host {
+func newHost(t testing.TB, store *celltest.Store, change func(*Policy)) *Host {
 	t.Helper()
 	e, err := engine()
 	if err != nil {
@@ -139,14 +71,30 @@ func newHost(t testing.TB, store *cells, change func(*Policy)) *Host {
 	})
 }
 
-// bundle is a plugin that drops everything with a word.
+// bundle is a plugin that drops everything with a word, or traps if that is "trap": a
+// module of some hundred bytes. With the race detector the guest in Go takes seconds.
 func bundle(t testing.TB, name, word, more string) *manifest.Bundle {
+	t.Helper()
+	p := guesttest.Refuses(word)
+	p.Traps = word == "trap"
+	return packed(t, name, p.Module(), more)
+}
+
+// goBundle is the same in Go; it takes the word from its config, and does not start if
+// that is "refuse".
+func goBundle(t testing.TB, name, word, more string) *manifest.Bundle {
 	t.Helper()
 	code, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &manifest.Bundle{Module: code, Text: fmt.Appendf(nil, "name: %s\nversion: '1'\nbindings: [{}]\nlimits: {start: 60s, timeout: 10s}\nconfig: '\"%s\"'\n%s\n", name, word, more)}
+	return packed(t, name, code, fmt.Sprintf("config: '%q'\n%s", word, more))
+}
+
+func packed(t testing.TB, name string, module []byte, more string) *manifest.Bundle {
+	t.Helper()
+	b := &manifest.Bundle{Module: module, Text: fmt.Appendf(nil, "name: %s\nversion: '1'\nbindings: [{}]\nlimits: {start: 60s, timeout: 10s}\n%s\n", name, more)}
+	var err error
 	if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +134,7 @@ func deploy(t testing.TB, h *Host, b *manifest.Bundle, as string, share float64)
 }
 
 func TestLife(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	h := newHost(t, store, nil)
 	expect := func(word string, number int) {
 		t.Helper()
@@ -241,14 +189,48 @@ func TestLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("no plugin", 0)
-	if len(store.m) != 0 {
-		t.Errorf("%d cells are left", len(store.m))
+	if store.Len() != 0 {
+		t.Errorf("%d cells are left", store.Len())
 	}
 	h.Close()
 }
 
+// TestGo has a guest with a language's runtime, and a config, live as others do.
+func TestGo(t *testing.T) {
+	store := &celltest.Store{}
+	h := newHost(t, store, nil)
+	expect := func(word string, number int) {
+		t.Helper()
+		if w, n := ask(h, "filter", "ann"); w != word || n != number {
+			t.Errorf("version %d says %q; want %d, %q", n, w, number, word)
+		}
+	}
+	m := deploy(t, h, goBundle(t, "filter", "one", ""), Live, 0)
+	if m.Number != 1 || !m.Captured || m.Size == 0 {
+		t.Errorf("%+v", m)
+	}
+	expect("one", 1)
+	deploy(t, h, goBundle(t, "filter", "two", ""), Live, 0)
+	expect("two", 2)
+	h.Close()
+	h = newHost(t, store, nil) // the node starts again
+	if err := h.Load(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	expect("two", 2)
+	if _, err := h.Switch(t.Context(), "acme", "filter", 0); err != nil {
+		t.Fatal(err)
+	}
+	expect("one", 1)
+	live := h.For("acme").Named("filter").set.Load().live
+	h.Close()
+	if n := live.program.Instances(); n != 0 {
+		t.Errorf("%d instances are left", n)
+	}
+}
+
 func TestRefusedDeploys(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	h := newHost(t, store, func(p *Policy) { p.Plugins, p.Capabilities, p.Limits.Memory = 2, []string{"kv"}, 16<<20 })
 	defer h.Close()
 	fix := func(b *manifest.Bundle) *manifest.Bundle {
@@ -267,18 +249,18 @@ func TestRefusedDeploys(t *testing.T) {
 	}{
 		"memory":         {bundle(t, "a", "x", ""), "limits.memory"},
 		"capability":     {fix(bundle(t, "a", "x", "capabilities: [emit]")), "does not grant"},
-		"it refuses":     {fix(bundle(t, "a", "refuse", "")), "heddle_init: it answered failed; its log may say why\n  its log: warn: I was asked to"},
+		"it refuses":     {fix(goBundle(t, "a", "refuse", "")), "heddle_init: it answered failed; its log may say why\n  its log: warn: I was asked to"},
 		"a taken action": {fix(bundle(t, "a", "x", "actions: [{name: 'message:fly'}]")), "choose another noun"},
 		"another's":      {fix(bundle(t, "a", "x", "actions: [{name: 'order:created'}]")), "first owns the action"},
 		"no module":      {func() *manifest.Bundle { b := fix(bundle(t, "a", "x", "")); b.Module = []byte("\x00asm"); return b }(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := len(store.m)
+			before := store.Len()
 			_, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: c.b, As: Live})
 			if err == nil || !strings.Contains(fault.Of(err).Error(), c.want) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
-			if len(store.m) != before || len(h.List("acme")) != 1 {
+			if store.Len() != before || len(h.List("acme")) != 1 {
 				t.Errorf("something is kept: %v", h.List("acme"))
 			}
 		})
@@ -290,11 +272,11 @@ func TestRefusedDeploys(t *testing.T) {
 	if _, err := h.Deploy(t.Context(), Request{Tenant: "nobody", Bundle: ok, As: Live}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("another tenant: %v", err)
 	}
-	store.fails = errors.New("away")
+	store.Away(errors.New("away"))
 	if _, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: fix(bundle(t, "first", "two", "")), As: Live}); err == nil {
 		t.Error("kept by a store that fails")
 	}
-	store.fails = nil
+	store.Away(nil)
 	if w, n := ask(h, "first", "ann"); w != "one" || n != 1 {
 		t.Errorf("version %d says %q", n, w)
 	}
@@ -302,7 +284,8 @@ func TestRefusedDeploys(t *testing.T) {
 
 // TestSwapUnderLoad deploys while events flow: each is answered by one version.
 func TestSwapUnderLoad(t *testing.T) {
-	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
+	const deploys = 100
+	h := newHost(t, &celltest.Store{}, nil)
 	deploy(t, h, bundle(t, "filter", "v1", ""), Live, 0)
 	var stop atomic.Bool
 	var events atomic.Int64
@@ -317,24 +300,27 @@ func TestSwapUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	for n := 2; n <= 8; n++ {
+	for n := 2; n <= deploys; n++ {
 		deploy(t, h, bundle(t, "filter", fmt.Sprint("v", n), ""), Live, 0)
 	}
 	stop.Store(true)
 	wg.Wait()
+	if w, n := ask(h, "filter", "ann"); n != deploys { // so that there is something to close
+		t.Errorf("version %d says %q", n, w)
+	}
 	p := h.For("acme").Named("filter")
 	live := p.set.Load().live
 	h.Close()
 	if n := live.program.Instances(); n != 0 {
 		t.Errorf("%d instances are left", n)
 	}
-	t.Logf("%d events over 7 deploys", events.Load())
+	t.Logf("%d events over %d deploys", events.Load(), deploys)
 }
 
 // TestCannotBeRun: a version that the policy does not permit any more is still bound to
 // its events, and refuses them; a good one that is deployed takes its place.
 func TestCannotBeRun(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	first := newHost(t, store, nil)
 	deploy(t, first, bundle(t, "filter", "one", ""), Live, 0)
 	first.Close()
@@ -361,7 +347,7 @@ func TestCannotBeRun(t *testing.T) {
 
 // TestOthersDoNotWait: while one tenant's deploy takes long, another's rollback does not.
 func TestOthersDoNotWait(t *testing.T) {
-	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
+	h := newHost(t, &celltest.Store{}, nil)
 	entered, release := make(chan struct{}), make(chan struct{})
 	h.deps.Fixtures = func(context.Context, *guest.Program, *manifest.Bundle) error { return nil }
 	deploy(t, h, bundle(t, "filter", "one", ""), Live, 0)
@@ -392,7 +378,7 @@ func TestOthersDoNotWait(t *testing.T) {
 
 // TestBadCanary is taken back by itself, and the log says why.
 func TestBadCanary(t *testing.T) {
-	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
+	h := newHost(t, &celltest.Store{}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }() // ended by cancel
@@ -424,7 +410,7 @@ func TestBadCanary(t *testing.T) {
 			t.Fatal("the shadow has seen nothing")
 		}
 	}
-	if d := p.Diffs.List()[0]; len(d.Shadow) != 1 || string(d.Shadow[0].A) != `"other"` {
+	if d := p.Diffs.List()[0]; len(d.Shadow) != 1 || string(d.Shadow[0].A) != "other" {
 		t.Errorf("%+v", d)
 	}
 	if s, _ := h.Status("acme", "filter"); s.Canary != 0 || s.Why == "" || s.Live != 1 {

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/plugins/kv"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 )
 
 // clocked is a host with the breaker as it is by default, and a clock.
 func clocked(t *testing.T, now func() time.Time) *Host {
 	t.Helper()
-	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
-	store := &cells{m: map[string][]byte{}}
+	h := newHost(t, &celltest.Store{}, nil)
+	store := &celltest.Store{}
 	cfg := defaults[Config](t)
 	cfg.Lanes = 1
 	deps := h.deps

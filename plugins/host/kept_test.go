@@ -4,12 +4,13 @@ import (
 	"testing"
 
 	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // TestBundlesAreGivenBack as they were deployed, for as long as they are kept.
 func TestBundlesAreGivenBack(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	h := newHost(t, store, nil)
 	one, two := bundle(t, "filter", "one", ""), bundle(t, "filter", "two", "")
 	deploy(t, h, one, Live, 0)
@@ -32,7 +33,9 @@ func TestBundlesAreGivenBack(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	store.m["acme|plugin/filter|"+piece(1, 0)][100] ^= 1
+	damaged := store.Value("acme", tableBundles+"filter", piece(1, 0))
+	damaged[100] ^= 1
+	store.Set("acme", tableBundles+"filter", piece(1, 0), damaged)
 	if _, err := h.Bundle(t.Context(), "acme", "filter", 1); !fault.Is(err, fault.Internal) {
 		t.Errorf("one that is broken on disk: %v", err)
 	}

@@ -9,30 +9,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heddle-rt/heddle/cmd/heddle/plugin/plugintest"
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/plugins/pool"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 	"github.com/heddle-rt/heddle/runtime/config"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// small is a plugin that drops everything with a word, of some hundred bytes.
-func small(t testing.TB, name, word string) *manifest.Bundle {
-	t.Helper()
-	b := &manifest.Bundle{Module: plugintest.Refuses(word).Module(), Text: fmt.Appendf(nil, "name: %s\nversion: '1'\nbindings: [{}]\nlimits: {start: 60s, timeout: 10s}\n", name)}
-	var err error
-	if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // TestTheSameBundleTwice makes no other version where it stands already, also after a
 // restart; a canary gets the share that is asked for.
 func TestTheSameBundleTwice(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	h := newHost(t, store, nil)
-	one, two := small(t, "filter", "one"), small(t, "filter", "two")
+	one, two := bundle(t, "filter", "one", ""), bundle(t, "filter", "two", "")
 	put := func(b *manifest.Bundle, as string, share float64) string {
 		t.Helper()
 		d, err := h.Deploy(t.Context(), Request{Tenant: "acme", By: "dev", Bundle: b, As: as, Share: share})
@@ -84,9 +73,9 @@ func TestTheSameBundleTwice(t *testing.T) {
 // TestRollbackIsToAnother: versions that are the same as the live one are passed over, and
 // those that were never live; what it ends is said.
 func TestRollbackIsToAnother(t *testing.T) {
-	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
+	h := newHost(t, &celltest.Store{}, nil)
 	defer h.Close()
-	one, two, three := small(t, "filter", "one"), small(t, "filter", "two"), small(t, "filter", "three")
+	one, two, three := bundle(t, "filter", "one", ""), bundle(t, "filter", "two", ""), bundle(t, "filter", "three", "")
 	deploy(t, h, one, Live, 0)
 	if _, err := h.Switch(t.Context(), "acme", "filter", 0); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a rollback to nothing: %v", err)
@@ -129,13 +118,13 @@ func TestRollbackIsToAnother(t *testing.T) {
 // TestRemovedIsRemembered, wherever a removal was interrupted: what came from the folder
 // last does not come again, and another bundle does.
 func TestRemovedIsRemembered(t *testing.T) {
-	one, two := small(t, "filter", "one"), small(t, "filter", "two")
+	one, two := bundle(t, "filter", "one", ""), bundle(t, "filter", "two", "")
 	for _, failing := range []string{"", tableRemoved, tableStates, tableBundles + "filter"} {
-		store := &cells{m: map[string][]byte{}}
+		store := &celltest.Store{}
 		h := newHost(t, store, nil)
 		had := func(b *manifest.Bundle, want bool) {
 			t.Helper()
-			if is, err := h.FromFolder(t.Context(), "acme", "filter", b.Digest()); err != nil || is != want {
+			if is, err := h.hadFromFolder(t.Context(), "acme", "filter", b.Digest()); err != nil || is != want {
 				t.Errorf("%q fails: it has come from the folder: %v, %v", failing, is, err)
 			}
 		}
@@ -146,7 +135,7 @@ func TestRemovedIsRemembered(t *testing.T) {
 		had(one, true)
 		deploy(t, h, two, Live, 0)
 		broken := failing
-		store.puts = func(table string) error {
+		store.Writes = func(table string) error {
 			if table == broken {
 				return errors.New("away")
 			}
@@ -168,7 +157,7 @@ func TestRemovedIsRemembered(t *testing.T) {
 		had(two, false)
 		deploy(t, h, two, Live, 0) // by hand
 		had(one, true)
-		fromFolder.Bundle = small(t, "filter", "three")
+		fromFolder.Bundle = bundle(t, "filter", "three", "")
 		if _, err := h.Deploy(t.Context(), fromFolder); err != nil {
 			t.Fatal(err)
 		}
@@ -176,23 +165,23 @@ func TestRemovedIsRemembered(t *testing.T) {
 		had(fromFolder.Bundle, true)
 		h.Close()
 	}
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	h := newHost(t, store, nil)
 	defer h.Close()
 	deploy(t, h, two, Live, 0)
 	if d, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: two, As: Live, Folder: true}); err != nil || !d.Unchanged {
 		t.Errorf("from the folder what is live: %+v, %v", d, err)
 	}
-	store.puts = func(table string) error {
+	store.Writes = func(table string) error {
 		if table == tableRemoved {
 			return fault.New(fault.StorageFull, "", "")
 		}
 		return nil
 	}
-	if is, err := h.FromFolder(t.Context(), "acme", "filter", two.Digest()); !is || err != nil {
+	if is, err := h.hadFromFolder(t.Context(), "acme", "filter", two.Digest()); !is || err != nil {
 		t.Errorf("what was live already is not noted: %v", err)
 	}
-	if err := h.Remove(t.Context(), "acme", "filter"); err != nil || len(store.m) != 0 {
+	if err := h.Remove(t.Context(), "acme", "filter"); err != nil || store.Len() != 0 {
 		t.Errorf("a full store keeps it: %v", err)
 	}
 }
@@ -207,15 +196,15 @@ func TestCannotRunIsSaid(t *testing.T) {
 			return d.Number, err
 		},
 		"a deploy": func(h *Host) (int, error) {
-			d, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: small(t, "filter", "two"), As: Live})
+			d, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: bundle(t, "filter", "two", ""), As: Live})
 			return d.Number, err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := &cells{m: map[string][]byte{}}
+			store := &celltest.Store{}
 			h := newHost(t, store, nil)
-			deploy(t, h, small(t, "filter", "one"), Live, 0)
-			deploy(t, h, small(t, "filter", "two"), Live, 0)
+			deploy(t, h, bundle(t, "filter", "one", ""), Live, 0)
+			deploy(t, h, bundle(t, "filter", "two", ""), Live, 0)
 			h.Close()
 			var policy *Policy
 			h = newHost(t, store, func(p *Policy) { policy = p; p.Limits.Module = 1 << 10 })
@@ -262,12 +251,12 @@ func TestCannotRunIsSaid(t *testing.T) {
 
 // TestDeployMendsWhatIsDamaged: the bundle is kept anew.
 func TestDeployMendsWhatIsDamaged(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	h := newHost(t, store, nil)
-	one := small(t, "filter", "one")
+	one := bundle(t, "filter", "one", "")
 	deploy(t, h, one, Live, 0)
 	h.Close()
-	store.m["acme|plugin/filter|"+piece(1, 0)] = []byte("PK")
+	store.Set("acme", tableBundles+"filter", piece(1, 0), []byte("PK"))
 	h = newHost(t, store, nil)
 	if err := h.Load(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
@@ -292,7 +281,7 @@ func TestDeployMendsWhatIsDamaged(t *testing.T) {
 // TestBundlesAreBounded: the oldest versions of all of the tenant's plugins are let go of
 // that nobody needs, and then a deploy is refused; another tenant's stay.
 func TestBundlesAreBounded(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	var policy *Policy
 	h := newHost(t, store, func(p *Policy) { policy = p })
 	defer h.Close()
@@ -312,52 +301,52 @@ func TestBundlesAreBounded(t *testing.T) {
 			}
 			got += "; "
 		}
-		for key, value := range store.m {
-			if strings.HasPrefix(key, "acme|"+tableBundles) {
+		store.Each(func(tenant, table, _ string, value []byte) {
+			if tenant == "acme" && strings.HasPrefix(table, tableBundles) {
 				held += int64(len(value))
 			}
-		}
+		})
 		if got != want || policy.Bundles > 0 && held > int64(policy.Bundles) {
 			t.Errorf("kept %s, %d bytes of %d; want %s", got, held, policy.Bundles, want)
 		}
 	}
 	for _, word := range []string{"one", "two", "six"} {
-		deploy(t, h, small(t, "a", word), Live, 0)
-		deploy(t, h, small(t, "b", word), Live, 0)
+		deploy(t, h, bundle(t, "a", word, ""), Live, 0)
+		deploy(t, h, bundle(t, "b", word, ""), Live, 0)
 	}
-	if _, err := h.Deploy(t.Context(), Request{Tenant: "globex", Bundle: small(t, "a", "one"), As: Live}); err != nil {
+	if _, err := h.Deploy(t.Context(), Request{Tenant: "globex", Bundle: bundle(t, "a", "one", ""), As: Live}); err != nil {
 		t.Fatal(err)
 	}
 	kept("a 1 2 3; b 1 2 3; ")
 	s, _ := h.Status("acme", "a")
 	size := int64(s.Versions[0].Stored)
 	policy.Bundles = config.Size(6*size + 100)
-	deploy(t, h, small(t, "b", "ten"), Live, 0) // the oldest is another plugin's
+	deploy(t, h, bundle(t, "b", "ten", ""), Live, 0) // the oldest is another plugin's
 	kept("a 2 3; b 1 2 3 4; ")
-	deploy(t, h, small(t, "b", "new"), Canary, 0.5) // 5
+	deploy(t, h, bundle(t, "b", "new", ""), Canary, 0.5) // 5
 	kept("a 2 3; b 2 3 4 5; ")
-	deploy(t, h, small(t, "b", "top"), Shadow, 0) // 6
+	deploy(t, h, bundle(t, "b", "top", ""), Shadow, 0) // 6
 	kept("a 2 3; b 3 4 5 6; ")
-	deploys, cells := h.Deployed.Load(), len(store.m)
-	_, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: small(t, "c", "one"), As: Live})
+	deploys, cells := h.Deployed.Load(), store.Len()
+	_, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: bundle(t, "c", "one", ""), As: Live})
 	if f := fault.Of(err); !fault.Is(err, fault.Forbidden) || !strings.Contains(f.Msg, fmt.Sprintf("may have %d (bundles in the tenant's policy)", policy.Bundles)) {
 		t.Errorf("one too many: %v", err)
 	}
-	if h.Find("acme", "c") != nil || h.Deployed.Load() != deploys || len(store.m) != cells {
+	if h.Find("acme", "c") != nil || h.Deployed.Load() != deploys || store.Len() != cells {
 		t.Error("something of it is kept")
 	}
 	kept("a 2 3; b 3 4 5 6; ")
 	if _, err := h.Stop(t.Context(), "acme", "b"); err != nil {
 		t.Fatal(err)
 	}
-	deploy(t, h, small(t, "c", "one"), Live, 0)
+	deploy(t, h, bundle(t, "c", "one", ""), Live, 0)
 	kept("a 2 3; b 3 4 6; c 1; ")
 	policy.Bundles = 1
 	if d, err := h.Switch(t.Context(), "acme", "b", 0); err != nil || d.Live != 3 { // what is kept may be used
 		t.Errorf("%+v, %v", d, err)
 	}
 	policy.Bundles = 0
-	deploy(t, h, small(t, "c", "two"), Live, 0)
+	deploy(t, h, bundle(t, "c", "two", ""), Live, 0)
 	kept("a 2 3; b 3 4 6; c 1 2; ")
 	h.Close()
 	h = newHost(t, store, nil)

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,12 +13,13 @@ import (
 	"github.com/heddle-rt/heddle/plugins/guest"
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/plugins/pool"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // TestFixturesAreOfDeploys: neither a rollback nor a start of the node waits for them.
 func TestFixturesAreOfDeploys(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	h := newHost(t, store, nil)
 	ran := 0
 	fixtures := func(context.Context, *guest.Program, *manifest.Bundle) error { ran++; return nil }
@@ -47,7 +49,7 @@ func TestFixturesAreOfDeploys(t *testing.T) {
 // was time for it.
 func TestSlowPluginsDoNotHoldTheNode(t *testing.T) {
 	t.Parallel()
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	quick := func(name, word string) *manifest.Bundle {
 		b := bundle(t, name, word, "")
 		b.Text = []byte(strings.Replace(string(b.Text), "start: 60s", "start: 5s", 1))
@@ -59,7 +61,7 @@ func TestSlowPluginsDoNotHoldTheNode(t *testing.T) {
 	deploy(t, h, quick("filter", "two"), Live, 0)
 	h.Close()
 	var reads atomic.Int64
-	store.reads = func(ctx context.Context, table string) error {
+	store.Reads = func(ctx context.Context, table string) error {
 		if table == tableBundles+"a-slow" && reads.Add(1) == 2 { // the first is for what stands in
 			<-ctx.Done()
 			return ctx.Err()
@@ -88,14 +90,14 @@ func TestSlowPluginsDoNotHoldTheNode(t *testing.T) {
 // TestUnreadable: what nobody can read any more refuses what others would receive, until
 // something else is deployed.
 func TestUnreadable(t *testing.T) {
-	for name, damage := range map[string]func(store *cells){
-		"the bundle is gone":     func(store *cells) { delete(store.m, "acme|plugin/filter|"+piece(2, 0)) },
-		"the bundle is damaged":  func(store *cells) { store.m["acme|plugin/filter|"+piece(2, 0)] = []byte("PK") },
-		"the state is damaged":   func(store *cells) { store.m["acme|plugins|filter"] = []byte(`{"live":`) },
-		"the state says nothing": func(store *cells) { store.m["acme|plugins|filter"] = []byte(`{}`) },
+	for name, damage := range map[string]func(store *celltest.Store){
+		"the bundle is gone":     func(store *celltest.Store) { store.Set("acme", tableBundles+"filter", piece(2, 0), nil) },
+		"the bundle is damaged":  func(store *celltest.Store) { store.Set("acme", tableBundles+"filter", piece(2, 0), []byte("PK")) },
+		"the state is damaged":   func(store *celltest.Store) { store.Set("acme", tableStates, "filter", []byte(`{"live":`)) },
+		"the state says nothing": func(store *celltest.Store) { store.Set("acme", tableStates, "filter", []byte(`{}`)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := &cells{m: map[string][]byte{}}
+			store := &celltest.Store{}
 			h := newHost(t, store, nil)
 			deploy(t, h, bundle(t, "filter", "one", ""), Live, 0)
 			deploy(t, h, bundle(t, "filter", "two", ""), Live, 0)
@@ -150,7 +152,7 @@ func TestUnreadable(t *testing.T) {
 
 // TestTenantsGoAndComeBack: of one that is gone nothing lives on, and nothing is erased.
 func TestTenantsGoAndComeBack(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	h := newHost(t, store, nil)
 	defer h.Close()
 	ask1 := h.deps.Policy
@@ -167,7 +169,13 @@ func TestTenantsGoAndComeBack(t *testing.T) {
 	if _, err := h.Deploy(t.Context(), Request{Tenant: "globex", Bundle: bundle(t, "filter", "theirs", ""), As: Live}); err != nil {
 		t.Fatal(err)
 	}
-	live, kept := h.Find("acme", "filter").set.Load().live, len(store.m)
+	live, kept := h.Find("acme", "filter").set.Load().live, store.Len()
+	for i := range 20 { // so that there is something to close
+		ask(h, "filter", fmt.Sprint("user", i))
+	}
+	if live.program.Instances() == 0 {
+		t.Error("nobody has asked the live version")
+	}
 	gone.Store(true)
 	for name, f := range map[string]func(context.Context, string, string) (Done, error){
 		"promote": h.Promote, "stop": h.Stop,
@@ -181,8 +189,8 @@ func TestTenantsGoAndComeBack(t *testing.T) {
 		}
 	}
 	h.Retire()
-	if h.For("acme") != nil || h.Find("acme", "filter") != nil || live.hold() || live.program.Instances() != 0 || len(store.m) != kept {
-		t.Errorf("something lives on, or is gone: %d cells of %d", len(store.m), kept)
+	if h.For("acme") != h.wall || h.Find("acme", "filter") != nil || live.hold() || live.program.Instances() != 0 || store.Len() != kept {
+		t.Errorf("something lives on, or is gone: %d cells of %d", store.Len(), kept)
 	}
 	if h.For("globex").Named("filter") == nil {
 		t.Error("another tenant's is gone")
@@ -204,7 +212,7 @@ func TestTenantsGoAndComeBack(t *testing.T) {
 
 // TestATenantGoesWhileItDeploys: the version gets no place, and what was kept stays.
 func TestATenantGoesWhileItDeploys(t *testing.T) {
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	h := newHost(t, store, nil)
 	defer h.Close()
 	served := h.deps.Policy
@@ -216,7 +224,7 @@ func TestATenantGoesWhileItDeploys(t *testing.T) {
 		return served(tenant)
 	}
 	deploy(t, h, bundle(t, "filter", "one", ""), Live, 0)
-	kept := len(store.m)
+	kept := store.Len()
 	h.deps.Fixtures = func(context.Context, *guest.Program, *manifest.Bundle) error {
 		gone.Store(true)
 		h.Retire()
@@ -225,14 +233,14 @@ func TestATenantGoesWhileItDeploys(t *testing.T) {
 	if _, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: bundle(t, "filter", "two", ""), As: Live}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
-	if h.For("acme") != nil || len(store.m) != kept {
-		t.Errorf("%d cells of %d", len(store.m), kept)
+	if h.For("acme") != h.wall || store.Len() != kept {
+		t.Errorf("%d cells of %d", store.Len(), kept)
 	}
 }
 
 // TestLoadWaitsForNobody if there is nothing to load.
 func TestLoadWaitsForNobody(t *testing.T) {
-	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
+	h := newHost(t, &celltest.Store{}, nil)
 	defer h.Close()
 	deploy(t, h, bundle(t, "filter", "one", ""), Live, 0)
 	end, err := h.turn(t.Context(), "acme") // somebody builds
@@ -244,52 +252,6 @@ func TestLoadWaitsForNobody(t *testing.T) {
 	defer cancel()
 	if err := h.Load(ctx, "acme"); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestRemoveIsCompleted by another after an interruption, wherever that was.
-func TestRemoveIsCompleted(t *testing.T) {
-	for _, failing := range []string{"kv/filter", "others", tableStates, tableBundles + "filter"} {
-		for _, restarted := range []bool{false, true} {
-			store := &cells{m: map[string][]byte{}}
-			h := newHost(t, store, nil)
-			deploy(t, h, bundle(t, "filter", "one", "capabilities: [kv]"), Live, 0)
-			store.m["acme|kv/filter|key"] = make([]byte, 20)
-			dropped, broken := 0, failing
-			fails := func(table string) error {
-				if table == broken {
-					return errors.New("away")
-				}
-				return nil
-			}
-			h.deps.Dropped = func(context.Context, string, string) error { dropped++; return fails("others") }
-			store.puts = fails
-			if err := h.Remove(t.Context(), "acme", "filter"); err == nil {
-				t.Errorf("%s: removed", failing)
-			}
-			if h.For("acme") != nil {
-				t.Errorf("%s: it is still asked", failing)
-			}
-			broken, store.puts = "", nil
-			if restarted {
-				h.Close()
-				h = newHost(t, store, nil)
-				h.deps.Dropped = func(context.Context, string, string) error { dropped++; return nil }
-				if err := h.Load(t.Context(), "acme"); err != nil {
-					t.Error(err)
-				}
-			}
-			if err := h.Remove(t.Context(), "acme", "filter"); err != nil {
-				t.Errorf("%s, again: %v", failing, err)
-			}
-			if len(store.m) != 0 || h.For("acme") != nil || dropped == 0 {
-				t.Errorf("%s: %d cells are left", failing, len(store.m))
-			}
-			if err := h.Remove(t.Context(), "acme", "filter"); !fault.Is(err, fault.NotFound) {
-				t.Errorf("%s, once more: %v", failing, err)
-			}
-			h.Close()
-		}
 	}
 }
 
@@ -315,7 +277,7 @@ func TestDiffsAreBounded(t *testing.T) {
 			t.Errorf("%s: %d bytes", name, all)
 		}
 	}
-	h := newHost(t, &cells{m: map[string][]byte{}}, nil)
+	h := newHost(t, &celltest.Store{}, nil)
 	defer h.Close()
 	deploy(t, h, bundle(t, "filter", "one", ""), Live, 0)
 	deploy(t, h, bundle(t, "filter", "two", ""), Shadow, 0)

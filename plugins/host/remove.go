@@ -3,14 +3,28 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"time"
 
 	"github.com/heddle-rt/heddle/runtime/cell"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// Remove takes a plugin away, with all that is kept of it. One that was interrupted is
-// completed by another: nobody is asked any more, then what the plugin keeps is dropped,
-// then its state, and its bundles, which are nobody's then.
+// A tombstone is in the place of the state of a plugin that is being removed.
+const tombstone = `{"removed":true}`
+
+func isTombstone(text []byte) bool {
+	var t struct{ Removed bool }
+	return json.Unmarshal(text, &t) == nil && t.Removed
+}
+
+// removeTime is how long it may take to delete what is kept of a plugin.
+const removeTime = time.Minute
+
+// Remove takes a plugin away, with all that is kept of it. It is done from the moment on at
+// which the plugin's state says so, also if ctx ends: nobody is asked any more, then what
+// the plugin keeps is dropped, and its bundles, and its state. What is interrupted then is
+// completed by Load, by another Remove, or by a deploy under that name.
 func (h *Host) Remove(ctx context.Context, tenant, name string) error {
 	if _, err := h.served(tenant); err != nil {
 		return err
@@ -20,33 +34,50 @@ func (h *Host) Remove(ctx context.Context, tenant, name string) error {
 		return err
 	}
 	defer end()
-	there := h.takeAway(tenant, name)
-	if err := h.deps.KV.Drop(ctx, tenant, name); err != nil {
+	ctx, cancel := apart(ctx, removeTime)
+	defer cancel()
+	there, err := h.bury(ctx, tenant, name)
+	if err != nil {
 		return err
 	}
-	if h.deps.Dropped != nil {
-		if err := h.deps.Dropped(ctx, tenant, name); err != nil {
-			return err
-		}
-	}
-	kept, err := h.erase(ctx, tenant, name)
+	left, err := h.erase(ctx, tenant, name)
 	switch {
 	case err != nil:
 		return err
-	case !there && !kept:
+	case !there && !left:
 		return notThere(name)
 	}
 	h.deps.Log.Info("a plugin was removed", "tenant", tenant, "plugin", name)
 	return nil
 }
 
-// takeAway has nobody ask a plugin any more; false: there is none.
-func (h *Host) takeAway(tenant, name string) bool {
-	h.changing.Lock()
+// bury has a plugin's state say that it is removed, and then nobody ask it any more; false:
+// there is none. The tenant's turn is held.
+func (h *Host) bury(ctx context.Context, tenant, name string) (found bool, err error) {
+	text, found, err := h.deps.Cells.Cell(ctx, tenant, tableStates, name)
+	if err != nil {
+		return found, err
+	}
+	if err := h.remember(ctx, tenant, name, text); err != nil {
+		return found, err
+	}
+	h.changing.Lock() // or else a canary is taken back, and its plugin with it
 	defer h.changing.Unlock()
+	if _, err := h.served(tenant); err != nil {
+		return found, err
+	}
+	if found {
+		err := h.deps.Cells.PutCells(ctx, tenant, tableStates, cell.Cell{Key: name, Value: []byte(tombstone)})
+		if fault.Is(err, fault.StorageFull) { // it is not known any more that something is to be completed
+			err = h.deps.Cells.PutCells(ctx, tenant, tableStates, cell.Cell{Key: name})
+		}
+		if err != nil {
+			return found, err
+		}
+	}
 	p := h.tenants[tenant][name]
 	if p == nil {
-		return false
+		return found, nil
 	}
 	h.write(func() {
 		delete(h.tenants[tenant], name)
@@ -54,28 +85,44 @@ func (h *Host) takeAway(tenant, name string) bool {
 	})
 	h.publish()
 	p.swap(&set{})
-	return true
+	return true, nil
 }
 
-// erase removes all that is kept of a plugin but its keys, and reports whether there was
-// anything.
-func (h *Host) erase(ctx context.Context, tenant, name string) (found bool, err error) {
+// finishRemoval completes one that was interrupted, with the tenant's turn held. The plugin
+// is not there.
+func (h *Host) finishRemoval(ctx context.Context, tenant, name string) error {
 	text, found, err := h.deps.Cells.Cell(ctx, tenant, tableStates, name)
-	if err != nil {
-		return found, err
+	switch {
+	case err != nil || !found:
+		return err
+	case !isTombstone(text):
+		return errors.New("what is kept of the plugin was not loaded")
 	}
-	if found {
-		if err := h.remember(ctx, tenant, name, text); err != nil {
-			return found, err
-		}
-		if err := h.deps.Cells.PutCells(ctx, tenant, tableStates, cell.Cell{Key: name}); err != nil {
-			return found, err
+	if _, err := h.erase(ctx, tenant, name); err != nil {
+		return err
+	}
+	h.deps.Log.Info("the removal of a plugin was completed", "tenant", tenant, "plugin", name)
+	return nil
+}
+
+// erase deletes all that is kept of a plugin, its state last, and reports whether there were
+// bundles.
+func (h *Host) erase(ctx context.Context, tenant, name string) (found bool, err error) {
+	if err := h.deps.KV.Drop(ctx, tenant, name); err != nil {
+		return false, err
+	}
+	if h.deps.Dropped != nil {
+		if err := h.deps.Dropped(ctx, tenant, name); err != nil {
+			return false, err
 		}
 	}
 	for {
 		list, err := h.deps.Cells.Cells(ctx, tenant, tableBundles+name, "", piecesAtOnce)
-		if err != nil || len(list) == 0 {
+		if err != nil {
 			return found, err
+		}
+		if len(list) == 0 {
+			return found, h.deps.Cells.PutCells(ctx, tenant, tableStates, cell.Cell{Key: name})
 		}
 		found = true
 		for i := range list {
@@ -102,9 +149,9 @@ func (h *Host) remember(ctx context.Context, tenant, name string, text []byte) e
 	return err
 }
 
-// FromFolder reports whether a bundle is the last one of a plugin that has come from the
-// node's folder: it is not deployed again, also if the plugin was removed since.
-func (h *Host) FromFolder(ctx context.Context, tenant, name, digest string) (bool, error) {
+// hadFromFolder reports whether a bundle is the last one of a plugin that has come from the
+// node's folder. To be sure the tenant's turn is held.
+func (h *Host) hadFromFolder(ctx context.Context, tenant, name, digest string) (bool, error) {
 	h.mu.Lock()
 	last := ""
 	if p := h.tenants[tenant][name]; p != nil {
@@ -122,7 +169,8 @@ func (h *Host) FromFolder(ctx context.Context, tenant, name, digest string) (boo
 }
 
 // Retire lets go of the plugins of tenants that the node does not serve any more. What
-// is kept of them stays: Load brings it when the tenant is back.
+// such a tenant's users still do is refused. What is kept of the plugins stays: Load
+// brings it when the tenant is back.
 func (h *Host) Retire() {
 	h.changing.Lock()
 	defer h.changing.Unlock()
@@ -134,7 +182,7 @@ func (h *Host) Retire() {
 			}
 			for _, p := range plugins {
 				gone = append(gone, p)
-				p.state.Canary = 0
+				p.state.Canary, h.gone[tenant] = 0, true
 			}
 			delete(h.tenants, tenant)
 			delete(h.shared, tenant)
@@ -144,8 +192,10 @@ func (h *Host) Retire() {
 		return
 	}
 	h.publish()
+	wall := h.wall.Plugins[0].set.Load().live
 	for _, p := range gone {
-		p.swap(&set{})
+		wall.hold() // for good: an event may have found the plugin just now, and is to be refused
+		p.swap(&set{live: wall})
 	}
 	h.deps.Log.Info("plugins of tenants that are gone were let go of", "plugins", len(gone))
 }

@@ -50,14 +50,39 @@ func (p *Plugin) Mirror(j *pool.Job, codec hostapi.Codec, more []hostapi.Attribu
 		a := &n.actions[i]
 		a.A, a.B, a.C, a.D = bytes.Clone(a.A), bytes.Clone(a.B), bytes.Clone(a.C), bytes.Clone(a.D)
 	}
-	if !p.host.shadows.Put(p.Tenant, n) {
-		p.host.ShadowsMissed.Add(1)
-		s.shadow.Release()
+	if !p.host.shadows.PutSized(p.Tenant, n, n.size()) {
+		p.host.miss(n)
 	}
 }
 
-// reasonOf is why a version has failed. Whether what it wants can be done is not asked
-// of a shadow, and so makes no difference.
+// waits is about what an event that waits for a shadow takes beside its bytes.
+const waits = 512
+
+// size is about what an event that waits for a shadow holds, in bytes.
+func (n *shadowed) size() int64 {
+	r := &n.job.Record
+	size := waits + len(r.Tenant) + len(r.User) + len(r.Device) + len(r.Room) + len(r.Action) + len(r.ID) + len(n.job.Full)
+	for i := range r.Attributes {
+		size += attributeSize + len(r.Attributes[i].Name) + len(r.Attributes[i].Text)
+	}
+	for i := range n.actions {
+		a := &n.actions[i]
+		size += actionSize + len(a.A) + len(a.B) + len(a.C) + len(a.D)
+	}
+	return int64(size)
+}
+
+// attributeSize is about what an attribute takes beside its bytes.
+const attributeSize = 96
+
+// miss lets go of an event that the shadow does not see.
+func (h *Host) miss(n *shadowed) {
+	h.ShadowsMissed.Add(1)
+	n.version.Release()
+}
+
+// reasonOf is why a version has failed. Whether what it wants can be done, and written, is
+// not asked of a shadow, and so makes no difference.
 func reasonOf(err error) string {
 	if err == nil {
 		return ""
@@ -66,7 +91,7 @@ func reasonOf(err error) string {
 	switch {
 	case !ok:
 		return "error"
-	case f.Reason == pool.ReasonAction:
+	case f.Reason == pool.ReasonAction, f.Reason == pool.ReasonStore:
 		return ""
 	}
 	return f.Reason

@@ -14,8 +14,9 @@ import (
 
 // What is kept is in tables of cells: the states of a tenant's plugins, by name, and for
 // each plugin the bundles of its versions, in pieces. The state comes last: a bundle
-// without one is nobody's, and is overwritten. Of plugins that were removed there is the
-// digest of the bundle that had come last from the node's folder, by name.
+// without one is nobody's, and is overwritten; and it goes last, when it has said
+// meanwhile that all else is to go. Of plugins that were removed there is the digest of the
+// bundle that had come last from the node's folder, by name.
 const (
 	tableStates  = "plugins"
 	tableRemoved = "plugins/removed"
@@ -81,7 +82,10 @@ func (h *Host) pieces(ctx context.Context, p *Plugin, number int) (out []cell.Ce
 	}
 }
 
+// drop deletes the bundle of a version, which nobody would look for again.
 func (h *Host) drop(ctx context.Context, p *Plugin, number int) error {
+	ctx, cancel := apart(ctx, storeTime)
+	defer cancel()
 	list, err := h.pieces(ctx, p, number)
 	if len(list) == 0 {
 		return err

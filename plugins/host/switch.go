@@ -48,10 +48,7 @@ func (h *Host) Stop(ctx context.Context, tenant, name string) (Done, error) {
 // to be built first. One that stands in its place and can not be run is tried again if it
 // has to run.
 func (h *Host) change(ctx context.Context, tenant, name string, runs bool, decide func(*state) (number int, err error)) (Done, error) {
-	if _, err := h.served(tenant); err != nil {
-		return Done{}, err
-	}
-	end, err := h.turn(ctx, tenant)
+	_, end, err := h.begin(ctx, tenant)
 	if err != nil {
 		return Done{}, err
 	}
@@ -68,10 +65,13 @@ func (h *Host) change(ctx context.Context, tenant, name string, runs bool, decid
 	if gone := h.stays(p); gone != nil {
 		err = gone
 	}
-	switch {
-	case err == nil && number != v.Number:
+	if err == nil && number != v.Number {
 		err = errMeanwhile
-	case err == nil:
+	}
+	if err == nil && number != p.state.Live {
+		err = h.owns(p, v, "number")
+	}
+	if err == nil {
 		err = h.keep(ctx, p, &next, nil)
 	}
 	if err != nil {
@@ -86,7 +86,9 @@ func (h *Host) change(ctx context.Context, tenant, name string, runs bool, decid
 	if there {
 		v.Release() // it had its place before
 	}
-	h.deps.Log.Info("a plugin was switched", "tenant", tenant, "plugin", name, "number", number)
+	if !done.Unchanged {
+		h.deps.Log.Info("a plugin was switched", "tenant", tenant, "plugin", name, "number", number)
+	}
 	return done, nil
 }
 

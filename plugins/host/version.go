@@ -99,7 +99,7 @@ func (h *Host) build(ctx context.Context, p *Plugin, b *manifest.Bundle, policy 
 // bound to, and it refuses all that others would receive.
 func (h *Host) standIn(ctx context.Context, p *Plugin, number int, policy *Policy, why error) *Version {
 	m := unread(p.Name)
-	reading, cancel := context.WithTimeout(ctx, policy.Limits.Start)
+	reading, cancel := apart(ctx, storeTime)
 	defer cancel()
 	if b, err := h.bundle(reading, p, number); err == nil {
 		m = b.Manifest
@@ -107,6 +107,11 @@ func (h *Host) standIn(ctx context.Context, p *Plugin, number int, policy *Polic
 		h.deps.Log.Error("the manifest of a plugin's version can not be read: the plugin refuses everything that others would receive, until another version is live or it is removed",
 			"tenant", p.Tenant, "plugin", p.Name, "number", number, "error", err)
 	}
+	return h.refusing(p, m, number, policy, why)
+}
+
+// refusing is a version that is bound to what a manifest says, and fails.
+func (h *Host) refusing(p *Plugin, m *manifest.Manifest, number int, policy *Policy, why error) *Version {
 	v := &Version{Manifest: m, Shape: record.Of(m), plugin: p, owned: map[string]*manifest.Action{}, why: short(reason(why))}
 	for i := range m.Actions {
 		v.owned[m.Actions[i].Name] = &m.Actions[i]
@@ -136,6 +141,17 @@ func unread(name string) *manifest.Manifest {
 	return &manifest.Manifest{
 		Name: name, Mode: manifest.Stateless, Failure: manifest.Closed, Bindings: []manifest.Binding{{Hooks: []string{hostapi.HookBefore.String()}}},
 	}
+}
+
+// newWall makes what stands in for the plugins of tenants that are gone. It refuses all that
+// plugins can refuse: it is not known any more what they were bound to.
+func (h *Host) newWall() *Tenant {
+	m := &manifest.Manifest{Name: "(gone)", Mode: manifest.Stateless, Failure: manifest.Closed, Bindings: []manifest.Binding{
+		{Hooks: []string{hostapi.HookConnect.String(), hostapi.HookJoin.String()}}, {Hooks: []string{hostapi.HookBefore.String()}, Actions: []string{"*"}},
+	}}
+	p := &Plugin{Name: m.Name, host: h}
+	p.set.Store(&set{live: h.refusing(p, m, 0, &Policy{}, errors.New("the tenant is not served any more"))})
+	return &Tenant{Plugins: []*Plugin{p}}
 }
 
 func (h *Host) poolConfig(m *manifest.Manifest, policy *Policy) pool.Config {

@@ -5,71 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
-	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 )
-
-// table is a cell.Store in memory.
-type table struct {
-	mu    sync.Mutex
-	cells map[string][]byte
-	fails error
-}
-
-func (t *table) Cell(_ context.Context, tenant, name, key string) ([]byte, bool, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	v, found := t.cells[tenant+"|"+name+"|"+key]
-	return slices.Clone(v), found, t.fails
-}
-
-func (t *table) Cells(_ context.Context, tenant, name, after string, limit int) (out []cell.Cell, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for k, v := range t.cells {
-		if key, ok := strings.CutPrefix(k, tenant+"|"+name+"|"); ok && (after == "" || key > after) {
-			out = append(out, cell.Cell{Key: key, Value: v})
-		}
-	}
-	slices.SortFunc(out, func(a, b cell.Cell) int { return strings.Compare(a.Key, b.Key) })
-	return out[:min(limit, len(out))], t.fails
-}
-
-func (t *table) PutCells(_ context.Context, tenant, name string, cells ...cell.Cell) error {
-	return t.PutCellsSoon(tenant, name, cells...)
-}
-
-func (t *table) PutCellsSoon(tenant, name string, cells ...cell.Cell) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.fails != nil {
-		return t.fails
-	}
-	for _, c := range cells {
-		if c.Value == nil {
-			delete(t.cells, tenant+"|"+name+"|"+c.Key)
-		} else {
-			t.cells[tenant+"|"+name+"|"+c.Key] = c.Value
-		}
-	}
-	return nil
-}
 
 type rig struct {
 	*Store
-	*table
-	time time.Time
+	cells *celltest.Store
+	time  time.Time
 }
 
 func newRig() *rig {
-	r := &rig{table: &table{cells: map[string][]byte{}}, time: time.UnixMilli(1e12)}
-	r.Store = New(r.table, func() time.Time { return r.time })
+	r := &rig{cells: &celltest.Store{}, time: time.UnixMilli(1e12)}
+	r.Store = New(r.cells, func() time.Time { return r.time })
 	return r
 }
 
@@ -214,7 +167,7 @@ func TestQuota(t *testing.T) {
 	if err := o.Commit(); err != nil {
 		t.Error(err)
 	}
-	if _, found, _ := r.Cell(t.Context(), "acme", "kv/p", "m"); found {
+	if _, found, _ := r.cells.Cell(t.Context(), "acme", "kv/p", "m"); found {
 		t.Error("a refused commit has written")
 	}
 }
@@ -251,7 +204,7 @@ func TestUsage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		again, bytes, keys := New(r.table, nil), int64(0), int64(0)
+		again, bytes, keys := New(r.cells, nil), int64(0), int64(0)
 		if _, err := again.Open(t.Context(), "acme", "p", 0); err != nil {
 			t.Fatal(err)
 		}
@@ -267,18 +220,19 @@ func TestStoreFails(t *testing.T) {
 	p := r.part(t, 0)
 	var o Overlay
 	o.Begin(t.Context(), p)
-	r.fails = errors.New("away")
+	away := errors.New("away")
+	r.cells.Away(away)
 	if st := o.Put([]byte("a"), []byte("1"), 0); st != hostapi.Unavailable {
 		t.Error(st)
 	}
-	if err := o.Commit(); !errors.Is(err, r.fails) {
+	if err := o.Commit(); !errors.Is(err, away) {
 		t.Error(err)
 	}
 }
 
 // TestDrop: keys go, their room is free, and who had begun before writes nothing.
 func TestDrop(t *testing.T) {
-	cells := &table{cells: map[string][]byte{}}
+	cells := &celltest.Store{}
 	s := New(cells, nil)
 	part := func(plugin string) *Part {
 		p, err := s.Open(t.Context(), "acme", plugin, 0)
@@ -309,18 +263,18 @@ func TestDrop(t *testing.T) {
 	if err := s.Drop(t.Context(), "acme", "gone"); err != nil {
 		t.Fatal(err)
 	}
-	if _, keys := s.Usage("acme"); keys != 1 || len(cells.cells) != 1 {
-		t.Errorf("%d keys are counted, %d there", keys, len(cells.cells))
+	if _, keys := s.Usage("acme"); keys != 1 || cells.Len() != 1 {
+		t.Errorf("%d keys are counted, %d there", keys, cells.Len())
 	}
-	if err := put(&early, "late"); err == nil || len(cells.cells) != 1 {
+	if err := put(&early, "late"); err == nil || cells.Len() != 1 {
 		t.Errorf("a call writes for a plugin that is gone: %v", err)
 	}
 	o.Begin(t.Context(), part("gone"))
 	if err := put(&o, "again"); err != nil {
 		t.Error(err)
 	}
-	if err := New(cells, nil).Drop(t.Context(), "acme", "gone"); err != nil || len(cells.cells) != 1 {
-		t.Errorf("not opened: %v, %d keys", err, len(cells.cells))
+	if err := New(cells, nil).Drop(t.Context(), "acme", "gone"); err != nil || cells.Len() != 1 {
+		t.Errorf("not opened: %v, %d keys", err, cells.Len())
 	}
 }
 

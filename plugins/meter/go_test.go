@@ -1,27 +1,20 @@
 package meter
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 )
 
 // buildGo builds the Go guest as a plugin is built.
 func buildGo(t testing.TB) []byte {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "guest.wasm")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, ".")
-	cmd.Dir = filepath.Join("testdata", "gojson")
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("the Go guest cannot be built: %v\n%s", err, text)
-	}
-	code, err := os.ReadFile(out)
+	code, err := guesttest.Go(filepath.Join("testdata", "gojson"))
 	if err != nil {
 		t.Fatal(err)
 	}

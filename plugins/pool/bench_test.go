@@ -17,7 +17,10 @@ import (
 )
 
 // builtC is the guest of testdata/pass.c.
-func builtC(t testing.TB) []byte {
+func builtC(t testing.TB) []byte { return builtCOf(t, "pass.c") }
+
+// builtCOf is a guest of testdata.
+func builtCOf(t testing.TB, name string, flags ...string) []byte {
 	t.Helper()
 	for _, tool := range []string{"clang", "wasm-ld"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -25,7 +28,7 @@ func builtC(t testing.TB) []byte {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "c.wasm")
-	if out, err := exec.Command("sh", "../../sdk-wasm/c/build.sh", "testdata/pass.c", file, "-Werror").CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", append([]string{"../../sdk-wasm/c/build.sh", "testdata/" + name, file, "-Werror"}, flags...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	code, err := os.ReadFile(file)

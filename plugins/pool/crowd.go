@@ -21,23 +21,30 @@ import (
 //   - a quarter is nobody's guests', and what a well-behaved tenant finds beside them is
 //     what it finds beside one tenant that spins. BenchmarkSpinners measures that.
 //
+// Counted is what guests use in calls, and for these: to initialise themselves, to be told
+// their seeds, to be reset. Not counted, and not of the crowd, are guests that tidy up,
+// which one goroutine has them do, and those that a deploy starts and runs fixtures on, for
+// bounded times: as many deploys are under way as there are processors, two at least and
+// one of a tenant.
+//
 // A tenant is known for what it is when a call of its own is over, and that ends at its
-// deadline: a tenant that begins to spin has each of its lanes that long, once, and pays
-// for it afterwards. Until then Go's scheduler gives each that waits its 10 ms.
+// deadline: a tenant that begins to spin has each of its lanes for that long, and for the
+// seed of the next call, once, and pays for it afterwards. Until then Go's scheduler gives
+// each that waits its 10 ms.
 //
 // Events that wait in the crowd wait where they harm nobody else: each tenant has its own
 // lanes and Slots, which a leader takes first, so that it has no more than those in the
 // line; and workers that wait for plugins do not count as such (runtime/pipeline).
 //
-// A call of a tenant outside costs two atomic operations; the clock is looked at when so
-// much was used that it matters.
+// A call of a tenant outside costs an atomic addition and two loads; the clock is looked at
+// when so much was used that it matters.
 type Crowd struct {
-	Waited atomic.Uint64 // calls that waited for their turn
+	Waited  atomic.Uint64 // calls that waited for their turn
+	Tenants atomic.Int64  // that have plugins: set by whoever keeps these
 
-	slots  Slots
-	pace   time.Duration // what those outside may use together in a second
-	now    func() time.Time
-	shares atomic.Int64
+	slots Slots
+	pace  time.Duration // what those outside may use together in a second
+	now   func() time.Time
 }
 
 // NewCrowd is one of so many goroutines, on so many processors.
@@ -63,9 +70,8 @@ const (
 	step       = time.Millisecond      // used by one in the crowd before the clock is looked at
 )
 
-// Share is one more tenant's.
+// Share is a tenant's.
 func (c *Crowd) Share() *Share {
-	c.shares.Add(1)
 	s := &Share{crowd: c, at: c.now()}
 	s.look.Store(int64(leastBurst))
 	return s
@@ -83,7 +89,7 @@ func (s *Share) weigh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.crowd.now()
-	second := s.crowd.pace / time.Duration(max(1, s.crowd.shares.Load()))
+	second := s.crowd.pace / time.Duration(max(1, s.crowd.Tenants.Load()))
 	burst := max(leastBurst, second)
 	passed := min(forgiven, max(0, now.Sub(s.at)))
 	s.at = now
@@ -107,9 +113,9 @@ func (s *Share) Heavy() bool {
 	return s.heavy.Load()
 }
 
-// enter has a guest run: at once, or in its turn. The error says that ctx was over before
-// that; crowded, that leave is to be called.
-func (s *Share) enter(ctx context.Context) (crowded bool, err error) {
+// enter has a guest run for jobs: at once, or in its turn. The error says that the time of
+// one of them was over before that; crowded, that leave is to be called.
+func (s *Share) enter(jobs []*Job) (crowded bool, err error) {
 	if s == nil || !s.heavy.Load() {
 		return false, nil
 	}
@@ -125,9 +131,23 @@ func (s *Share) enter(ctx context.Context) (crowded bool, err error) {
 	select {
 	case s.crowd.slots <- struct{}{}:
 		return true, nil
-	case <-ctx.Done():
-		return false, errLate
+	case <-jobs[0].ctx.Done():
+	case <-soonest(jobs).Done():
 	}
+	return false, errLate
+}
+
+// soonest is the context of the job whose time is over first. Who leads may have all the
+// time there is.
+func soonest(jobs []*Job) context.Context {
+	first := jobs[0].ctx
+	for _, j := range jobs[1:] {
+		end, bound := j.ctx.Deadline()
+		if least, found := first.Deadline(); bound && (!found || end.Before(least)) {
+			first = j.ctx
+		}
+	}
+	return first
 }
 
 func (s *Share) leave() { <-s.crowd.slots }

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,9 +16,7 @@ func TestShare(t *testing.T) {
 	now := time.Unix(0, 0)
 	c := NewCrowd(1, 4, func() time.Time { return now }) // a second each second for all
 	s := c.Share()
-	for range 9 {
-		c.Share() // 100 ms a second for each
-	}
+	c.Tenants.Store(10) // 100 ms a second for each
 	for i, step := range []struct {
 		later, used time.Duration
 		heavy       bool
@@ -82,6 +81,46 @@ func TestLateInTheCrowd(t *testing.T) {
 	}
 }
 
+// TestNeighboursInTheCrowd: of events that wait for their turn together, those whose time
+// is over are told at once, whoever leads; and the others are not ones that are run again.
+func TestNeighboursInTheCrowd(t *testing.T) {
+	for name, actions := range map[string][]string{"who leads": {"nothing", "trap"}, "another": {"trap", "nothing"}} {
+		t.Run(name, func(t *testing.T) {
+			gone := slices.Index(actions, "nothing")
+			c := NewCrowd(1, 4, time.Now)
+			p, _, _ := stored(t, 0, func(_ *Config, d *Deps) { d.Share = c.Share() })
+			if err := p.Do(t.Context(), job(1, "nothing", "{}")); err != nil {
+				t.Fatal(err)
+			}
+			p.deps.Share.charge(time.Hour)
+			c.slots <- struct{}{} // somebody else's
+			list := tasks(t, actions...)
+			var over context.CancelFunc
+			list[1].ctx, over = context.WithTimeout(list[1].ctx, time.Hour)
+			defer over()
+			before, waited := p.Batches.Load(), func(n uint64) { until(t, "waiting in the crowd", func() bool { return c.Waited.Load() == n }) }
+			done := make(chan struct{})
+			go func() { // ends with the last of the list
+				defer close(done)
+				bring(t, p, list, nil)
+			}()
+			waited(1)
+			list[gone].cancel()
+			waited(2)
+			if gone > 0 {
+				until(t, "it is told", func() bool { return p.Failed.Counts()[ReasonBusy] == 1 })
+			}
+			<-c.slots
+			<-done
+			// The one that traps is run, and then once more: a call that traps as one that is
+			// run again fails at once.
+			if reason(list[gone].err) != ReasonBusy || reason(list[1-gone].err) != "code" || p.Batches.Load()-before != 2 {
+				t.Errorf("%s in %d calls", reasons(list), p.Batches.Load()-before)
+			}
+		})
+	}
+}
+
 // TestManySpin: however many tenants' plugins spin on every event, they have together what
 // one may have, and a tenant's beside them waits for none of them. Time is counted in
 // calls of those that spin, each of which ends at its deadline: that is the same on slow
@@ -97,6 +136,7 @@ func TestManySpin(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := NewCrowd(1, 1, time.Now)
+	c.Tenants.Store(tenants + 1)
 	good, _ := newPool(t, func(_ *Config, d *Deps) { d.Share, d.Slots = c.Share(), make(Slots, 2) })
 	first, _ := newPoolOf(t, code, func(cfg *Config, d *Deps) { cfg.BreakFrom, d.Share, d.Slots = 0, c.Share(), make(Slots, 2) },
 		func(l *guest.Limits) { l.Fuel, l.Timeout = 1e15, timeout })
@@ -173,9 +213,9 @@ func BenchmarkShare(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			s := NewCrowd(2, 4, time.Now).Share()
 			s.charge(used)
-			ctx := context.Background()
+			jobs := []*Job{{ctx: context.Background()}}
 			for b.Loop() {
-				crowded, err := s.enter(ctx)
+				crowded, err := s.enter(jobs)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -27,5 +27,6 @@
 //
 // Lanes are as many as half of the processors, the jobs that wait in a lane at most
 // Config.Queue, and a tenant's pools together run on as many goroutines as Slots
-// has; those of all tenants that use too much together on as many as a Crowd has. The package owns no goroutine: whoever keeps pools calls Idle now and then.
+// has; those of all tenants that use too much together on as many as a Crowd has. The
+// package owns no goroutine: whoever keeps pools calls Idle now and then.
 package pool

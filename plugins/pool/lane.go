@@ -178,15 +178,20 @@ func (l *lane) pass() {
 	next.wake <- false
 }
 
+// dismiss tells one of the batch that it is done, before the others are: it would wait for
+// their turn. Whoever leads stays to the end.
+func (l *lane) dismiss(j *Job) {
+	if at := slices.Index(l.batch, j); at > 0 {
+		l.batch = slices.Delete(l.batch, at, at+1)
+		j.wake <- true
+	}
+}
+
 // lead runs the batch, and gives the slot back.
 func (l *lane) lead() {
 	defer l.end()
 	l.todo = append(l.todo[:0], l.batch...)
-	for rest := l.todo; len(rest) > 0; {
-		n := l.fits(rest)
-		l.run(rest[:n], 0)
-		rest = rest[n:]
-	}
+	l.run(l.todo, 0)
 }
 
 func (l *lane) end() {
@@ -213,6 +218,7 @@ func (l *lane) close() {
 
 func (l *lane) drop() {
 	if l.inst != nil {
+		l.pool.deps.Share.charge(cost(l.inst.Untold()))
 		l.inst.Close()
 		l.inst = nil
 		l.weigh()

@@ -12,42 +12,8 @@ import (
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/kv"
-	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 )
-
-// cells is a cell.Store in memory.
-type cells struct {
-	mu   sync.Mutex
-	m    map[string][]byte
-	deaf bool // to contexts
-}
-
-func (c *cells) Cell(ctx context.Context, _, _, key string) ([]byte, bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v, ok := c.m[key]
-	if c.deaf {
-		return v, ok, nil
-	}
-	return v, ok, ctx.Err()
-}
-
-func (c *cells) Cells(context.Context, string, string, string, int) ([]cell.Cell, error) {
-	return nil, nil
-}
-
-func (c *cells) PutCells(_ context.Context, tenant, table string, list ...cell.Cell) error {
-	return c.PutCellsSoon(tenant, table, list...)
-}
-
-func (c *cells) PutCellsSoon(_, _ string, list ...cell.Cell) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, x := range list {
-		c.m[x.Key] = x.Value
-	}
-	return nil
-}
 
 // meddler is a reach with something that happens while a guest looks somebody up.
 type meddler struct {
@@ -61,9 +27,9 @@ func (m *meddler) Lookup(context.Context, hostapi.Lookup, string) ([]byte, hosta
 }
 
 // stored is a pool of the guest in C, with one lane, one slot and a store.
-func stored(t *testing.T, quota int64, change func(*Config, *Deps)) (p *Pool, m *meddler, c *cells) {
+func stored(t *testing.T, quota int64, change func(*Config, *Deps)) (p *Pool, m *meddler, c *celltest.Store) {
 	t.Helper()
-	m, c = &meddler{meddle: func() {}}, &cells{m: map[string][]byte{}}
+	m, c = &meddler{meddle: func() {}}, &celltest.Store{Reads: func(ctx context.Context, _ string) error { return ctx.Err() }}
 	part, err := kv.New(c, nil).Open(t.Context(), "acme", "p", quota)
 	if err != nil {
 		t.Fatal(err)
@@ -206,8 +172,8 @@ func TestNeighbourGoesAway(t *testing.T) {
 	list := tasks(t, "put", "count")
 	m.meddle = func() { list[0].cancel() }
 	bring(t, p, list, nil)
-	if got := reasons(list); got != "put=busy count=" || len(c.m) != 0 || p.Broken() {
-		t.Errorf("%s, %d keys, broken: %v", got, len(c.m), p.Broken())
+	if got := reasons(list); got != "put=busy count=" || c.Len() != 0 || p.Broken() {
+		t.Errorf("%s, %d keys, broken: %v", got, c.Len(), p.Broken())
 	}
 }
 
@@ -303,7 +269,7 @@ func TestAlone(t *testing.T) {
 // TestAloneInTime: whose time is over while another call runs alone has failed.
 func TestAloneInTime(t *testing.T) {
 	p, m, c := stored(t, 0, nil)
-	c.deaf = true
+	c.Reads = nil // deaf to contexts
 	n := tasks(t, "put")[0]
 	var o kv.Overlay
 	m.meddle = func() {
@@ -312,13 +278,13 @@ func TestAloneInTime(t *testing.T) {
 		}
 		n.cancel()
 	}
-	if err := p.Do(n.ctx, n.Job); reason(err) != ReasonStale || p.Batches.Load() != 1 || len(c.m) != 0 {
-		t.Errorf("%v, after %d calls there are %d keys", err, p.Batches.Load(), len(c.m))
+	if err := p.Do(n.ctx, n.Job); reason(err) != ReasonStale || p.Batches.Load() != 1 || c.Len() != 0 {
+		t.Errorf("%v, after %d calls there are %d keys", err, p.Batches.Load(), c.Len())
 	}
 	p.deps.KV.Together(&o)
 	m.meddle = func() {}
-	if err := p.Do(t.Context(), job(1, "put", "{}")); err != nil || len(c.m) != 2 {
-		t.Errorf("%v, %d keys", err, len(c.m))
+	if err := p.Do(t.Context(), job(1, "put", "{}")); err != nil || c.Len() != 2 {
+		t.Errorf("%v, %d keys", err, c.Len())
 	}
 }
 
@@ -373,16 +339,31 @@ func TestWrites(t *testing.T) {
 	bring(t, p, first, nil)
 	list := tasks(t, "put", "nothing", "put")
 	bring(t, p, list, nil)
-	if got := reasons(first) + " " + reasons(list); got != "put= put=store nothing= put=store" || p.Failed.Counts()[ReasonStore] != 2 || string(c.m["other"][8:]) != "1" {
-		t.Errorf("%s, %v, %v", got, p.Failed.Counts(), c.m)
+	if got := reasons(first) + " " + reasons(list); got != "put= put=store nothing= put=store" || p.Failed.Counts()[ReasonStore] != 2 || string(c.Value("acme", "kv/p", "other")[8:]) != "1" {
+		t.Errorf("%s, %v, %v", got, p.Failed.Counts(), c.Value("acme", "kv/p", "other"))
 	}
 	if !strings.Contains(m.text(), "failed (store): kv: the tenant's plugins write more bytes a second than they may") {
 		t.Error(m.text())
 	}
 }
 
+// TestCheckerThatCannotPay: what fails because something cannot be written is the store's
+// failure, of that event alone.
+func TestCheckerThatCannotPay(t *testing.T) {
+	p, _, _ := stored(t, 0, nil)
+	list := tasks(t, "refuse", "count", "refuse")
+	for _, n := range list {
+		n.Record.Room = ""
+	}
+	list[0].Checker = checker{&Failure{Reason: ReasonStore, Why: "nothing is left"}}
+	bring(t, p, list, nil)
+	if got := reasons(list); got != "refuse=store count= refuse=" || len(list[2].Actions) != 1 {
+		t.Error(got)
+	}
+}
+
 // limited is a store with a budget of writes.
-func limited(t *testing.T, c *cells, writes func(string, int64) bool) *kv.Part {
+func limited(t *testing.T, c *celltest.Store, writes func(string, int64) bool) *kv.Part {
 	t.Helper()
 	store := kv.New(c, nil)
 	store.Writes = writes

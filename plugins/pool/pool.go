@@ -62,7 +62,7 @@ type Job struct {
 
 	// Checker looks at what the guest wants done, on the goroutine that runs the batch,
 	// before what the guest has written to its store counts: an error is a failure of
-	// the job. It is asked again if the guest is, and not about a job that never had actions.
+	// the job, for ReasonAction unless it is a *Failure. It is asked again if the guest is, and not about a job that never had actions.
 	// nil: all may be done.
 	Checker Checker
 

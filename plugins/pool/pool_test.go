@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,25 +16,13 @@ import (
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // built is the Go guest of package guest's tests, compiled once.
-var built = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "pool")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	file := filepath.Join(dir, "g.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", file, ".")
-	cmd.Dir, cmd.Env = filepath.Join("..", "guest", "testdata", "pass"), append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, errors.New(string(out))
-	}
-	return os.ReadFile(file)
-})
+var built = sync.OnceValues(func() ([]byte, error) { return guesttest.Go(filepath.Join("..", "guest", "testdata", "pass")) })
 
 // reach keeps what guests log.
 type reach struct {
@@ -69,7 +55,11 @@ func (r *reach) Lookup(context.Context, hostapi.Lookup, string) ([]byte, hostapi
 
 // engine is shared, since it keeps compiled code.
 var engine = sync.OnceValues(func() (*guest.Engine, error) {
-	return guest.New(guest.Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
+	cache, err := guesttest.Cache("compiled")
+	if err != nil {
+		return nil, err
+	}
+	return guest.New(guest.Config{Cache: cache})
 })
 
 func newPool(t testing.TB, change func(*Config, *Deps), bounds ...func(*guest.Limits)) (*Pool, *reach) {

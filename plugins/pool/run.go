@@ -15,16 +15,20 @@ import (
 // the last time, no other one changes anything meanwhile.
 const maxStale = 3
 
-// fits is how many of the jobs go into one call, at least one.
-func (l *lane) fits(jobs []*Job) int {
-	if len(jobs) == 1 {
-		return 1
+// fits has an instance ready, and puts as many of the jobs into the call as fit, at least
+// one. What fits is only known of the instance that is to run them. If none can be started,
+// they fail together.
+func (l *lane) fits(jobs []*Job, attempt uint32) (n int, err error) {
+	if err := l.ready(jobs); err != nil {
+		return len(jobs), err
 	}
-	if l.ready(jobs[0].ctx) != nil {
-		return len(jobs) // they fail together
+	l.load(jobs, attempt)
+	c := &l.call
+	if n = l.inst.Fits(c.Records); n == 0 {
+		return 1, &Failure{Reason: ReasonTooLong, Why: "the event is larger than the guest's input arena"}
 	}
-	l.load(jobs, 0)
-	return max(1, l.inst.Fits(l.call.Records))
+	c.Records, c.Full = c.Records[:n], c.Full[:n]
+	return n, nil
 }
 
 // load puts the jobs into the call.
@@ -42,14 +46,15 @@ func (l *lane) load(jobs []*Job, attempt uint32) {
 	}
 }
 
-// due takes out the jobs that are not to be run any more: whoever brought them does
-// not wait, or the plugin is not asked. The slice is changed.
+// due takes out the jobs that are not to be run any more: their time is over, which is told
+// at once, or the plugin is not asked. The slice is changed.
 func (l *lane) due(jobs []*Job) []*Job {
 	broken, kept := l.pool.Broken(), jobs[:0]
 	for _, j := range jobs {
 		switch {
 		case j.ctx.Err() != nil:
 			j.err = errLate
+			l.dismiss(j)
 		case broken && !j.trial:
 			j.err = l.pool.Breaker.refusal()
 		default:
@@ -59,20 +64,31 @@ func (l *lane) due(jobs []*Job) []*Job {
 	return kept
 }
 
-// run has the guest look at the jobs; each has its actions or its error then.
+// run has the guest look at the jobs, as many at once as fit; each has its actions or its
+// error then.
 func (l *lane) run(jobs []*Job, attempt uint32) {
-	if jobs = l.due(jobs); len(jobs) == 0 {
-		return
+	for {
+		if jobs = l.due(jobs); len(jobs) == 0 {
+			return
+		}
+		n, err := l.fits(jobs, attempt)
+		if err == nil {
+			err = l.attempt(jobs[:n])
+		}
+		if err == nil {
+			l.pool.Breaker.succeed()
+		} else {
+			l.amend(jobs[:n], attempt, err)
+		}
+		jobs = jobs[n:]
 	}
-	err := l.ready(jobs[0].ctx)
-	if err == nil {
-		err = l.attempt(jobs, attempt)
-	}
-	if err == nil {
-		l.pool.Breaker.succeed()
-		return
-	}
+}
+
+// amend runs jobs again of which a call has failed, or fails them.
+func (l *lane) amend(jobs []*Job, attempt uint32, err error) {
 	switch trapped := trapped(err); {
+	case errors.Is(err, errLate):
+		l.run(jobs, attempt) // those whose time is not over: nothing has run
 	case !trapped && jobs[0].ctx.Err() != nil && (len(jobs) > 1 || !errors.Is(err, kv.ErrStale)):
 		l.run(jobs, 1) // without the first, whose time it was
 	case len(jobs) > 1 && (trapped || unwanted(err) || errors.Is(err, kv.ErrQuota) || errors.Is(err, kv.ErrWrites)):
@@ -111,12 +127,8 @@ func failure(err error) *Failure {
 	return &Failure{Reason: ReasonStore, Why: err.Error()}
 }
 
-// attempt calls the guest once, and again if others have changed what it has read.
-func (l *lane) attempt(jobs []*Job, attempt uint32) error {
-	l.load(jobs, attempt)
-	if len(jobs) == 1 && l.inst.Fits(l.call.Records) == 0 {
-		return &Failure{Reason: ReasonTooLong, Why: "the event is larger than the guest's input arena"}
-	}
+// attempt makes the call once, and again if others have changed what it has read.
+func (l *lane) attempt(jobs []*Job) error {
 	for tries := 0; ; tries++ {
 		once := l.once
 		if tries == maxStale {
@@ -127,7 +139,7 @@ func (l *lane) attempt(jobs []*Job, attempt uint32) error {
 			return err
 		}
 		l.pool.Stale.Add(1)
-		if err := l.ready(jobs[0].ctx); err != nil {
+		if err := l.ready(jobs); err != nil {
 			return err
 		}
 	}
@@ -146,7 +158,7 @@ func (l *lane) alone(jobs []*Job) error {
 // once calls the guest, and makes what it has written to the store.
 func (l *lane) once(jobs []*Job) error {
 	p := l.pool
-	err, late := l.enter(jobs[0])
+	err, late := l.enter(jobs)
 	if late != nil {
 		return late
 	}
@@ -169,23 +181,36 @@ func (l *lane) once(jobs []*Job) error {
 	return err
 }
 
-// enter runs the guest for jobs of which this is the first, when it is the tenant's turn.
-// late says that it was not run. What the store makes others wait for is not done in
-// here: they would wait for those who wait for them.
-func (l *lane) enter(first *Job) (err, late error) {
+// enter runs the guest for jobs, when it is the tenant's turn, and has it forget them
+// where it keeps nothing: that runs code of the guest's, too. late says that it was not
+// run. What the store makes others wait for is not done in here: they would wait for those
+// who wait for them. So a guest has forgotten a call before what that has written counts.
+func (l *lane) enter(jobs []*Job) (err, late error) {
 	share := l.pool.deps.Share
-	crowded, late := share.enter(first.ctx)
+	crowded, late := share.enter(jobs)
 	if late != nil {
 		return nil, late
 	}
 	if crowded {
 		defer share.leave()
 	}
-	l.host.begin(first)
+	l.host.begin(jobs[0])
 	l.fresh = false
 	l.calls++
 	l.rest.calls++
-	return l.inst.Run(&l.call, &l.out), nil
+	if err = l.inst.Run(&l.call, &l.out); err == nil && !l.pool.cfg.Keep {
+		l.reset()
+	}
+	return err, nil
+}
+
+// reset has the instance forget what it has done, or ends it.
+func (l *lane) reset() {
+	if !l.inst.CanReset() || l.inst.Reset() != nil {
+		l.drop()
+		return
+	}
+	l.fresh = true
 }
 
 // check looks at what the guest wants.
@@ -196,6 +221,9 @@ func check(jobs []*Job) error {
 		}
 		j.checked = true
 		if err := j.Checker.Check(j.ctx, j); err != nil {
+			if f, ok := err.(*Failure); ok { //nolint:errorlint // it says of itself what it is
+				return f
+			}
 			why := err.Error()
 			if len(why) > maxWhy {
 				why = strings.ToValidUTF8(why[:maxWhy], "") + "…"
@@ -209,10 +237,10 @@ func check(jobs []*Job) error {
 // maxWhy bounds what a failure quotes of the guest's own words, in bytes.
 const maxWhy = 1 << 10
 
-// unwanted reports whether a guest has run well and wants what it may not.
+// unwanted reports whether a guest has run well and wants what it may not, or not now.
 func unwanted(err error) bool {
 	f, ok := err.(*Failure) //nolint:errorlint // it comes from check itself
-	return ok && f.Reason == ReasonAction
+	return ok && (f.Reason == ReasonAction || f.Reason == ReasonStore)
 }
 
 // deal gives each job its actions.
@@ -230,18 +258,13 @@ func (l *lane) deal(jobs []*Job) {
 	}
 }
 
-// after makes the instance ready for the next batch, or ends it.
+// after ends the instance if it is not to have another batch.
 func (l *lane) after(err error) {
 	cfg := &l.pool.cfg
 	switch {
 	case err != nil && !errors.Is(err, kv.ErrStale): // that one is run again where it is
 		l.drop()
-	case !cfg.Keep:
-		if !l.inst.CanReset() || l.inst.Reset() != nil {
-			l.drop()
-		}
-		l.fresh = true
-	case l.calls >= cfg.Calls || int64(l.inst.Memory()) >= int64(cfg.Memory):
+	case cfg.Keep && (l.calls >= cfg.Calls || int64(l.inst.Memory()) >= int64(cfg.Memory)):
 		l.drop()
 	}
 	if l.weigh() {
@@ -257,15 +280,15 @@ func trapped(err error) bool {
 	return errors.As(err, &trap)
 }
 
-// ready makes sure that there is an instance.
-func (l *lane) ready(ctx context.Context) error {
+// ready makes sure that there is an instance, for jobs that are to run on it.
+func (l *lane) ready(jobs []*Job) error {
 	if l.inst != nil {
 		return nil
 	}
 	if l.pool.deps.Program == nil {
 		return &Failure{Reason: ReasonStart, Why: l.pool.deps.Why}
 	}
-	inst, err := l.begin(ctx)
+	inst, err := l.begin(jobs)
 	if late, ok := err.(*Failure); ok { //nolint:errorlint // it is enter's own
 		return late
 	}
@@ -278,14 +301,11 @@ func (l *lane) ready(ctx context.Context) error {
 	return nil
 }
 
-// begin starts an instance. One that does not begin from an image initialises itself, which
-// may take as long as a call.
-func (l *lane) begin(ctx context.Context) (*guest.Instance, error) {
+// begin starts an instance, when it is the tenant's turn: it is told its seed, or it
+// initialises itself, which may take as long as a call.
+func (l *lane) begin(jobs []*Job) (*guest.Instance, error) {
 	program, share := l.pool.deps.Program, l.pool.deps.Share
-	if program.Captured() {
-		return program.New(context.Background())
-	}
-	crowded, late := share.enter(ctx)
+	crowded, late := share.enter(jobs)
 	if late != nil {
 		return nil, late
 	}
@@ -294,6 +314,11 @@ func (l *lane) begin(ctx context.Context) (*guest.Instance, error) {
 	}
 	began := l.pool.deps.Now()
 	inst, err := program.New(context.Background())
-	share.charge(l.pool.deps.Now().Sub(began))
+	switch {
+	case err != nil: // nobody knows how much of the time was its own
+		share.charge(l.pool.deps.Now().Sub(began))
+	case !program.Captured(): // otherwise the first call has it
+		share.charge(cost(inst.Untold()))
+	}
 	return inst, err
 }

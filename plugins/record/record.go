@@ -1,6 +1,3 @@
-// Package record makes of an event what a plugin's manifest wants of it: so much of
-// the payload, and values that the host finds in it. It is used wherever a guest is
-// given events: by nodes, and by the developer's tool.
 package record
 
 import (

@@ -202,15 +202,16 @@ func (t *Timers) over(ctx context.Context, e *entry, err error, busy bool) (last
 	if err != nil && ctx.Err() != nil {
 		return false // it is kept, and fires after the restart
 	}
-	e.tries++
-	longest := lastRetry
+	var pause time.Duration
 	if busy {
-		longest = busyRetry
+		e.busy++
+		pause = min(busyRetry, firstRetry<<min(e.busy-1, 20))
 	} else {
+		e.busy = 0
 		e.failed++
+		pause = min(lastRetry, firstRetry<<min(e.failed-1, 20))
 	}
 	if err != nil && e.failed < maxTries {
-		pause := min(longest, firstRetry<<min(e.tries-1, 20))
 		e.due = t.deps.Now().Add(pause).UnixMilli()
 		heap.Push(&t.queue, e)
 		t.wake(e)

@@ -1,11 +1,3 @@
-// Package timer keeps the timers that plugins set. They are in a cell.Store, and so
-// survive a restart: one that was due meanwhile fires when the node is back. A timer
-// fires at least once: if the node dies while it fires, it fires again.
-//
-// Payloads are not in memory: they are read when their timers fire. A plugin's timers fire
-// at a bounded rate, so that one that sets itself again and again is no load.
-//
-// Run owns the goroutine that waits, and the few that fire.
 package timer
 
 import (
@@ -59,8 +51,8 @@ type Deps struct {
 	GivenUp func(f Firing, tries int, err error)
 	// Rate is how many timers of a tenant's plugin may fire a second; nil: no bound.
 	Rate func(tenant string) float64
-	// Writes takes bytes out of what a tenant's plugins may write; false: there are not so
-	// many left. nil: no bound.
+	// Writes takes bytes out of what a tenant's plugins may write, for Pay; false: there are
+	// not so many left. nil: no bound.
 	Writes func(tenant string, bytes int64) bool
 	// Heavy reports whether a tenant's plugins have lately used more than their part; nil:
 	// none has.
@@ -104,17 +96,18 @@ type entry struct {
 	first  int64  // when it is to fire, Unix milliseconds
 	due    int64  // when it is tried next
 	index  int    // in the queue; -1 while it fires
-	tries  int    // also those that found the plugin busy
-	failed int
-	gate   bool // no timer: it lets one of those go on that wait for the budget
+	busy   int    // tries in a row that found the plugin busy
+	failed int    // the others
+	gate   bool   // no timer: it lets one of those go on that wait for the budget
 }
 
-// firers is how many timers fire at once, a quarter of them of one tenant.
+// firers is how many timers fire at once, a quarter of them of one tenant; one is kept for
+// tenants of which none fires.
 const firers = 8
 
 // New makes them; Load brings those that are kept.
 func New(deps Deps) *Timers {
-	return &Timers{deps: deps, byKey: map[key]*entry{}, owners: map[owner]*owned{}, stir: make(chan struct{}, 1), due: fair.New[*entry](fair.Config{Running: firers / 4, Heavy: deps.Heavy})}
+	return &Timers{deps: deps, byKey: map[key]*entry{}, owners: map[owner]*owned{}, stir: make(chan struct{}, 1), due: fair.New[*entry](fair.Config{Running: firers / 4, Workers: firers, Heavy: deps.Heavy}, nil)}
 }
 
 // ErrTooMany says that the plugin has as many timers as it may.
@@ -129,7 +122,20 @@ var ErrWrites = errors.New("timer: the tenant's plugins write more bytes a secon
 // ErrGone says that there is no such plugin any more.
 var ErrGone = errors.New("timer: the plugin is not there any more")
 
-// Set sets a timer in the place of one with the same name. limit bounds the plugin's.
+// Cost is how many bytes a timer writes: also what takes it away again, which is never
+// refused.
+func Cost(name string, payload []byte) int64 {
+	return cell.Cost(name, payload) + packed + cell.Cost(name, nil)
+}
+
+// Pay takes the cost of timers out of what the tenant's plugins may write; false: there is
+// not so much left, and they are not to be set.
+func (t *Timers) Pay(tenant string, bytes int64) bool {
+	return t.deps.Writes == nil || t.deps.Writes(tenant, bytes)
+}
+
+// Set sets a timer, which was paid for, in the place of one with the same name. limit
+// bounds the plugin's.
 func (t *Timers) Set(tenant, plugin, name string, delay time.Duration, payload []byte, limit int) error {
 	if name == "" || len(name) > MaxName || len(payload) > MaxPayload || delay < 0 || delay > MaxDelay {
 		return ErrInvalid
@@ -146,10 +152,6 @@ func (t *Timers) Set(tenant, plugin, name string, delay time.Duration, payload [
 		return ErrTooMany
 	}
 	value := pack(t.deps.Now().Add(delay).UnixMilli(), rand.Uint64(), payload)
-	// What takes the timer away again is paid for, too: that is never refused.
-	if t.deps.Writes != nil && !t.deps.Writes(tenant, cell.Cost(name, value)+cell.Cost(name, nil)) {
-		return ErrWrites
-	}
 	e := &entry{key: k}
 	e.unpack(value)
 	if err := t.deps.Cells.PutCellsSoon(tenant, tablePrefix+plugin, cell.Cell{Key: name, Value: value}); err != nil {

@@ -16,55 +16,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// cells is a cell.Store in memory, as far as timers need one.
-type cells struct {
-	mu sync.Mutex
-	m  map[string][]byte
-}
-
-func (c *cells) Cell(_ context.Context, tenant, table, key string) ([]byte, bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v, ok := c.m[tenant+"|"+table+"|"+key]
-	return v, ok, nil
-}
-
-func (c *cells) Cells(_ context.Context, tenant, table, _ string, _ int) (out []cell.Cell, _ error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for k, v := range c.m {
-		if name, ok := strings.CutPrefix(k, tenant+"|"+table+"|"); ok {
-			out = append(out, cell.Cell{Key: name, Value: v})
-		}
-	}
-	return out, nil
-}
-
-func (c *cells) PutCells(_ context.Context, tenant, table string, list ...cell.Cell) error {
-	return c.PutCellsSoon(tenant, table, list...)
-}
-
-func (c *cells) PutCellsSoon(tenant, table string, list ...cell.Cell) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, x := range list {
-		if k := tenant + "|" + table + "|" + x.Key; x.Value == nil {
-			delete(c.m, k)
-		} else {
-			c.m[k] = x.Value
-		}
-	}
-	return nil
-}
-
 // rig has timers that run, and what has fired.
 type rig struct {
 	*Timers
-	cells *cells
+	cells *celltest.Store
 	mu    sync.Mutex
 	fired []string
 	fails error
@@ -127,7 +87,7 @@ func (r *rig) set(t *testing.T, name string, in time.Duration) {
 
 func inTime(t *testing.T, f func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{cells: &cells{m: map[string][]byte{}}, start: time.Now(), rate: 100}
+		r := &rig{cells: &celltest.Store{}, start: time.Now(), rate: 100}
 		r.begin()
 		f(t, r)
 		r.stop()
@@ -150,8 +110,8 @@ func TestFire(t *testing.T) {
 		if got, want := r.log(), "b {} after 3s, a {} after 4s"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
-		if r.Count() != 0 || len(r.cells.m) != 0 {
-			t.Errorf("%d are set, %d are kept", r.Count(), len(r.cells.m))
+		if r.Count() != 0 || r.cells.Len() != 0 {
+			t.Errorf("%d are set, %d are kept", r.Count(), r.cells.Len())
 		}
 	})
 }
@@ -182,7 +142,7 @@ func TestFailing(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 		time.Sleep(5 * time.Hour)
-		if r.log(); len(r.fired) != maxTries || r.Count() != 0 || len(r.cells.m) != 0 {
+		if r.log(); len(r.fired) != maxTries || r.Count() != 0 || r.cells.Len() != 0 {
 			t.Errorf("tried %d times, %d are set", len(r.fired), r.Count())
 		}
 		if got, want := strings.Join(r.given, ", "), "x of bot after 20: away"; got != want {
@@ -192,7 +152,7 @@ func TestFailing(t *testing.T) {
 }
 
 func TestInvalid(t *testing.T) {
-	r := New(Deps{Cells: &cells{m: map[string][]byte{}}, Now: time.Now})
+	r := New(Deps{Cells: &celltest.Store{}, Now: time.Now})
 	for _, err := range []error{
 		r.Set("a", "p", "", 0, nil, 1), r.Set("a", "p", strings.Repeat("x", 129), 0, nil, 1), r.Set("a", "p", "x", -1, nil, 1),
 		r.Set("a", "p", "x", MaxDelay+1, nil, 1), r.Set("a", "p", "x", 0, make([]byte, MaxPayload+1), 1),
@@ -217,7 +177,7 @@ func TestBusy(t *testing.T) {
 		r.fails = nil
 		r.mu.Unlock()
 		time.Sleep(2 * time.Minute)
-		if r.log(); r.Count() != 0 || len(r.cells.m) != 0 || r.Fired.Load() != 1 {
+		if r.log(); r.Count() != 0 || r.cells.Len() != 0 || r.Fired.Load() != 1 {
 			t.Errorf("%d are set, %d have fired", r.Count(), r.Fired.Load())
 		}
 	})
@@ -258,7 +218,7 @@ func TestRate(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		// A few may have fired before they were taken back, or set again.
-		if n := r.Fired.Load() - before; n < 400 || n > 420 || r.Count() != 0 || len(r.cells.m) != 0 || len(r.queue) != 0 {
+		if n := r.Fired.Load() - before; n < 400 || n > 420 || r.Count() != 0 || r.cells.Len() != 0 || len(r.queue) != 0 {
 			t.Errorf("%d fired in the end, %d are set", n, r.Count())
 		}
 	})
@@ -285,8 +245,8 @@ func TestGone(t *testing.T) {
 		r.set(t, "x", time.Hour)
 		r.gone = true
 		r.Unload(func(tenant, plugin string) bool { return tenant == "acme" && plugin == "bot" })
-		if r.Count() != 0 || len(r.queue) != 0 || len(r.cells.m) != 1 {
-			t.Errorf("unloaded: %d are set, %d kept", r.Count(), len(r.cells.m))
+		if r.Count() != 0 || len(r.queue) != 0 || r.cells.Len() != 1 {
+			t.Errorf("unloaded: %d are set, %d kept", r.Count(), r.cells.Len())
 		}
 		if err := r.Load(t.Context(), "acme", "bot"); err != nil || r.Count() != 0 {
 			t.Errorf("%v; %d are loaded of one that is gone", err, r.Count())
@@ -295,7 +255,7 @@ func TestGone(t *testing.T) {
 		if err := r.Load(t.Context(), "acme", "bot"); err != nil || r.Count() != 1 {
 			t.Errorf("%v; %d are loaded", err, r.Count())
 		}
-		r.cells.m["acme|timer/bot|not loaded"] = pack(0, 0, nil)
+		r.cells.Set("acme", "timer/bot", "not loaded", pack(0, 0, nil))
 		r.gone = true
 		if err := r.Drop(t.Context(), "acme", "bot"); err != nil {
 			t.Error(err)
@@ -303,8 +263,8 @@ func TestGone(t *testing.T) {
 		if err := r.Set("acme", "bot", "y", time.Hour, nil, 3); !errors.Is(err, ErrGone) {
 			t.Errorf("set after that: %v", err)
 		}
-		if r.Count() != 0 || len(r.cells.m) != 0 || len(r.owners) != 0 {
-			t.Errorf("dropped: %d are set, %d kept", r.Count(), len(r.cells.m))
+		if r.Count() != 0 || r.cells.Len() != 0 || len(r.owners) != 0 {
+			t.Errorf("dropped: %d are set, %d kept", r.Count(), r.cells.Len())
 		}
 	})
 }
@@ -346,18 +306,50 @@ func TestFirings(t *testing.T) {
 	})
 }
 
-// TestWrites: what cannot be written is not set, and leaves what was.
-func TestWrites(t *testing.T) {
+// TestCost: what is paid for a timer is what is written of it, and what removes it. Setting
+// one takes nothing: whoever wants it has paid.
+func TestCost(t *testing.T) {
 	inTime(t, func(t *testing.T, r *rig) {
-		left := int64(200)
-		r.left = &left
-		r.set(t, "x", time.Second)
-		if err := r.Set("acme", "bot", "x", time.Hour, nil, 3); !errors.Is(err, ErrWrites) {
-			t.Error(err)
+		want := cell.Cost("x", pack(0, 0, []byte(`{}`))) + cell.Cost("x", nil)
+		if got := Cost("x", []byte(`{}`)); got != want {
+			t.Errorf("%d, want %d", got, want)
 		}
+		left := want
+		r.left = &left
+		if !r.Pay("acme", want) || r.Pay("acme", 1) {
+			t.Errorf("%d are left", left)
+		}
+		r.set(t, "x", time.Second)
 		time.Sleep(2 * time.Second)
 		if got, want := r.log(), "x {} after 1s"; got != want {
 			t.Errorf("%s, want %s", got, want)
+		}
+	})
+}
+
+// TestFirstFailure: a plugin that was busy for long, and then fails, is asked again as soon
+// as any other.
+func TestFirstFailure(t *testing.T) {
+	inTime(t, func(t *testing.T, r *rig) {
+		r.fails, r.busy = errors.New("away"), true
+		r.set(t, "x", time.Second)
+		time.Sleep(5 * time.Hour)
+		r.log()
+		r.mu.Lock()
+		r.fired, r.busy = nil, false
+		r.mu.Unlock()
+		time.Sleep(62 * time.Second) // it is tried within a minute, then after 1, 2, 4, 8, … s
+		first := r.log()
+		time.Sleep(10 * time.Second)
+		if r.log(); len(r.fired) < 4 {
+			t.Errorf("tried %d times, first %s", len(r.fired), first)
+		}
+		r.mu.Lock()
+		r.fired, r.busy = nil, true // and one that is busy again likewise: 1, 2, 4, … s, then each minute
+		r.mu.Unlock()
+		time.Sleep(15 * time.Minute)
+		if r.log(); len(r.fired) < 18 {
+			t.Errorf("tried %d times while it is busy", len(r.fired))
 		}
 	})
 }

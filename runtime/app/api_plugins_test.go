@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,51 +14,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/manifest"
-	"github.com/heddle-rt/heddle/plugins/wasm"
 	"github.com/heddle-rt/heddle/runtime/api"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// passing is a module made by hand that lets every event pass.
-func passing() []byte {
-	const in, out, capacity = 1024, 32768, 16384
-	i32, i64 := []wasm.ValType{wasm.I32}, []wasm.ValType{wasm.I64}
-	const i32const, i64const, end = 0x41, 0x42, 0x0b
-	m := &wasm.Module{
-		Types:    []wasm.FuncType{{Results: i32}, {Results: i64}, {Params: i32, Results: i32}, {Params: []wasm.ValType{wasm.I32, wasm.I32}, Results: i32}},
-		Funcs:    []uint32{0, 1, 2, 3},
-		Memories: []wasm.Size{{Min: 1}},
-		Exports:  []wasm.Export{{Name: hostapi.ExportMemory, Kind: wasm.KindMemory}},
-	}
-	for i, f := range []struct {
-		name string
-		body []byte
-	}{
-		{hostapi.ExportABI, leb(i32const, hostapi.Version)}, {hostapi.ExportBuffers, leb(i64const, in|out<<32)},
-		{hostapi.ExportInit, leb(i32const, 0)}, {hostapi.ExportBatch, leb(i32const, 0)},
-	} {
-		m.Exports = append(m.Exports, wasm.Export{Name: f.name, Kind: wasm.KindFunc, Index: uint32(i)})
-		m.Codes = append(m.Codes, wasm.Code{Body: append(f.body, end)})
-	}
-	for _, at := range []int64{in, out} {
-		m.Datas = append(m.Datas, wasm.Data{
-			Offset: wasm.Const{Op: wasm.OpI32Const, Raw: leb(i32const, at)}, Bytes: binary.LittleEndian.AppendUint64(nil, capacity),
-		})
-	}
-	return m.Append(nil)
-}
-
-// leb is an instruction with a signed LEB128 number that is not negative.
-func leb(op byte, n int64) []byte {
-	b := []byte{op}
-	for ; n > 0x3f; n >>= 7 {
-		b = append(b, byte(n)|0x80)
-	}
-	return append(b, byte(n))
-}
+// passing is a module that lets every event pass.
+func passing() []byte { return guesttest.Plugin{}.Module() }
 
 // bundle packs a module, and more of a manifest.
 func bundle(t testing.TB, name string, module []byte, more string) string {

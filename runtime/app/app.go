@@ -46,6 +46,8 @@ type Deps struct {
 	// one came from; nil: the node keeps the one it has.
 	Load  func() (*config.Result[Config], error)
 	Files []string
+	// Resolver finds the hosts that plugins send requests to; nil for the system's.
+	Resolver *net.Resolver
 }
 
 // App is one node.
@@ -53,6 +55,8 @@ type App struct {
 	cfg Config
 	log *slog.Logger
 	now func() time.Time
+
+	resolver *net.Resolver
 
 	store       *embedded.Store
 	verifier    *tokens
@@ -96,7 +100,7 @@ func New(cfg Config, deps Deps) (*App, error) {
 	if cfg.Node == "" {
 		cfg.Node, _ = os.Hostname()
 	}
-	a := &App{cfg: cfg, log: deps.Log.With("node", cfg.Node), now: time.Now, fatal: make(chan error, 1), leaving: make(chan struct{})}
+	a := &App{cfg: cfg, log: deps.Log.With("node", cfg.Node), now: time.Now, resolver: deps.Resolver, fatal: make(chan error, 1), leaving: make(chan struct{})}
 	var err error
 	if a.native, err = a.natives(cfg); err != nil {
 		return nil, err

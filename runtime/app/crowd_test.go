@@ -43,7 +43,7 @@ func TestCrowdedDoors(t *testing.T) {
 		return time.Since(began)
 	}
 	usual := max(enter(), enter())
-	b := &manifest.Bundle{Module: raw{batch: wat{}.forever(nil)}.module(), Text: fmt.Appendf(nil, "name: door\nversion: '1'\nlimits: {timeout: %v, start: 10s}\none_user: true\nbindings: [{hooks: [connect]}]\n", deadline)}
+	b := &manifest.Bundle{Module: raw{Batch: wat{}.Forever(nil)}.Module(), Text: fmt.Appendf(nil, "name: door\nversion: '1'\nlimits: {timeout: %v, start: 10s}\none_user: true\nbindings: [{hooks: [connect]}]\n", deadline)}
 	var err error
 	if b.Manifest, err = manifest.Read(manifest.FileName, b.Text); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/wasm"
 )
 
@@ -27,7 +28,7 @@ const (
 	wasiFault = 21
 )
 
-// Memory of the guests that call: four pages, with a name and a key at guestText.
+// Memory of the guests that call: four pages, with a name and a key at guesttest.TextAt.
 const (
 	callPages = 4
 	callEnd   = callPages << 16
@@ -65,13 +66,13 @@ func one(want int64, args ...any) hostCall {
 	for _, x := range args {
 		switch x := x.(type) {
 		case int:
-			a = a.i32(int64(x))
+			a = a.I32(int64(x))
 		case int64:
-			a = a.i32(x)
+			a = a.I32(x)
 		case long:
-			a = a.i64(int64(x))
+			a = a.I64(int64(x))
 		case float64:
-			a = a.f64(math.Float64bits(x))
+			a = a.F64(math.Float64bits(x))
 		}
 	}
 	return hostCall{a, want}
@@ -84,20 +85,20 @@ func joined(lists ...[]hostCall) []hostCall { return slices.Concat(lists...) }
 // caller is a guest that makes the calls for each event, and gives up at the first that
 // answers otherwise, of which it logs the number. Behind them it lets the event pass.
 func caller(name string, calls []hostCall) raw {
-	_, short := origin(name)
-	r := raw{imports: []string{name, "log"}, pages: callPages, text: strings.Repeat(" ", 1984) + "key"}
+	_, short := guesttest.Origin(name)
+	r := raw{Imports: []string{name, "log"}, Pages: callPages, Text: strings.Repeat(" ", 1984) + "key"}
 	var body wat
 	for i, c := range calls {
-		body = body.join(c.args).call(0)
-		if len(signature(origin(name)).Results) == 0 {
+		body = body.Join(c.args).Call(0)
+		if len(guesttest.Signature(guesttest.Origin(name)).Results) == 0 {
 			continue
 		}
 		text := fmt.Sprintf("%s call %03d", short, i)
-		at := int64(guestText + 32*i)
-		r.text = r.text[:32*i] + text + r.text[32*i+len(text):]
-		body = body.i32(c.want).op(opI32Ne).when(wat{}.i32(3, at, int64(len(text))).call(1).op(wasm.OpUnreachable))
+		at := int64(guesttest.TextAt + 32*i)
+		r.Text = r.Text[:32*i] + text + r.Text[32*i+len(text):]
+		body = body.I32(c.want).Op(guesttest.OpI32Ne).When(wat{}.I32(3, at, int64(len(text))).Call(1).Op(wasm.OpUnreachable))
 	}
-	r.batch = body.i32(0)
+	r.Batch = body.I32(0)
 	return r
 }
 
@@ -150,15 +151,15 @@ func allCalls() map[string][]hostCall {
 		}
 		return calls
 	}
-	all[wasi+"args_sizes_get"] = joined(fault(0, 0, freeAt), fault(1, freeAt, 0))
-	all[wasi+"environ_sizes_get"] = joined(fault(0, 0, freeAt), fault(1, freeAt, 0))
-	all[wasi+"clock_res_get"] = fault(1, 0, 0)
-	all[wasi+"clock_time_get"] = joined(fault(2, 0, long(0), 0), fault(2, 99, long(-1), 0))
-	all[wasi+"random_get"] = joined(each(outside(), wasiFault, 0, 0, 0), each(immense(), wasiFault, 0, 0, 0))
-	all[wasi+"fd_fdstat_get"] = joined(fault(1, 1, 0), []hostCall{one(wasiBadf, 3, freeAt), one(wasiBadf, -1, freeAt)})
-	all[wasi+"poll_oneoff"] = joined(fault(0, 0, freeAt, 1, freeAt), fault(1, freeAt, 0, 1, freeAt), fault(3, freeAt, freeAt, 1, 0), []hostCall{one(wasiFault, freeAt, freeAt, 0, freeAt)})
-	all[wasi+"fd_write"] = joined(fault(1, 1, 0, 1, freeAt), fault(3, 2, freeAt, 1, 0), []hostCall{one(wasiBadf, 0, freeAt, 1, freeAt), one(wasiBadf, -1, freeAt, 1, freeAt),
-		one(wasiFault, 1, callEnd-8, -1, freeAt), one(wasiFault, 1, callEnd-8, 1<<29, freeAt), one(wasiFault, 1, guestIn+8, 64, callEnd-3)})
+	all[guesttest.WASI+"args_sizes_get"] = joined(fault(0, 0, freeAt), fault(1, freeAt, 0))
+	all[guesttest.WASI+"environ_sizes_get"] = joined(fault(0, 0, freeAt), fault(1, freeAt, 0))
+	all[guesttest.WASI+"clock_res_get"] = fault(1, 0, 0)
+	all[guesttest.WASI+"clock_time_get"] = joined(fault(2, 0, long(0), 0), fault(2, 99, long(-1), 0))
+	all[guesttest.WASI+"random_get"] = joined(each(outside(), wasiFault, 0, 0, 0), each(immense(), wasiFault, 0, 0, 0))
+	all[guesttest.WASI+"fd_fdstat_get"] = joined(fault(1, 1, 0), []hostCall{one(wasiBadf, 3, freeAt), one(wasiBadf, -1, freeAt)})
+	all[guesttest.WASI+"poll_oneoff"] = joined(fault(0, 0, freeAt, 1, freeAt), fault(1, freeAt, 0, 1, freeAt), fault(3, freeAt, freeAt, 1, 0), []hostCall{one(wasiFault, freeAt, freeAt, 0, freeAt)})
+	all[guesttest.WASI+"fd_write"] = joined(fault(1, 1, 0, 1, freeAt), fault(3, 2, freeAt, 1, 0), []hostCall{one(wasiBadf, 0, freeAt, 1, freeAt), one(wasiBadf, -1, freeAt, 1, freeAt),
+		one(wasiFault, 1, callEnd-8, -1, freeAt), one(wasiFault, 1, callEnd-8, 1<<29, freeAt), one(wasiFault, 1, guesttest.InAt+8, 64, callEnd-3)})
 	return all
 }
 
@@ -168,7 +169,7 @@ func TestHostileCalls(t *testing.T) {
 	r := newRaid(t, "tenants.acme.plugins.secrets={secret-closed: {key: secret}, secret-open: {key: secret}}")
 	attacks := map[string]attack{}
 	for name, calls := range allCalls() {
-		_, short := origin(name)
+		_, short := guesttest.Origin(name)
 		attacks[strings.ReplaceAll(short, "_", "-")] = attack{
 			guest: caller(name, calls), manifest: unhurried + "config: '{\"a\":1}'\ncapabilities: [kv, lookup, secrets]\n",
 		}
@@ -188,18 +189,18 @@ func TestHostileLongCalls(t *testing.T) {
 	const large = 100 << 20
 	vectors := wat{} // 64 times all of the memory
 	for i := range int64(64) {
-		vectors = vectors.store32(keyAt+8*i, 4096).store32(keyAt+8*i+4, large)
+		vectors = vectors.Store32(keyAt+8*i, 4096).Store32(keyAt+8*i+4, large)
 	}
-	newlines := wat{}.i32(4096, '\n', large).with(wasm.OpMemoryFill, 0)
+	newlines := wat{}.I32(4096, '\n', large).With(wasm.OpMemoryFill, 0)
 	for name, c := range map[string]raw{
-		"random":     {imports: []string{"random"}, batch: wat{}.forever(wat{}.i32(0, 64<<10).call(0).op(wasm.OpDrop))},
-		"random-get": {imports: []string{wasi + "random_get"}, batch: wat{}.forever(wat{}.i32(0, large).call(0).op(wasm.OpDrop))},
-		"fd-write":   {imports: []string{wasi + "fd_write"}, batch: newlines.join(vectors).forever(wat{}.i32(1, keyAt, 64, 16).call(0).op(wasm.OpDrop)), change: func(m *wasm.Module) { m.Datas = m.Datas[:0]; m.Datas = append(m.Datas, arenas()...) }},
-		"kv":         {imports: []string{"kv_put"}, batch: wat{}.forever(wat{}.i32(8, 100, 4096, 64<<10).i64(0).call(0).op(wasm.OpDrop))},
-		"members":    {imports: []string{"lookup"}, batch: wat{}.forever(wat{}.i32(2, 8, 3, 4096, 100).call(0).op(wasm.OpDrop))},
+		"random":     {Imports: []string{"random"}, Batch: wat{}.Forever(wat{}.I32(0, 64<<10).Call(0).Op(wasm.OpDrop))},
+		"random-get": {Imports: []string{guesttest.WASI + "random_get"}, Batch: wat{}.Forever(wat{}.I32(0, large).Call(0).Op(wasm.OpDrop))},
+		"fd-write":   {Imports: []string{guesttest.WASI + "fd_write"}, Batch: newlines.Join(vectors).Forever(wat{}.I32(1, keyAt, 64, 16).Call(0).Op(wasm.OpDrop)), Change: func(m *wasm.Module) { m.Datas = m.Datas[:0]; m.Datas = append(m.Datas, arenas()...) }},
+		"kv":         {Imports: []string{"kv_put"}, Batch: wat{}.Forever(wat{}.I32(8, 100, 4096, 64<<10).I64(0).Call(0).Op(wasm.OpDrop))},
+		"members":    {Imports: []string{"lookup"}, Batch: wat{}.Forever(wat{}.I32(2, 8, 3, 4096, 100).Call(0).Op(wasm.OpDrop))},
 	} {
-		c.pages = large>>16 + 2
-		r.placed(t, name, c.module(), binding(name)+"limits: {timeout: 250ms, start: 10s, memory: 128MiB, host_calls: 100000}\ncapabilities: [kv, lookup]\n")
+		c.Pages = large>>16 + 2
+		r.placed(t, name, c.Module(), binding(name)+"limits: {timeout: 250ms, start: 10s, memory: 128MiB, host_calls: 100000}\ncapabilities: [kv, lookup]\n")
 		r.peace(t, 1, func() {
 			u := r.open(t, dial{user: name})
 			u.do("room:join", "channel:"+name, "{}")
@@ -223,8 +224,8 @@ func TestHostileLongCalls(t *testing.T) {
 // arenas are the data of a guest that needs no other.
 func arenas() []wasm.Data {
 	var all []wasm.Data
-	for at, n := range map[int64]byte{guestIn: 0x40, guestOut: 0x80} { // 16 KiB and 32 KiB
-		all = append(all, wasm.Data{Offset: wasm.Const{Op: wasm.OpI32Const, Raw: wat{}.i32(at)}, Bytes: []byte{0, n, 0, 0, 0, 0, 0, 0}})
+	for at, n := range map[int64]byte{guesttest.InAt: 0x40, guesttest.OutAt: 0x80} { // 16 KiB and 32 KiB
+		all = append(all, wasm.Data{Offset: wasm.Const{Op: wasm.OpI32Const, Raw: wat{}.I32(at)}, Bytes: []byte{0, n, 0, 0, 0, 0, 0, 0}})
 	}
 	return all
 }

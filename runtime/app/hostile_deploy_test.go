@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/plugins/wasm"
 )
@@ -47,29 +48,29 @@ func (r *raid) refuses(t *testing.T, all map[string]refused) {
 // TestHostileImports: what was not granted is not there, and neither is anything else.
 func TestHostileImports(t *testing.T) {
 	r := newRaid(t)
-	imports := func(names ...string) []byte { return raw{imports: names}.module() }
+	imports := func(names ...string) []byte { return raw{Imports: names}.Module() }
 	all := map[string]refused{
 		"an unknown function":     {imports("fetch"), "", "the module imports fetch, which this node does not have"},
 		"of nobody":               {imports("env fetch"), "", "the module imports fetch from env; there are only heddle and wasi_snapshot_preview1"},
-		"a file":                  {imports(wasi + "path_link"), "", "the module imports path_link from WASI; of that there are only clocks"},
-		"a socket":                {imports(wasi + "sock_accept"), "", "the module imports sock_accept from WASI"},
+		"a file":                  {imports(guesttest.WASI + "path_link"), "", "the module imports path_link from WASI; of that there are only clocks"},
+		"a socket":                {imports(guesttest.WASI + "sock_accept"), "", "the module imports sock_accept from WASI"},
 		"the rewriter's tick":     {imports("heddle:meter tick"), "", `modules that begin with "heddle:" are the host's own`},
 		"the rewriter's overflow": {imports("heddle:meter overflow"), "", `modules that begin with "heddle:" are the host's own`},
 		"the rewriter's other":    {imports("heddle: x"), "", `modules that begin with "heddle:" are the host's own`},
-		"a memory": {raw{change: func(m *wasm.Module) {
+		"a memory": {raw{Change: func(m *wasm.Module) {
 			m.Imports = append(m.Imports, wasm.Import{Module: "env", Name: "memory", Kind: wasm.KindMemory})
-		}}.module(), "", "imports its memory (env.memory)"},
-		"a global of the rewriter": {raw{change: func(m *wasm.Module) {
+		}}.Module(), "", "imports its memory (env.memory)"},
+		"a global of the rewriter": {raw{Change: func(m *wasm.Module) {
 			m.Imports = append(m.Imports, wasm.Import{Module: "heddle", Name: "slice", Kind: wasm.KindGlobal, Global: wasm.GlobalType{Type: wasm.I32, Mutable: true}})
-		}}.module(), "", "imports a global (heddle.slice): only functions"},
-		"a function of wrong type":  {raw{imports: []string{"now"}, change: func(m *wasm.Module) { m.Imports[0].Func = 4 }}.module(), "", "now"},
+		}}.Module(), "", "imports a global (heddle.slice): only functions"},
+		"a function of wrong type":  {raw{Imports: []string{"now"}, Change: func(m *wasm.Module) { m.Imports[0].Func = 4 }}.Module(), "", "now"},
 		"a capability not known":    {imports(), "capabilities: [root]\n", `there is no capability "root"`},
-		"a capability not for them": {raw{}.module(), "capabilities: [secrets]\n", "the plugin asks for the capability secrets, which the operator does not grant to this tenant"},
-		"more memory":               {raw{}.module(), "limits: {memory: 512MiB}\n", "limits.memory of the manifest is more than the operator permits"},
-		"more output":               {raw{}.module(), "limits: {output: 8MiB}\n", "limits.output of the manifest is more than the operator permits"},
-		"more calls":                {raw{}.module(), "limits: {host_calls: 1000000}\n", "limits.host_calls of the manifest is more than the operator permits"},
-		"more logs":                 {raw{}.module(), "limits: {logs: 1MiB}\n", "limits.logs of the manifest is more than the operator permits"},
-		"a slot of a builtin":       {raw{}.module(), "actions: [{name: \"room:delete\"}]\n", "room:delete"},
+		"a capability not for them": {raw{}.Module(), "capabilities: [secrets]\n", "the plugin asks for the capability secrets, which the operator does not grant to this tenant"},
+		"more memory":               {raw{}.Module(), "limits: {memory: 512MiB}\n", "limits.memory of the manifest is more than the operator permits"},
+		"more output":               {raw{}.Module(), "limits: {output: 8MiB}\n", "limits.output of the manifest is more than the operator permits"},
+		"more calls":                {raw{}.Module(), "limits: {host_calls: 1000000}\n", "limits.host_calls of the manifest is more than the operator permits"},
+		"more logs":                 {raw{}.Module(), "limits: {logs: 1MiB}\n", "limits.logs of the manifest is more than the operator permits"},
+		"a slot of a builtin":       {raw{}.Module(), "actions: [{name: \"room:delete\"}]\n", "room:delete"},
 	}
 	for _, f := range hostapi.Functions() {
 		if f.Needs != "" {
@@ -84,19 +85,19 @@ func TestHostileImports(t *testing.T) {
 }
 
 // endless and its like are functions that do not come to an end.
-func endless() wat { return wat{}.forever(nil) }
+func endless() wat { return wat{}.Forever(nil) }
 
 // TestHostileModules: modules that are crafted so that a reader or the rewriter takes
 // them for what they are not. All are refused before anything is rewritten, but those
 // that hang when they are started: these are stopped.
 func TestHostileModules(t *testing.T) {
 	r := newRaid(t)
-	changed := func(f func(m *wasm.Module)) []byte { return raw{change: f}.module() }
+	changed := func(f func(m *wasm.Module)) []byte { return raw{Change: f}.Module() }
 	export := func(name string, kind wasm.Kind, index uint32) []byte {
 		return changed(func(m *wasm.Module) { m.Exports = append(m.Exports, wasm.Export{Name: name, Kind: kind, Index: index}) })
 	}
-	batch := func(code ...byte) []byte { return raw{batch: code}.module() }
-	good := raw{}.module()
+	batch := func(code ...byte) []byte { return raw{Batch: code}.Module() }
+	good := raw{}.Module()
 	patch := func(at int, b ...byte) []byte {
 		return append(append(bytes.Clone(good[:at]), b...), good[at+len(b):]...)
 	}
@@ -147,10 +148,10 @@ func TestHostileModules(t *testing.T) {
 		"all the memory":          {changed(func(m *wasm.Module) { m.Memories[0].Min = 65536 }), "", "starts with 65536 pages of 64 KiB, the limit is 512"},
 		"too much memory":         {changed(func(m *wasm.Module) { m.Memories[0].Min = 65537 }), "", "which is not valid"},
 		"a large table":           {changed(func(m *wasm.Module) { m.Tables = []wasm.Table{{Elem: wasm.FuncRef, Size: wasm.Size{Min: 1 << 31}}} }), "", "use fewer indirect functions"},
-		"data behind the memory":  {changed(func(m *wasm.Module) { m.Datas[0].Offset.Raw = wat{}.i32(-1) }), "", "out of bounds"},
+		"data behind the memory":  {changed(func(m *wasm.Module) { m.Datas[0].Offset.Raw = wat{}.I32(-1) }), "", "out of bounds"},
 		"data of another number":  {changed(func(m *wasm.Module) { m.HasCount = true; m.Datas = nil }), "", "heddle_buffers"},
 		"a count that lies":       {[]byte("\x00asm\x01\x00\x00\x00\x01\x05\xff\xff\xff\xff\x0f"), "", "more than its bytes can hold"},
-		"a bomb for the compiler": {raw{batch: bomb(30000)}.module(), "", "to compile"},
+		"a bomb for the compiler": {raw{Batch: bomb(30000)}.Module(), "", "to compile"},
 		"no batch":                {changed(func(m *wasm.Module) { m.Exports = m.Exports[:4] }), "", "heddle_batch"},
 		"batch is a memory":       {changed(func(m *wasm.Module) { m.Exports[4] = wasm.Export{Name: hostapi.ExportBatch, Kind: wasm.KindMemory} }), "", "heddle_batch"},
 		"batch of another type":   {changed(func(m *wasm.Module) { m.Exports[4].Index = 0 }), "", "heddle_batch"},
@@ -159,13 +160,13 @@ func TestHostileModules(t *testing.T) {
 		"buffers of another type": {changed(func(m *wasm.Module) { m.Exports[2].Index = 0 }), "", "heddle_buffers"},
 		"idle of another type":    {export(hostapi.ExportIdle, wasm.KindFunc, 3), "", "heddle_idle"},
 		"seed of another type":    {export(hostapi.ExportSeed, wasm.KindFunc, 3), "", "heddle_seed"},
-		"a start that hangs":      {raw{start: endless()}.module(), brief, "out of time: a call may last 200ms"},
-		"a start that recurses":   {raw{start: wat{}.call(4), change: func(m *wasm.Module) {}}.module(), "", "calls are nested too deep"},
-		"an init that hangs":      {raw{init: endless()}.module(), brief, "heddle_init: guest: out of time: a call may last 200ms"},
-		"an abi that hangs":       {raw{abi: endless()}.module(), brief, "heddle_abi: guest: out of time"},
-		"buffers that hang":       {raw{buffers: endless()}.module(), brief, "heddle_buffers: guest: out of time"},
-		"_initialize that hangs":  {raw{more: []wat{endless()}, exports: map[string]uint32{"_initialize": 0}}.module(), brief, "_initialize: guest: out of time"},
-		"a seed that hangs":       {raw{change: seed(endless())}.module(), brief, "out of time: a call may last 3ms"},
+		"a start that hangs":      {raw{Start: endless()}.Module(), brief, "out of time: a call may last 200ms"},
+		"a start that recurses":   {raw{Start: wat{}.Call(4), Change: func(m *wasm.Module) {}}.Module(), "", "calls are nested too deep"},
+		"an init that hangs":      {raw{Init: endless()}.Module(), brief, "heddle_init: guest: out of time: a call may last 200ms"},
+		"an abi that hangs":       {raw{ABI: endless()}.Module(), brief, "heddle_abi: guest: out of time"},
+		"buffers that hang":       {raw{Buffers: endless()}.Module(), brief, "heddle_buffers: guest: out of time"},
+		"_initialize that hangs":  {raw{More: []guesttest.Function{{Name: "_initialize", Locals: 6, Body: endless()}}}.Module(), brief, "_initialize: guest: out of time"},
+		"a seed that hangs":       {raw{Change: seed(endless())}.Module(), brief, "out of time: a call may last 3ms"},
 	})
 }
 
@@ -187,13 +188,13 @@ func bomb(n int) (a wat) {
 	for range n {
 		a = append(a, byte(wasm.OpEnd), byte(wasm.OpEnd))
 	}
-	return a.i32(0)
+	return a.I32(0)
 }
 
 // TestHostileCuts: a module that is cut at any byte is refused in words.
 func TestHostileCuts(t *testing.T) {
 	r := newRaid(t)
-	code := raw{imports: []string{"now", "log"}, text: "x", start: wat{}.op(wasm.OpNop)}.module()
+	code := raw{Imports: []string{"now", "log"}, Text: "x", Start: wat{}.Op(wasm.OpNop)}.Module()
 	all := map[string]refused{}
 	for n := 0; n < len(code); n++ {
 		all[fmt.Sprint(n, " of ", len(code))] = refused{module: code[:n], want: " "}
@@ -225,7 +226,7 @@ func TestHostileBundles(t *testing.T) {
 	text := "name: zip\nversion: '1'\nlimits: {module: 1MiB}\n" + binding("zip")
 	with := func(files ...file) string {
 		return zipArchive(t, func(w *zip.Writer) error {
-			for name, b := range map[string][]byte{manifest.FileName: []byte(text), manifest.ModuleName: raw{}.module()} {
+			for name, b := range map[string][]byte{manifest.FileName: []byte(text), manifest.ModuleName: raw{}.Module()} {
 				if slices.ContainsFunc(files, func(x file) bool { return x.name == name && x.size > 100 }) {
 					continue // the other one
 				}
@@ -354,7 +355,7 @@ func manifested(w *zip.Writer, text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(raw{}.module())
+	_, err = f.Write(raw{}.Module())
 	return err
 }
 

@@ -24,7 +24,7 @@ const (
 // numbered is a module that no other one is like: it gives each event the number of its
 // version.
 func numbered(n int) []byte {
-	return raw{actions: []hostapi.Action{{Kind: hostapi.SetAttr, A: []byte("version"), B: []byte(fmt.Sprint(n))}}}.module()
+	return raw{Actions: []hostapi.Action{{Kind: hostapi.SetAttr, A: []byte("version"), B: []byte(fmt.Sprint(n))}}}.Module()
 }
 
 // TestManyDeploys has two thousand versions of a plugin put in place while events flow that

@@ -9,14 +9,19 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/wasm"
 )
 
-// names has the process find names by a server of its own until the test ends, which
-// must not be parallel. Others are not found.
+// resolver is that of the nodes that are started; nil: the system's.
+var resolver atomic.Pointer[net.Resolver]
+
+// names has the nodes that are started until the test ends, which must not be parallel,
+// find names by a server of its own. Others are not found.
 func names(t *testing.T, all map[string]string) {
 	t.Helper()
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -35,12 +40,11 @@ func names(t *testing.T, all map[string]string) {
 			_, _ = server.WriteTo(resolved(b[:n], all), from)
 		}
 	}()
-	was := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, StrictErrors: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	resolver.Store(&net.Resolver{PreferGo: true, StrictErrors: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
-	}}
+	}})
 	t.Cleanup(func() {
-		net.DefaultResolver = was
+		resolver.Store(nil)
 		_ = server.Close()
 		<-done
 	})
@@ -69,9 +73,9 @@ func resolved(q []byte, all map[string]string) []byte {
 // is in its input.
 func fetches(url string) raw {
 	r := byHook(map[hostapi.Hook]hostapi.Action{hostapi.HookBefore: {Kind: hostapi.HTTP, A: []byte("GET " + url), D: []byte("tag"), Number: 2000}})
-	r.imports = []string{"log"}
-	log := wat{}.i32(guestIn+8).with(0x2d, 0, 6).i32(int64(hostapi.HookResponse)).op(opI32Eq).when(wat{}.i32(1, guestIn+8).get(1).call(0))
-	r.batch = log.join(r.batch)
+	r.Imports = []string{"log"}
+	log := wat{}.I32(guesttest.InAt+8).With(0x2d, 0, 6).I32(int64(hostapi.HookResponse)).Op(guesttest.OpI32Eq).When(wat{}.I32(1, guesttest.InAt+8).Get(1).Call(0))
+	r.Batch = log.Join(r.Batch)
 	return r
 }
 
@@ -112,7 +116,7 @@ func (r *raid) fetch(t *testing.T, all map[string]struct{ url, want string }, ho
 	t.Helper()
 	r.peace(t, 20, func() {
 		for name, c := range all {
-			r.placed(t, name, fetches(c.url).module(), unhurried+binding(name)+"capabilities: [http]\nhosts: ['"+hosts+"']\n")
+			r.placed(t, name, fetches(c.url).Module(), unhurried+binding(name)+"capabilities: [http]\nhosts: ['"+hosts+"']\n")
 			u := r.open(t, dial{user: name})
 			u.do("room:join", "channel:"+name, "{}")
 			u.send1("channel:"+name, "1", "x")
@@ -184,8 +188,8 @@ func TestHostileAnswers(t *testing.T) {
 func (r *raid) shared(t *testing.T, at, host string) {
 	t.Helper()
 	caps := "capabilities: [http]\nhosts: ['" + host + "']\n"
-	r.placed(t, "hang", fetches(at+"/hung").module(), unhurried+binding("hang")+caps)
-	if s := r.put(t, "globex", "ask", fetches(at+"/good").counted().module(), unhurried+binding("ask")+caps); s.status != http.StatusCreated {
+	r.placed(t, "hang", fetches(at+"/hung").Module(), unhurried+binding("hang")+caps)
+	if s := r.put(t, "globex", "ask", counted(fetches(at+"/good")).Module(), unhurried+binding("ask")+caps); s.status != http.StatusCreated {
 		t.Fatal(s.js)
 	}
 	a, g := r.open(t, dial{user: "ada"}), r.open(t, dial{tenant: "globex", user: "gil"})
@@ -213,13 +217,13 @@ func (r *raid) shared(t *testing.T, at, host string) {
 }
 
 // counted has a guest of fetches count answers in a metric, in place of logging them.
-func (r raw) counted() raw {
-	r.imports = []string{"metric"}
+func counted(r raw) raw {
+	r.Imports = []string{"metric"}
 	const at = 3000
-	r.text += strings.Repeat(" ", at-guestText-len(r.text)) + "answers"
-	count := wat{}.i32(guestIn+8).with(0x2d, 0, 6).i32(int64(hostapi.HookResponse)).op(opI32Eq).
-		when(wat{}.i32(0, at, 7).f64(0x3ff0000000000000).call(0).op(wasm.OpDrop))
-	log := wat{}.i32(guestIn+8).with(0x2d, 0, 6).i32(int64(hostapi.HookResponse)).op(opI32Eq).when(wat{}.i32(1, guestIn+8).get(1).call(0))
-	r.batch = count.join(r.batch[len(log):])
+	r.Text += strings.Repeat(" ", at-guesttest.TextAt-len(r.Text)) + "answers"
+	count := wat{}.I32(guesttest.InAt+8).With(0x2d, 0, 6).I32(int64(hostapi.HookResponse)).Op(guesttest.OpI32Eq).
+		When(wat{}.I32(0, at, 7).F64(0x3ff0000000000000).Call(0).Op(wasm.OpDrop))
+	log := wat{}.I32(guesttest.InAt+8).With(0x2d, 0, 6).I32(int64(hostapi.HookResponse)).Op(guesttest.OpI32Eq).When(wat{}.I32(1, guesttest.InAt+8).Get(1).Call(0))
+	r.Batch = count.Join(r.Batch[len(log):])
 	return r
 }

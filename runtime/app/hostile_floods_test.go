@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/wasm"
 )
 
@@ -16,14 +17,14 @@ import (
 // the node than its lines are kept, and cannot hide why it fails.
 func TestHostileLogs(t *testing.T) {
 	r := newRaid(t, "tenants.acme.plugins.logs_per_second=20")
-	spam := raw{imports: []string{"log"}, text: strings.Repeat("spam ", 800), batch: wat{}.times(900, 2, wat{}.i32(1, guestText, 40).call(0)).i32(0)}
-	wide := raw{imports: []string{"log"}, pages: 20, batch: wat{}.i32(1, 0, 64<<10).call(0).i32(0)}
+	spam := raw{Imports: []string{"log"}, Text: strings.Repeat("spam ", 800), Batch: wat{}.Times(900, 2, wat{}.I32(1, guesttest.TextAt, 40).Call(0)).I32(0)}
+	wide := raw{Imports: []string{"log"}, Pages: 20, Batch: wat{}.I32(1, 0, 64<<10).Call(0).I32(0)}
 	traps := spam
-	traps.batch = slices.Clone(spam.batch[:len(spam.batch)-2]).op(wasm.OpUnreachable)
+	traps.Batch = slices.Clone(spam.Batch[:len(spam.Batch)-2]).Op(wasm.OpUnreachable)
 	r.peace(t, 20, func() {
-		r.placed(t, "spam", spam.module(), unhurried+binding("spam"))
-		r.placed(t, "wide", wide.module(), "limits: {timeout: 10s, start: 60s, logs: 64KiB}\n"+binding("wide"))
-		r.placed(t, "traps", traps.module(), unhurried+binding("traps"))
+		r.placed(t, "spam", spam.Module(), unhurried+binding("spam"))
+		r.placed(t, "wide", wide.Module(), "limits: {timeout: 10s, start: 60s, logs: 64KiB}\n"+binding("wide"))
+		r.placed(t, "traps", traps.Module(), unhurried+binding("traps"))
 		c := r.open(t, dial{user: "log"})
 		defer c.drop()
 		for _, room := range []string{"spam", "wide", "traps"} {
@@ -54,7 +55,7 @@ func TestHostileLogs(t *testing.T) {
 // emits is a guest that emits an event, of the action that it is given, about each event
 // that it is asked about.
 func emits(action, room string, flags uint32) raw {
-	return raw{actions: []hostapi.Action{{Kind: hostapi.Emit, A: []byte(room), B: []byte(action), C: []byte(`{"text":"again"}`), Flags: flags}}}
+	return raw{Actions: []hostapi.Action{{Kind: hostapi.Emit, A: []byte(room), B: []byte(action), C: []byte(`{"text":"again"}`), Flags: flags}}}
 }
 
 // TestHostileEmits: no plugin is asked about what plugins emit, so that emits cannot feed
@@ -63,10 +64,10 @@ func TestHostileEmits(t *testing.T) {
 	r := newRaid(t)
 	caps := unhurried + "capabilities: [emit]\n"
 	r.peace(t, 20, func() {
-		r.placed(t, "ping", emits("message:send", "channel:pong", hostapi.EmitDurable).module(), caps+`bindings: [{rooms: ["channel:ping"]}, {hooks: [after], rooms: ["channel:ping"]}]`)
-		r.placed(t, "pong", emits("message:send", "channel:ping", hostapi.EmitDurable).module(), caps+`bindings: [{rooms: ["channel:pong"]}, {hooks: [after], rooms: ["channel:pong"]}]`)
-		r.placed(t, "self", emits("message:send", "channel:self", hostapi.EmitDurable).module(), caps+`bindings: [{rooms: ["channel:self"]}, {hooks: [after], rooms: ["channel:self"]}]`)
-		r.placed(t, "own", emits("own:do", "channel:own", hostapi.EmitDurable).module(), caps+"bindings: [{actions: [\"own:*\"]}, {hooks: [after], actions: [\"own:*\"]}]\nactions: [{name: \"own:do\", durable: true}]\n")
+		r.placed(t, "ping", emits("message:send", "channel:pong", hostapi.EmitDurable).Module(), caps+`bindings: [{rooms: ["channel:ping"]}, {hooks: [after], rooms: ["channel:ping"]}]`)
+		r.placed(t, "pong", emits("message:send", "channel:ping", hostapi.EmitDurable).Module(), caps+`bindings: [{rooms: ["channel:pong"]}, {hooks: [after], rooms: ["channel:pong"]}]`)
+		r.placed(t, "self", emits("message:send", "channel:self", hostapi.EmitDurable).Module(), caps+`bindings: [{rooms: ["channel:self"]}, {hooks: [after], rooms: ["channel:self"]}]`)
+		r.placed(t, "own", emits("own:do", "channel:own", hostapi.EmitDurable).Module(), caps+"bindings: [{actions: [\"own:*\"]}, {hooks: [after], actions: [\"own:*\"]}]\nactions: [{name: \"own:do\", durable: true}]\n")
 		c := r.open(t, dial{user: "eve"})
 		defer c.drop()
 		for room, action := range map[string]string{"ping": "message:send", "self": "message:send", "own": "own:do"} {
@@ -102,16 +103,19 @@ func rearms(n int) raw {
 	for i := range n {
 		all = append(all, hostapi.Action{Kind: hostapi.SetTimer, A: fmt.Appendf(nil, "t%d", i), C: []byte("{}")})
 	}
-	return raw{actions: all}
+	return raw{Actions: all}
 }
 
 // counting has a guest count its calls in a metric of its own, and spin for a while, before it
 // does as it says.
-func (r raw) counting(rounds int64) raw {
-	r.imports = append([]string{"metric"}, r.imports...)
-	r.text = "calls"
-	size := int64(len(r.said()))
-	r.batch = wat{}.i32(0, guestText, 5).f64(0x3ff0000000000000).call(0).op(wasm.OpDrop).times(rounds, 2, nil).i32(size)
+func counting(rounds int64, r raw) raw {
+	r.Imports = append([]string{"metric"}, r.Imports...)
+	r.Text = "calls"
+	size := int64(0)
+	for i := range r.Actions {
+		size += int64(r.Actions[i].Size())
+	}
+	r.Batch = wat{}.I32(0, guesttest.TextAt, 5).F64(0x3ff0000000000000).Call(0).Op(wasm.OpDrop).Times(rounds, 2, nil).I32(size)
 	return r
 }
 
@@ -120,8 +124,8 @@ func (r raw) counting(rounds int64) raw {
 func TestHostileTimers(t *testing.T) {
 	r := newRaid(t)
 	caps := unhurried + "capabilities: [timers, emit]\n"
-	r.placed(t, "rearm", rearms(400).counting(20_000_000).module(), caps+binding("rearm"))
-	if s := r.put(t, "globex", "bell", ringer().module(), caps+"bindings: [{hooks: [request]}]\n"); s.status != http.StatusCreated {
+	r.placed(t, "rearm", counting(20_000_000, rearms(400)).Module(), caps+binding("rearm"))
+	if s := r.put(t, "globex", "bell", ringer().Module(), caps+"bindings: [{hooks: [request]}]\n"); s.status != http.StatusCreated {
 		t.Fatal(s.js)
 	}
 	c := r.open(t, dial{user: "tim"})
@@ -162,7 +166,7 @@ func ringer() raw {
 	return byHook(map[hostapi.Hook]hostapi.Action{hostapi.HookRequest: set, hostapi.HookTimer: ring})
 }
 
-// byHook does one thing for each hook. The action is copied to the output from guestText.
+// byHook does one thing for each hook. The action is copied to the output from guesttest.TextAt.
 func byHook(does map[hostapi.Hook]hostapi.Action) raw {
 	var r raw
 	var text []byte
@@ -170,12 +174,12 @@ func byHook(does map[hostapi.Hook]hostapi.Action) raw {
 	for hook, a := range does {
 		b := make([]byte, a.Size())
 		a.Put(b)
-		at := int64(guestText + len(text))
+		at := int64(guesttest.TextAt + len(text))
 		text = append(text, b...)
-		body = body.i32(guestIn+8).with(0x2d, 0, 6).i32(int64(hook)).op(opI32Eq).
-			when(wat{}.i32(guestOut+8, at, int64(len(b))).with(wasm.OpMemoryCopy, 0, 0).i32(int64(len(b))).op(wasm.OpReturn))
+		body = body.I32(guesttest.InAt+8).With(0x2d, 0, 6).I32(int64(hook)).Op(guesttest.OpI32Eq).
+			When(wat{}.I32(guesttest.OutAt+8, at, int64(len(b))).With(wasm.OpMemoryCopy, 0, 0).I32(int64(len(b))).Op(wasm.OpReturn))
 	}
-	r.text, r.batch = string(text), body.i32(0)
+	r.Text, r.Batch = string(text), body.I32(0)
 	return r
 }
 
@@ -183,9 +187,9 @@ func byHook(does map[hostapi.Hook]hostapi.Action) raw {
 // is slow, keep nobody else's from being called.
 func TestHostileBehind(t *testing.T) {
 	r := newRaid(t)
-	slow := raw{}.counting(20_000_000)
-	r.placed(t, "slow", slow.module(), unhurried+"bindings: [{hooks: [after], rooms: [\"channel:slow\"]}]\n")
-	if s := r.put(t, "globex", "ear", raw{}.counting(1).module(), unhurried+"bindings: [{hooks: [after], rooms: [\"channel:heard\"]}]\n"); s.status != http.StatusCreated {
+	slow := counting(20_000_000, raw{})
+	r.placed(t, "slow", slow.Module(), unhurried+"bindings: [{hooks: [after], rooms: [\"channel:slow\"]}]\n")
+	if s := r.put(t, "globex", "ear", counting(1, raw{}).Module(), unhurried+"bindings: [{hooks: [after], rooms: [\"channel:heard\"]}]\n"); s.status != http.StatusCreated {
 		t.Fatal(s.js)
 	}
 	c := r.open(t, dial{user: "sam"})
@@ -222,7 +226,7 @@ func TestHostileDoor(t *testing.T) {
 	r := newRaid(t)
 	// A call lasts much longer than the turns that others' goroutines wait for, also where
 	// they have one processor together.
-	r.placed(t, "door", raw{batch: wat{}.times(1_000_000_000, 2, nil).i32(0)}.module(), "limits: {timeout: 10s, start: 60s, fuel: 10000000000}\nbindings: [{hooks: [connect, join]}]\n")
+	r.placed(t, "door", raw{Batch: wat{}.Times(1_000_000_000, 2, nil).I32(0)}.Module(), "limits: {timeout: 10s, start: 60s, fuel: 10000000000}\nbindings: [{hooks: [connect, join]}]\n")
 	const crowd = 60
 	all := make([]*client, crowd)
 	for i := range all {
@@ -253,14 +257,14 @@ func TestHostileDoor(t *testing.T) {
 func TestHostileStore(t *testing.T) {
 	r := newRaid(t, "tenants.acme.plugins.storage=256KiB")
 	// 60 KiB under a key that is the event's sequence number.
-	body := wat{}.i32(guestText).i32(guestIn+8).with(0x28, 2, 16).with(0x36, 2, 0). // the key: a record's sequence
-											i32(guestText, 4, 0, 60<<10).i64(0).call(0).with(wasm.OpLocalTee, 2).i32(int64(hostapi.Quota)).op(opI32Eq).
-											when(wat{}.i32(3, guestText+8, 17).call(1).op(wasm.OpUnreachable)).i32(0)
-	guest := raw{imports: []string{"kv_put", "log"}, text: "\x00\x00\x00\x00\x00\x00\x00\x00the store is full", batch: body}
+	body := wat{}.I32(guesttest.TextAt).I32(guesttest.InAt+8).With(0x28, 2, 16).With(0x36, 2, 0). // the key: a record's sequence
+													I32(guesttest.TextAt, 4, 0, 60<<10).I64(0).Call(0).With(wasm.OpLocalTee, 2).I32(int64(hostapi.Quota)).Op(guesttest.OpI32Eq).
+													When(wat{}.I32(3, guesttest.TextAt+8, 17).Call(1).Op(wasm.OpUnreachable)).I32(0)
+	guest := raw{Imports: []string{"kv_put", "log"}, Text: "\x00\x00\x00\x00\x00\x00\x00\x00the store is full", Batch: body}
 	caps := unhurried + "capabilities: [kv]\n"
 	r.peace(t, 20, func() {
 		for _, name := range []string{"hoard", "other"} { // it is the tenant's, not the plugin's
-			r.placed(t, name, guest.module(), caps+binding(name))
+			r.placed(t, name, guest.Module(), caps+binding(name))
 			c := r.open(t, dial{user: name})
 			defer c.drop()
 			c.do("room:join", "channel:"+name, "{}")
@@ -287,14 +291,14 @@ func TestHostileStore(t *testing.T) {
 // a good version is there.
 func TestHostileBreaker(t *testing.T) {
 	r := newRaid(t, "plugins.run.break_from=5", "plugins.run.break_for=50ms")
-	bad := raw{batch: wat{}.op(wasm.OpUnreachable)}
+	bad := raw{Batch: wat{}.Op(wasm.OpUnreachable)}
 	opened := func(name string) float64 {
 		return r.counted("heddle_plugin_breakers_total", map[string]string{"plugin": name})
 	}
 	r.peace(t, 20, func() {
 		for _, failure := range []string{"closed", "open", "dead_letter"} {
 			name := strings.ReplaceAll(failure, "_", "-")
-			r.placed(t, name, bad.module(), unhurried+binding(name)+"failure: "+failure+"\n")
+			r.placed(t, name, bad.Module(), unhurried+binding(name)+"failure: "+failure+"\n")
 			c := r.open(t, dial{user: name})
 			defer c.drop()
 			c.do("room:join", "channel:"+name, "{}")
@@ -321,7 +325,7 @@ func TestHostileBreaker(t *testing.T) {
 				t.Errorf("%s: %s", failure, log)
 			}
 			// A good version is asked at once.
-			r.placed(t, name, raw{}.module(), unhurried+binding(name))
+			r.placed(t, name, raw{}.Module(), unhurried+binding(name))
 			before := len(r.records("acme", "channel:"+name))
 			c.send1("channel:"+name, name+"good", "good")
 			if n := len(r.records("acme", "channel:"+name)); n != before+1 {

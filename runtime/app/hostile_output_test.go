@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/wasm"
 )
 
@@ -21,9 +22,9 @@ func lie(change func(b []byte) []byte) raw {
 	b := make([]byte, a.Size())
 	a.Put(b)
 	b = change(b)
-	return raw{change: func(m *wasm.Module) {
-		m.Datas = append(m.Datas, wasm.Data{Offset: wasm.Const{Op: wasm.OpI32Const, Raw: wat{}.i32(guestOut + hostapi.ArenaHeader)}, Bytes: b})
-	}, batch: wat{}.i32(int64(len(b)))}
+	return raw{Change: func(m *wasm.Module) {
+		m.Datas = append(m.Datas, wasm.Data{Offset: wasm.Const{Op: wasm.OpI32Const, Raw: wat{}.I32(guesttest.OutAt + hostapi.ArenaHeader)}, Bytes: b})
+	}, Batch: wat{}.I32(int64(len(b)))}
 }
 
 // word has the 32 bits at an offset of an action be others.
@@ -48,11 +49,11 @@ func TestHostileOutput(t *testing.T) {
 	bad := func(guest raw, log string) attack { return attack{guest, unhurried, "output", log} }
 	const all = ^uint32(0)
 	r.holds(t, map[string]attack{
-		"as long as its arena":      bad(raw{batch: wat{}.i32(guestCap)}, "size 0 is none of an action"),
-		"longer than its arena":     bad(raw{batch: wat{}.i32(guestCap + 1)}, "the output is said to have 32769 bytes, its arena has 32768"),
-		"longer than is permitted":  {raw{batch: wat{}.i32(2000)}, "limits: {timeout: 10s, start: 60s, output: 1KiB}\n", "output", "the output has 2000 bytes, 1024 are permitted"},
-		"longer than the memory":    bad(raw{batch: wat{}.i32(1 << 30)}, "the output has 1073741824 bytes, 262144 are permitted"),
-		"of a negative length":      {raw{batch: wat{}.i32(-1 << 31)}, unhurried, "status", "heddle_batch answered unknown"},
+		"as long as its arena":      bad(raw{Batch: wat{}.I32(guesttest.OutCap)}, "size 0 is none of an action"),
+		"longer than its arena":     bad(raw{Batch: wat{}.I32(guesttest.OutCap + 1)}, "the output is said to have 32769 bytes, its arena has 32768"),
+		"longer than is permitted":  {raw{Batch: wat{}.I32(2000)}, "limits: {timeout: 10s, start: 60s, output: 1KiB}\n", "output", "the output has 2000 bytes, 1024 are permitted"},
+		"longer than the memory":    bad(raw{Batch: wat{}.I32(1 << 30)}, "the output has 1073741824 bytes, 262144 are permitted"),
+		"of a negative length":      {raw{Batch: wat{}.I32(-1 << 31)}, unhurried, "status", "heddle_batch answered unknown"},
 		"cut off":                   bad(lie(func(b []byte) []byte { return b[:hostapi.ActionSize-8] }), "the last action is cut off"),
 		"an action too long":        bad(word(0, 1000), "size 1000 is more than the 72 bytes that are left"),
 		"an action that wraps":      bad(word(0, all-7), "bytes that are left"),
@@ -67,7 +68,7 @@ func TestHostileOutput(t *testing.T) {
 		"the largest record":        bad(half(6, 0xffff), "record 65535 of 1"),
 		"a reference into the head": bad(word(24, 8), "reference a lies outside of the action"),
 		"a reference behind":        bad(word(24, 64), "reference a lies outside of the action"),
-		"a reference to the input":  bad(word(24, guestIn), "reference a lies outside of the action"),
+		"a reference to the input":  bad(word(24, guesttest.InAt), "reference a lies outside of the action"),
 		"a reference that wraps":    bad(lie(func(b []byte) []byte { copy(b[24:], bytes.Repeat([]byte{0xff}, 8)); return b }), "reference a lies outside"),
 		"a negative offset":         bad(word(24, all), "reference a lies outside of the action"),
 		"a negative length":         bad(word(28, all), "reference a lies outside of the action"),
@@ -80,37 +81,37 @@ func TestHostileOutput(t *testing.T) {
 // is not deployed, and the answer says why.
 func TestHostileArenas(t *testing.T) {
 	r := newRaid(t)
-	at := func(in, out int64) wat { return wat{}.i64(in | out<<32) }
-	capacity := func(n uint32) raw { return raw{out: guestOut, outCap: n} }
+	at := func(in, out int64) wat { return wat{}.I64(in | out<<32) }
+	capacity := func(n uint32) raw { return raw{Out: guesttest.OutAt, OutCap: n} }
 	r.peace(t, 20, func() {
 		for name, c := range map[string]struct {
 			guest raw
 			want  string
 		}{
-			"beyond the memory":     {raw{buffers: at(guestIn, 1<<16)}, "an arena at 65536"},
-			"at the memory's end":   {raw{buffers: at(guestIn, 1<<16-8)}, "an arena at 65528 with 0 bytes cannot be"},
-			"at the highest":        {raw{buffers: at(guestIn, 0xfffffff8)}, "an arena at 4294967288"},
-			"negative":              {raw{buffers: wat{}.i64(-1)}, "an arena at 4294967295"},
-			"not aligned":           {raw{buffers: at(guestIn+4, guestOut)}, "an arena at 4100"},
-			"one for both":          {raw{buffers: at(guestIn, guestIn)}, "the arenas overlap"},
-			"no capacity":           {raw{buffers: at(guestText, guestOut)}, "an arena at 64 with 0 bytes cannot be"},
+			"beyond the memory":     {raw{Buffers: at(guesttest.InAt, 1<<16)}, "an arena at 65536"},
+			"at the memory's end":   {raw{Buffers: at(guesttest.InAt, 1<<16-8)}, "an arena at 65528 with 0 bytes cannot be"},
+			"at the highest":        {raw{Buffers: at(guesttest.InAt, 0xfffffff8)}, "an arena at 4294967288"},
+			"negative":              {raw{Buffers: wat{}.I64(-1)}, "an arena at 4294967295"},
+			"not aligned":           {raw{Buffers: at(guesttest.InAt+4, guesttest.OutAt)}, "an arena at 4100"},
+			"one for both":          {raw{Buffers: at(guesttest.InAt, guesttest.InAt)}, "the arenas overlap"},
+			"no capacity":           {raw{Buffers: at(guesttest.TextAt, guesttest.OutAt)}, "an arena at 64 with 0 bytes cannot be"},
 			"too small":             {capacity(4095), "with 4095 bytes cannot be"},
-			"to behind the memory":  {capacity(1<<16 - guestOut - 8 + 1), "an arena at 24576"},
+			"to behind the memory":  {capacity(1<<16 - guesttest.OutAt - 8 + 1), "an arena at 24576"},
 			"more than there is":    {capacity(^uint32(0)), "an arena at 24576"},
-			"over the input":        {raw{out: guestIn + 8192, outCap: 8192}, "the arenas overlap"},
-			"an older version":      {raw{abi: wat{}.i32(0)}, "version 0 of the contract, this node speaks 1"},
-			"a newer version":       {raw{abi: wat{}.i32(2)}, "version 2 of the contract, this node speaks 1"},
-			"a negative version":    {raw{abi: wat{}.i32(-1)}, "version 4294967295 of the contract"},
-			"init says no":          {raw{init: wat{}.i32(-7)}, "heddle_init: it answered failed; its log may say why"},
-			"init traps":            {raw{init: wat{}.op(wasm.OpUnreachable)}, "heddle_init: guest: unreachable"},
-			"init answers nonsense": {raw{init: wat{}.i32(77)}, "heddle_init: it answered unknown"},
+			"over the input":        {raw{Out: guesttest.InAt + 8192, OutCap: 8192}, "the arenas overlap"},
+			"an older version":      {raw{ABI: wat{}.I32(0)}, "version 0 of the contract, this node speaks 1"},
+			"a newer version":       {raw{ABI: wat{}.I32(2)}, "version 2 of the contract, this node speaks 1"},
+			"a negative version":    {raw{ABI: wat{}.I32(-1)}, "version 4294967295 of the contract"},
+			"init says no":          {raw{Init: wat{}.I32(-7)}, "heddle_init: it answered failed; its log may say why"},
+			"init traps":            {raw{Init: wat{}.Op(wasm.OpUnreachable)}, "heddle_init: guest: unreachable"},
+			"init answers nonsense": {raw{Init: wat{}.I32(77)}, "heddle_init: it answered unknown"},
 			"a large config":        {raw{}, "config has 20"},
 		} {
 			more := binding("liar")
 			if name == "a large config" {
 				more += `config: '{"x": "` + strings.Repeat("x", 20000) + "\"}'\n"
 			}
-			s := r.put(t, "acme", "liar", c.guest.module(), more)
+			s := r.put(t, "acme", "liar", c.guest.Module(), more)
 			if s.status != http.StatusBadRequest || s.Code != "invalid" || s.Field != "bundle" || !strings.Contains(s.Message, c.want) {
 				t.Errorf("%s: %d %s", name, s.status, s.js)
 			}
@@ -126,7 +127,7 @@ func TestHostileArenas(t *testing.T) {
 func TestHostileWords(t *testing.T) {
 	r := newRaid(t, "tenants.acme.plugins.emits_per_second=5")
 	bad := func(log string, actions ...hostapi.Action) attack {
-		return attack{raw{actions: actions}, unhurried + "capabilities: [emit, http, timers]\nhosts: [api.example.com]\n", "action", log}
+		return attack{raw{Actions: actions}, unhurried + "capabilities: [emit, http, timers]\nhosts: [api.example.com]\n", "action", log}
 	}
 	mean := func(a attack) attack { a.manifest = unhurried; return a }
 	emit := func(room, action, data, device string) hostapi.Action {
@@ -183,7 +184,7 @@ func TestHostileReplies(t *testing.T) {
 	r := newRaid(t, "tenants.acme.plugins.emits_per_second=1000")
 	huge := []byte(`{"x":"` + strings.Repeat("x", 300<<10) + `"}`)
 	reply := func(b []byte) raw {
-		return raw{pages: 32, out: 1 << 16, outCap: 1 << 20, actions: []hostapi.Action{{Kind: hostapi.Reply, A: b}}}
+		return raw{Pages: 32, Out: 1 << 16, OutCap: 1 << 20, Actions: []hostapi.Action{{Kind: hostapi.Reply, A: b}}}
 	}
 	r.peace(t, 20, func() {
 		for name, c := range map[string]struct {
@@ -197,7 +198,7 @@ func TestHostileReplies(t *testing.T) {
 			"empty":     {reply(nil), "action", "reply: want a JSON object"},
 		} {
 			action := strings.ReplaceAll(name, "-", "") + ":do"
-			r.placed(t, name, c.guest.module(), "limits: {timeout: 10s, start: 60s, output: 1MiB}\nactions: [{name: \""+action+"\", no_room: true}]\n")
+			r.placed(t, name, c.guest.Module(), "limits: {timeout: 10s, start: 60s, output: 1MiB}\nactions: [{name: \""+action+"\", no_room: true}]\n")
 			c1 := r.open(t, dial{user: "rex"})
 			defer c1.drop()
 			c1.do("room:join", "channel:x", "{}")
@@ -226,9 +227,9 @@ func TestHostileManyWords(t *testing.T) {
 		}
 		many = append(many, hostapi.Action{Kind: hostapi.SetAttr, A: fmt.Appendf(nil, "a%d", i%1000), B: value})
 	}
-	guest := raw{pages: 8, out: 1 << 16, outCap: 250 << 10, actions: many}
+	guest := raw{Pages: 8, Out: 1 << 16, OutCap: 250 << 10, Actions: many}
 	r.peace(t, 20, func() {
-		r.placed(t, "many", guest.module(), unhurried+binding("many"))
+		r.placed(t, "many", guest.Module(), unhurried+binding("many"))
 		c := r.open(t, dial{user: "max"})
 		defer c.drop()
 		c.do("room:join", "channel:many", "{}")

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/plugins/wasm"
 )
@@ -280,7 +281,7 @@ func (r *raid) holds(t *testing.T, attacks map[string]attack) {
 }
 
 func (r *raid) hold(t *testing.T, name string, a *attack) {
-	module := a.guest.module()
+	module := a.guest.Module()
 	for _, policy := range []string{"closed", "open"} {
 		plugin := name + "-" + policy
 		r.placed(t, plugin, module, binding(plugin)+"failure: "+policy+"\n"+a.manifest)
@@ -315,22 +316,22 @@ func TestHostileRunning(t *testing.T) {
 	const brief = "limits: {timeout: 30ms}\n"
 	long := "limits: {timeout: 10s, start: 60s}\n"
 	fuel := "limits: {timeout: 10s, start: 60s, fuel: 2000000}\n"
-	recursion := raw{batch: wat{}.call(4).i32(0), more: []wat{wat{}.call(4)}}
-	grow := wat{}.i32(1).with(wasm.OpMemoryGrow, 0).i32(-1).op(opI32Eq).when(wat{}.op(wasm.OpUnreachable))
+	recursion := raw{Batch: wat{}.Call(4).I32(0), More: []guesttest.Function{{Locals: 6, Body: wat{}.Call(4)}}}
+	grow := wat{}.I32(1).With(wasm.OpMemoryGrow, 0).I32(-1).Op(guesttest.OpI32Eq).When(wat{}.Op(wasm.OpUnreachable))
 	all := map[string]attack{
-		"spins":           {raw{batch: wat{}.forever(nil)}, brief, "deadline", "out of time: a call may last 30ms"},
-		"burns":           {raw{batch: wat{}.forever(nil)}, fuel, "fuel", "out of fuel: an event may use 2000000"},
+		"spins":           {raw{Batch: wat{}.Forever(nil)}, brief, "deadline", "out of time: a call may last 30ms"},
+		"burns":           {raw{Batch: wat{}.Forever(nil)}, fuel, "fuel", "out of fuel: an event may use 2000000"},
 		"recurses":        {recursion, long, "stack", "calls are nested too deep: more than 1048576 bytes of stack"},
-		"grows":           {raw{batch: wat{}.forever(grow)}, long, "code", "unreachable: the code gave up"},
-		"grows at once":   {raw{batch: wat{}.i32(65535).with(wasm.OpMemoryGrow, 0).i32(-1).op(opI32Eq).when(wat{}.op(wasm.OpUnreachable)).i32(0)}, long, "code", "failed allocation"},
-		"fills":           {raw{pages: 500, batch: wat{}.forever(wat{}.i32(0, 1, 500<<16).with(wasm.OpMemoryFill, 0))}, brief, "deadline", "out of time"},
-		"traps":           {raw{batch: wat{}.op(wasm.OpUnreachable)}, long, "code", "unreachable: the code gave up"},
-		"divides by zero": {raw{batch: wat{}.i32(1, 0).op(opI32DivU)}, long, "code", "integer divide by zero"},
-		"reads outside":   {raw{batch: wat{}.i32(-1).with(0x28, 2, 0)}, long, "code", "out of bounds memory access"},
-		"answers failed":  {raw{batch: wat{}.i32(-7)}, long, "status", "heddle_batch answered failed"},
-		"exits":           {raw{imports: []string{wasi + "proc_exit"}, batch: wat{}.i32(3).call(0).i32(0)}, long, "exit", "ended itself with code 3"},
-		"asks on and on":  {raw{imports: []string{"now"}, batch: wat{}.forever(wat{}.call(0).op(wasm.OpDrop))}, long, "host_calls", "too many calls of the host: an event may make 1000"},
-		"idles for ever":  {raw{more: []wat{wat{}.forever(nil)}, exports: map[string]uint32{"heddle_idle": 0}}, long + "mode: pooled\n", "", "while it tidied up, which it is not asked to do again: out of time"},
+		"grows":           {raw{Batch: wat{}.Forever(grow)}, long, "code", "unreachable: the code gave up"},
+		"grows at once":   {raw{Batch: wat{}.I32(65535).With(wasm.OpMemoryGrow, 0).I32(-1).Op(guesttest.OpI32Eq).When(wat{}.Op(wasm.OpUnreachable)).I32(0)}, long, "code", "failed allocation"},
+		"fills":           {raw{Pages: 500, Batch: wat{}.Forever(wat{}.I32(0, 1, 500<<16).With(wasm.OpMemoryFill, 0))}, brief, "deadline", "out of time"},
+		"traps":           {raw{Batch: wat{}.Op(wasm.OpUnreachable)}, long, "code", "unreachable: the code gave up"},
+		"divides by zero": {raw{Batch: wat{}.I32(1, 0).Op(guesttest.OpI32DivU)}, long, "code", "integer divide by zero"},
+		"reads outside":   {raw{Batch: wat{}.I32(-1).With(0x28, 2, 0)}, long, "code", "out of bounds memory access"},
+		"answers failed":  {raw{Batch: wat{}.I32(-7)}, long, "status", "heddle_batch answered failed"},
+		"exits":           {raw{Imports: []string{guesttest.WASI + "proc_exit"}, Batch: wat{}.I32(3).Call(0).I32(0)}, long, "exit", "ended itself with code 3"},
+		"asks on and on":  {raw{Imports: []string{"now"}, Batch: wat{}.Forever(wat{}.Call(0).Op(wasm.OpDrop))}, long, "host_calls", "too many calls of the host: an event may make 1000"},
+		"idles for ever":  {raw{More: []guesttest.Function{{Name: "heddle_idle", Locals: 6, Body: wat{}.Forever(nil)}}}, long + "mode: pooled\n", "", "while it tidied up, which it is not asked to do again: out of time"},
 	}
 	r.holds(t, all)
 }

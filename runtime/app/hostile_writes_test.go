@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 )
 
 // TestHostileWrites: a plugin that writes the same key again and again fails when it has
 // written what the tenant may a second, and the developer is told.
 func TestHostileWrites(t *testing.T) {
 	r := newRaid(t, "tenants.acme.plugins.writes_per_second=1", "tenants.acme.plugins.writes_at_once=256KiB")
-	guest := raw{imports: []string{"kv_put"}, text: "key", batch: wat{}.i32(guestText, 3, 0, 60<<10).i64(0).call(0)}
-	r.placed(t, "scribe", guest.module(), unhurried+"capabilities: [kv]\n"+binding("scribe"))
+	guest := raw{Imports: []string{"kv_put"}, Text: "key", Batch: wat{}.I32(guesttest.TextAt, 3, 0, 60<<10).I64(0).Call(0)}
+	r.placed(t, "scribe", guest.Module(), unhurried+"capabilities: [kv]\n"+binding("scribe"))
 	c := r.open(t, dial{user: "ann"})
 	defer c.drop()
 	c.do("room:join", "channel:scribe", "{}")

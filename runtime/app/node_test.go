@@ -98,7 +98,9 @@ func (n *node) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.app, err = New(*r.Value, Deps{Log: slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelInfo}))})
+	n.app, err = New(*r.Value, Deps{
+		Log: slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelInfo})), Resolver: resolver.Load(),
+	})
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -139,9 +139,6 @@ func (f *pluginFolder) deploy(ctx context.Context, file string, size int64) erro
 	if err != nil {
 		return err
 	}
-	if had, err := f.host.FromFolder(ctx, tenant, bundle.Manifest.Name, bundle.Digest()); had || err != nil {
-		return err
-	}
 	_, err = f.host.Deploy(ctx, host.Request{Tenant: tenant, By: byFolder, Bundle: bundle, As: host.Live, Folder: true})
 	return err
 }

@@ -18,7 +18,7 @@ import (
 func TestPluginFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	code := raw{actions: []hostapi.Action{{Kind: hostapi.Reply, A: []byte(`{"ok":true}`)}}}.module()
+	code := raw{Actions: []hostapi.Action{{Kind: hostapi.Reply, A: []byte(`{"ok":true}`)}}}.Module()
 	var err error
 	put := func(tenant, file, version string) {
 		b := &manifest.Bundle{Module: code, Text: []byte("name: cases\nversion: '" + version + "'\nlimits: {timeout: 10s, start: 60s}\ncapabilities: [emit, http, kv, lookup, secrets, timers]\nhosts: [api.example.com]\nactions: [{name: \"case:reply\"}]\n")}

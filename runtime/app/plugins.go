@@ -47,6 +47,7 @@ type plugins struct {
 	timers   *timer.Timers
 	folder   *pluginFolder
 	policies atomic.Pointer[map[string]host.Policy]
+	coming   atomic.Pointer[map[string]host.Policy] // of tenants whose plugins a reload brings: the host's alone
 	log      *slog.Logger
 	changed  chan struct{} // holds one if there are other policies
 	loaded   chan struct{} // holds one if plugins were loaded, of which some may be late
@@ -56,6 +57,7 @@ type plugins struct {
 func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 	p := &plugins{log: a.log, changed: make(chan struct{}, 1), loaded: make(chan struct{}, 1)}
 	p.policies.Store(policies(cfg.Tenants))
+	p.coming.Store(policies(nil))
 	cache := cfg.Plugins.Run.Cache
 	if cache == "" {
 		cache = filepath.Join(cfg.Storage.Dir, "compiled")
@@ -65,7 +67,7 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 		return nil, err
 	}
 	p.fetcher = fetch.New(cfg.Plugins.HTTP, fetch.Deps{
-		Log: a.log, Heavy: func(tenant string) bool { return p.host.Heavy(tenant) },
+		Log: a.log, Resolver: a.resolver, Heavy: func(tenant string) bool { return p.host.Heavy(tenant) },
 		Answer: func(ctx context.Context, r *fetch.Response) { p.service.Answered(ctx, r) },
 	})
 	p.timers = timer.New(timer.Deps{
@@ -80,13 +82,8 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 	store.Writes = func(tenant string, bytes int64) bool { return p.host.Writes(tenant, bytes) }
 	p.host = host.New(cfg.Plugins.Run, host.Deps{
 		Engine: p.engine, Cells: a.store, KV: store, Log: a.log, Now: a.now,
-		Policy: func(tenant string) *host.Policy {
-			if t, ok := (*p.policies.Load())[tenant]; ok {
-				return &t
-			}
-			return nil
-		},
-		Taken: func(action string) bool { return p.service.Taken(action) }, Lookup: a.lookup,
+		Policy: p.policy,
+		Taken:  func(action string) bool { return p.service.Taken(action) }, Lookup: a.lookup,
 		Fixtures: fixture.RunOn(p.engine), Dropped: p.timers.Drop,
 	})
 	p.service = plugin.New(plugin.Deps{
@@ -98,6 +95,19 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 	p.after = plugin.NewAfter(p.service)
 	p.folder = newPluginFolder(pluginFolder{cfg: cfg.Plugins.Folder, host: p.host, most: p.largest, log: a.log})
 	return p, nil
+}
+
+// policy is what a tenant's plugins may do, nil if the node does not serve it. Of one that
+// comes it is there before anybody is let in, or deploys.
+func (p *plugins) policy(tenant string) *host.Policy {
+	coming := p.coming.Load() // first: who is taken out of it is in force by then
+	if t, ok := (*p.policies.Load())[tenant]; ok {
+		return &t
+	}
+	if t, ok := (*coming)[tenant]; ok {
+		return &t
+	}
+	return nil
 }
 
 // largest is how many bytes a tenant's module may have; -1 if there is no such tenant.
@@ -184,12 +194,13 @@ func (p *plugins) follow(ctx context.Context) error {
 const comeTime = 10 * time.Second
 
 // come has the plugins of tenants that come, or come back, stand before anybody is let in
-// who would go past them.
+// who would go past them, and before anything is deployed to them.
 func (p *plugins) come(ctx context.Context, next *Config) error {
 	was := p.policies.Load()
 	both := maps.Clone(*was)
 	maps.Copy(both, *policies(next.Tenants)) // those of tenants that go are let go of after their users
-	p.policies.Store(&both)
+	p.coming.Store(&both)
+	defer p.coming.Store(policies(nil))
 	defer signal(p.loaded)
 	within, cancel := context.WithTimeout(ctx, comeTime)
 	defer cancel()
@@ -205,11 +216,12 @@ func (p *plugins) come(ctx context.Context, next *Config) error {
 			err = cmp.Or(err, p.timers.Load(ctx, tenant, s.Plugin))
 		}
 		if err != nil {
-			p.policies.Store(was)
-			signal(p.changed)
+			p.coming.Store(policies(nil))
+			signal(p.changed) // those that were brought are let go of
 			return fmt.Errorf("tenants.%s: its plugins can not be loaded: %w", tenant, err)
 		}
 	}
+	p.policies.Store(&both)
 	return nil
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/runtime/config"
@@ -20,25 +20,27 @@ import (
 
 var (
 	// cases is the conformance guest of the Go SDK: what it does is chosen by the action.
-	cases = sync.OnceValues(func() ([]byte, error) { return built("..", "..", "sdk-wasm", "conformance", "guest", "go") })
+	cases = sync.OnceValues(func() ([]byte, error) {
+		return guesttest.Go(filepath.Join("..", "..", "sdk-wasm", "conformance", "guest", "go"))
+	})
 	// witness tells channel:log of each hook.
-	witness = sync.OnceValues(func() ([]byte, error) { return built("testdata", "witness") })
+	witness = sync.OnceValues(func() ([]byte, error) { return guesttest.Go(filepath.Join("testdata", "witness")) })
 )
 
-// built is a guest in Go.
-func built(source ...string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "plugins")
+// compiledBefore has a node keep the code of guests in Go where other tests find it, and
+// other runs: with the race detector it takes a minute to compile.
+func compiledBefore(t *testing.T) string {
+	t.Helper()
+	dir, err := guesttest.Cache("compiled")
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	file := filepath.Join(dir, "g.wasm")
-	cmd := exec.Command(filepath.Join("..", "..", "sdk-wasm", "go", "build.sh"), filepath.Join(source...), file)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(file)
+	return "plugins.run.cache=" + dir
+}
+
+// answers is a guest by hand that answers every request of the outside.
+func answers() ([]byte, error) {
+	return raw{Actions: []hostapi.Action{{Kind: hostapi.Reply, Code: http.StatusCreated, A: []byte("made"), B: []byte("text/plain")}}}.Module(), nil
 }
 
 // deploy puts a guest in place for a tenant.
@@ -61,7 +63,7 @@ func (n *node) deploy(tenant, name string, guest func() ([]byte, error), text st
 // of no other; it is there again after a restart, and what it does is in the metrics.
 func TestPluginInTheRoute(t *testing.T) {
 	t.Parallel()
-	n := serve(t, "tenants.acme.plugins.limits.timeout=10s", "tenants.acme.plugins.limits.start=60s")
+	n := serve(t, "tenants.acme.plugins.limits.timeout=10s", "tenants.acme.plugins.limits.start=60s", compiledBefore(t))
 	n.deploy("acme", "cases", cases, `
 bindings: [{actions: ["message:send"], rooms: ["channel:guarded"]}]
 actions: [{name: "case:reply", durable: true}, {name: "case:forbid"}, {name: "case:emit", silent: true}, {name: "case:trap"}, {name: "case:attrs"}]
@@ -105,7 +107,7 @@ hosts: [api.example.com]
 // the next; and a request becomes an event.
 func TestHooks(t *testing.T) {
 	t.Parallel()
-	n := serve(t, "tenants.acme.plugins.limits.timeout=10s", "tenants.acme.plugins.limits.start=60s")
+	n := serve(t, "tenants.acme.plugins.limits.timeout=10s", "tenants.acme.plugins.limits.start=60s", compiledBefore(t))
 	n.deploy("acme", "first", witness, `
 bindings: [{rooms: ["channel:x"], namespaces: ["/"], priority: 1}, {hooks: [request]}]
 capabilities: [emit, kv, timers]
@@ -175,7 +177,7 @@ capabilities: [emit, kv, timers]
 func TestPluginsOfTenantsThatGo(t *testing.T) {
 	t.Parallel()
 	n := serve(t, patient()...)
-	n.deploy("acme", "first", witness, "bindings: [{hooks: [request]}]\ncapabilities: [emit, kv, timers]\n")
+	n.deploy("acme", "first", answers, "bindings: [{hooks: [request]}]\ncapabilities: [emit, kv, timers]\n")
 	if err := n.app.plugins.timers.Set("acme", "first", "x", time.Hour, nil, 10); err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +259,7 @@ func TestReloadTriesPluginsAgain(t *testing.T) {
 func TestPluginsStandBeforeTokens(t *testing.T) {
 	t.Parallel()
 	n := serve(t, patient()...)
-	n.deploy("acme", "first", witness, "bindings: [{hooks: [request]}]\ncapabilities: [emit, kv, timers]\n")
+	n.deploy("acme", "first", answers, "bindings: [{hooks: [request]}]\ncapabilities: [emit, kv, timers]\n")
 	token := mint(t, claims("acme", "ann"))
 	accepted := func() bool {
 		_, err := n.app.verifier.Verify(t.Context(), token)

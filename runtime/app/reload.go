@@ -39,7 +39,7 @@ type reloadDeps struct {
 	Socket   interface{ Reload() error } // reads the certificate again
 	Sessions openSessions
 	// Come makes ready what has to be there before the users of tenants that come, or come
-	// back, are let in; nil: nothing. If it fails, all is as before.
+	// back, are let in; nil: nothing. If it fails, all is as before but for the certificate.
 	Come func(ctx context.Context, next *Config) error
 	// Others take part, too. Each makes ready what it needs; swap puts that in force,
 	// and cannot fail.
@@ -166,7 +166,8 @@ func (r *reloader) reload(ctx context.Context, cause string) {
 }
 
 // prepare makes everything that the configuration needs, without putting any of it
-// in force but the certificate, which comes last.
+// in force but the certificate, which comes last here: it is the same whatever becomes of
+// the rest.
 func (r *reloader) prepare(next *Config) (swap func(), err error) {
 	verifier, err := r.Verifier.Prepare(authConfigs(next.Tenants))
 	if err != nil {

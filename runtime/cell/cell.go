@@ -1,6 +1,3 @@
-// Package cell names the store of small values that belong to a tenant and to no
-// room: what plugins keep, their timers and their versions. Values are their
-// owner's; a table is all that one owner keeps of one kind. It is a leaf.
 package cell
 
 import "context"

@@ -39,7 +39,9 @@ type afterwards struct {
 func NewAfter(s *Service) *After {
 	bounds := fair.Halves(afterQueue, afterWorkers)
 	bounds.Bytes, bounds.Heavy = afterBytes, s.deps.Heavy
-	return &After{service: s, queue: fair.New[afterwards](bounds)}
+	a := &After{service: s}
+	a.queue = fair.New(bounds, a.miss)
+	return a
 }
 
 // Name is the stage's name in metrics.
@@ -99,10 +101,15 @@ func (a *After) offer(t *host.Tenant, s *host.Subject, user string, what func() 
 		c := what()
 		c.hook = s.Hook
 		if !a.queue.PutSized(p.Tenant, afterwards{v, c}, c.size()) {
-			a.Missed.Add(1)
-			v.Release()
+			a.miss(afterwards{version: v})
 		}
 	}
+}
+
+// miss lets go of a call that is not made.
+func (a *After) miss(n afterwards) {
+	a.Missed.Add(1)
+	n.version.Release()
 }
 
 // waits is about what a call that waits takes beside its bytes.

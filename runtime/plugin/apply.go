@@ -39,18 +39,22 @@ type change struct {
 	set     map[string]json.RawMessage // all of them, once one is set; nil before
 	reply   []byte
 	later   []event.Effect
+	debt    debt
 }
 
 // check looks at all of it. An error is the plugin's failure, and then nothing of it is
 // done.
 func (c *change) check(ctx context.Context, actions []hostapi.Action) error {
-	*c = change{service: c.service, ev: c.ev, version: c.version, hook: c.hook, again: c.again, room: c.ev.Room, extra: c.ev.Extra}
+	*c = change{service: c.service, ev: c.ev, version: c.version, hook: c.hook, again: c.again, room: c.ev.Room, extra: c.ev.Extra, debt: debt{paid: c.debt.paid}}
 	for i := range actions {
 		if err := c.add(ctx, &actions[i]); err != nil || c.refused != nil {
 			return err
 		}
 	}
-	return c.attributes()
+	if err := c.attributes(); err != nil {
+		return err
+	}
+	return c.debt.pay(c.service.deps.Outside, c.version.Plugin())
 }
 
 func (c *change) add(ctx context.Context, a *hostapi.Action) error {
@@ -187,6 +191,7 @@ func (c *change) outside(a hostapi.Action) error {
 	if out == nil {
 		return fmt.Errorf("%v: this node does not do that", a.Kind)
 	}
+	c.debt.add(&a)
 	c.later = append(c.later, event.Effect{Kind: event.Perform, Do: func() {
 		switch a.Kind {
 		case hostapi.HTTP:

@@ -39,6 +39,7 @@ type called struct {
 	deeds   []func()        // likewise: these cannot fail
 	refused *fault.Error    // a request
 	reply   *hostapi.Action // of a request
+	debt    debt
 }
 
 // errGone says that there is no such plugin any more.
@@ -103,7 +104,7 @@ func (c *called) do(ctx context.Context) error {
 
 // Check is pool.Checker: what a plugin wants where there is no event.
 func (c *called) Check(ctx context.Context, j *pool.Job) error {
-	c.emits, c.deeds, c.refused, c.reply = nil, nil, nil, nil
+	c.emits, c.deeds, c.refused, c.reply, c.debt.owes = nil, nil, nil, nil, 0
 	for _, a := range j.Actions { // a copy: the deeds hold it
 		if !hostapi.Permits(c.hook, a.Kind) {
 			return unplaced(c.hook, a.Kind)
@@ -118,7 +119,7 @@ func (c *called) Check(ctx context.Context, j *pool.Job) error {
 			return nil
 		}
 	}
-	return nil
+	return c.debt.pay(c.service.deps.Outside, c.version.Plugin())
 }
 
 func (c *called) add(ctx context.Context, a hostapi.Action) (err error) {
@@ -129,6 +130,7 @@ func (c *called) add(ctx context.Context, a hostapi.Action) (err error) {
 	case hostapi.HTTP:
 		c.will(func() { out.HTTP(p, c.version.Manifest.Hosts, c.user+c.who, a) })
 	case hostapi.SetTimer:
+		c.debt.add(&a)
 		c.will(func() { out.SetTimer(p, a) })
 	case hostapi.CancelTimer:
 		c.will(func() { out.CancelTimer(p, a) })

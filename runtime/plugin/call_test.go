@@ -80,3 +80,42 @@ func TestAfterBytes(t *testing.T) {
 		t.Errorf("%d of %d wait, %d are missed", n, offered, a.Missed.Load())
 	}
 }
+
+// TestTimersArePaidFor where what a call wants is checked: if it cannot be, the call fails
+// as one whose keys cannot be written, and what it wants does not happen. Who is checked
+// again has paid, unless it wants more.
+func TestTimersArePaidFor(t *testing.T) {
+	r := newRig(t, before)
+	v := r.host.For("acme").Named("cases").Choose("x")
+	defer v.Release()
+	set := func(name string) hostapi.Action {
+		return hostapi.Action{Kind: hostapi.SetTimer, A: []byte(name), C: []byte("payload"), Number: 1}
+	}
+	one := timer.Cost("a", []byte("payload"))
+	for name, check := range map[string]func(...hostapi.Action) error{
+		"an event": func() func(...hostapi.Action) error {
+			c := change{service: r.Service, ev: r.event("message:send", `{}`), version: v, hook: hostapi.HookBefore}
+			return func(wants ...hostapi.Action) error { return c.check(t.Context(), wants) }
+		}(),
+		"a hook": func() func(...hostapi.Action) error {
+			c := firing(timer.Firing{Tenant: "acme", Plugin: "cases", Name: "bell"})
+			c.service, c.version = r.Service, v
+			return func(wants ...hostapi.Action) error { return c.Check(t.Context(), &pool.Job{Actions: wants}) }
+		}(),
+	} {
+		r.outside = outside{poor: true}
+		err := check(set("a"))
+		if f := (*pool.Failure)(nil); !errors.As(err, &f) || f.Reason != pool.ReasonStore || f.Why != timer.ErrWrites.Error() {
+			t.Errorf("%s: %v", name, err)
+		}
+		r.outside = outside{}
+		for _, wants := range [][]hostapi.Action{{}, {set("a")}, {set("a")}, {set("a"), set("b")}, {set("b")}} {
+			if err := check(wants...); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if got, want := fmt.Sprint(r.outside.paid, r.outside.said), fmt.Sprint([]int64{one, one}, []string{}); got != want {
+			t.Errorf("%s: paid %s, want %s", name, got, want)
+		}
+	}
+}

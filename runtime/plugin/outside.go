@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,20 +23,25 @@ type Reach struct {
 
 // HTTP sends a request, whose answer comes with hook response.
 func (r *Reach) HTTP(p *host.Plugin, hosts []string, who string, a hostapi.Action) {
-	method, url, _ := strings.Cut(string(a.A), " ")
-	var err error
+	line := string(a.A)
+	unsent := func(err error) { p.Note("error", fmt.Sprintf("http %.500s: %v", line, err)) }
 	if !p.May(hostapi.HTTP) {
-		err = errors.New("the plugin sends more requests a second than it may")
-	} else {
-		err = r.Fetcher.Send(&fetch.Request{
-			Tenant: p.Tenant, Plugin: p.Name, Who: strings.Clone(who), Hosts: hosts, Method: method, URL: url, Headers: string(a.B), Body: a.C, Tag: string(a.D),
-			Timeout: time.Duration(max(0, min(a.Number, int64(time.Hour/time.Millisecond)))) * time.Millisecond,
-		})
+		unsent(errors.New("the plugin sends more requests a second than it may"))
+		return
 	}
+	method, url, _ := strings.Cut(line, " ")
+	err := r.Fetcher.Send(&fetch.Request{ // with bytes of its own: it would keep all that the call wanted
+		Tenant: p.Tenant, Plugin: p.Name, Who: strings.Clone(who), Hosts: hosts, Method: method, URL: url, Headers: string(a.B), Body: bytes.Clone(a.C), Tag: string(a.D),
+		Timeout: time.Duration(max(0, min(a.Number, int64(time.Hour/time.Millisecond)))) * time.Millisecond,
+		Dropped: unsent,
+	})
 	if err != nil {
-		p.Note("error", fmt.Sprintf("http %.500s: %v", a.A, err))
+		unsent(err)
 	}
 }
+
+// Pay is the timers' Pay.
+func (r *Reach) Pay(p *host.Plugin, bytes int64) bool { return r.Timers.Pay(p.Tenant, bytes) }
 
 // SetTimer sets a timer, which comes with hook timer.
 func (r *Reach) SetTimer(p *host.Plugin, a hostapi.Action) {

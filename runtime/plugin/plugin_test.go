@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,10 +15,11 @@ import (
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/kv"
 	"github.com/heddle-rt/heddle/plugins/manifest"
-	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 	"github.com/heddle-rt/heddle/runtime/config"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -33,64 +31,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // built is the conformance guest of the Go SDK: what it does is chosen by the action.
 var built = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "plugin")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	file := filepath.Join(dir, "g.wasm")
-	sdk := filepath.Join("..", "..", "sdk-wasm")
-	if out, err := exec.Command(filepath.Join(sdk, "go", "build.sh"), filepath.Join(sdk, "conformance", "guest", "go"), file).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, out)
-	}
-	return os.ReadFile(file)
+	return guesttest.Go(filepath.Join("..", "..", "sdk-wasm", "conformance", "guest", "go"))
 })
 
 var engine = sync.OnceValues(func() (*guest.Engine, error) {
-	return guest.New(guest.Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
+	cache, err := guesttest.Cache("compiled")
+	if err != nil {
+		return nil, err
+	}
+	return guest.New(guest.Config{Cache: cache})
 })
-
-// cells is a cell.Store in memory.
-type cells struct {
-	mu sync.Mutex
-	m  map[string][]byte
-}
-
-func (c *cells) Cell(_ context.Context, tenant, table, key string) ([]byte, bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v, ok := c.m[tenant+"|"+table+"|"+key]
-	return v, ok, nil
-}
-
-func (c *cells) Cells(_ context.Context, tenant, table, after string, limit int) (out []cell.Cell, _ error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for k, v := range c.m {
-		if key, ok := strings.CutPrefix(k, tenant+"|"+table+"|"); ok && (after == "" || key > after) {
-			out = append(out, cell.Cell{Key: key, Value: v})
-		}
-	}
-	slices.SortFunc(out, func(a, b cell.Cell) int { return strings.Compare(a.Key, b.Key) })
-	return out[:min(len(out), limit)], nil
-}
-
-func (c *cells) PutCells(_ context.Context, tenant, table string, list ...cell.Cell) error {
-	return c.PutCellsSoon(tenant, table, list...)
-}
-
-func (c *cells) PutCellsSoon(tenant, table string, list ...cell.Cell) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, x := range list {
-		if key := tenant + "|" + table + "|" + x.Key; x.Value == nil {
-			delete(c.m, key)
-		} else {
-			c.m[key] = slices.Clone(x.Value)
-		}
-	}
-	return nil
-}
 
 // origin is a session of ann's.
 type origin struct{ id event.Identity }
@@ -102,10 +52,19 @@ func (o *origin) Member(string) (event.Membership, bool) {
 func (o *origin) Opened() bool { return true }
 
 // outside keeps what reaches beyond the node.
-type outside struct{ said []string }
+type outside struct {
+	said []string
+	paid []int64
+	poor bool // there is nothing left to pay with
+}
 
 func (o *outside) HTTP(_ *host.Plugin, hosts []string, _ string, a hostapi.Action) {
 	o.said = append(o.said, fmt.Sprintf("http %s %v", a.A, hosts))
+}
+
+func (o *outside) Pay(_ *host.Plugin, bytes int64) bool {
+	o.paid = append(o.paid, bytes)
+	return !o.poor
 }
 
 func (o *outside) SetTimer(_ *host.Plugin, a hostapi.Action) {
@@ -153,7 +112,7 @@ func newRig(t testing.TB, more string) *rig {
 	}
 	policy.Value.Limits.Start, policy.Value.Limits.Timeout = time.Minute, 10*time.Second
 	policy.Value.Secrets = map[string]map[string]host.Secret{"cases": {"token": "s3"}}
-	store := &cells{m: map[string][]byte{}}
+	store := &celltest.Store{}
 	r.host = host.New(*hostCfg.Value, host.Deps{
 		Engine: e, Cells: store, KV: kv.New(store, nil), Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Policy: func(string) *host.Policy { return policy.Value }, Taken: func(a string) bool { return r.Taken(a) },

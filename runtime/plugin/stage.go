@@ -29,6 +29,10 @@ type Rooms interface {
 type Outside interface {
 	// HTTP sends a request; who is whose version of the plugin gets the answer.
 	HTTP(p *host.Plugin, hosts []string, who string, a hostapi.Action)
+	// Pay takes so many bytes of timers out of what the tenant's plugins may write; false:
+	// there are not so many left.
+	Pay(p *host.Plugin, bytes int64) bool
+	// SetTimer sets one that is paid for.
 	SetTimer(p *host.Plugin, a hostapi.Action)
 	CancelTimer(p *host.Plugin, a hostapi.Action)
 }

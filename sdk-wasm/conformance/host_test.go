@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/guest"
+	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 )
 
 const config = `{"limit": 3, "words": ["é"]}`
@@ -118,7 +117,11 @@ func plan() guest.Plan {
 // engine is one with a cache on disk, or else every run compiles Go's runtime anew.
 func engine(t testing.TB) *guest.Engine {
 	t.Helper()
-	e, err := guest.New(guest.Config{Cache: filepath.Join(os.TempDir(), "heddle-guest-test-cache")})
+	cache, err := guesttest.Cache("compiled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := guest.New(guest.Config{Cache: cache})
 	if err != nil {
 		t.Fatal(err)
 	}

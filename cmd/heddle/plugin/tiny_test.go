@@ -1,15 +1,15 @@
 package plugin
 
-import "github.com/heddle-rt/heddle/cmd/heddle/plugin/plugintest"
+import "github.com/heddle-rt/heddle/plugins/guest/guesttest"
 
 // tiny is a module that lets every event pass, or refuses it, or imports what no node
 // has.
 func tiny(what string) []byte {
 	switch what {
 	case "drop":
-		return plugintest.Refuses("never").Module()
+		return guesttest.Refuses("never").Module()
 	case "http":
-		return plugintest.Plugin{Imports: "fetch"}.Module()
+		return guesttest.Plugin{Imports: "fetch"}.Module()
 	}
-	return plugintest.Plugin{}.Module()
+	return guesttest.Plugin{}.Module()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
@@ -29,36 +30,11 @@ func cellsOf(t *testing.T, s *Store, tenant, table, after string, limit int) str
 func cellOf(key, value string) cell.Cell { return cell.Cell{Key: key, Value: []byte(value)} }
 
 func TestCells(t *testing.T) {
-	s := open(t, "d", vfs.NewMem(), nil)
-	t.Cleanup(func() { _ = s.Close() })
-	for table, cells := range map[string][]cell.Cell{
-		"kv":  {cellOf("b", "2"), cellOf("a\x00b", "1"), cellOf("a", ""), cellOf("c", "3")},
-		"kv2": {cellOf("x", "9")},
-	} {
-		if err := s.PutCells(t.Context(), "acme", table, cells...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.PutCellsSoon("globex", "kv", cellOf("a", "another's")); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := cellsOf(t, s, "acme", "kv", "", 10), `"a"= "a\x00b"=1 "b"=2 "c"=3 `; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	if got, want := cellsOf(t, s, "acme", "kv", "a\x00b", 1), `"b"=2 `; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	if err := s.PutCells(t.Context(), "acme", "kv", cell.Cell{Key: "b"}, cellOf("a", "new"), cell.Cell{Key: "never"}); err != nil {
-		t.Fatal(err)
-	}
-	for key, want := range map[string]string{"a": "new", "c": "3"} {
-		if v, found, err := s.Cell(t.Context(), "acme", "kv", key); err != nil || !found || string(v) != want {
-			t.Errorf("%s: %q, %v, %v", key, v, found, err)
-		}
-	}
-	if v, found, err := s.Cell(t.Context(), "acme", "kv", "b"); found || err != nil {
-		t.Errorf("deleted: %q, %v", v, err)
-	}
+	celltest.Suite(t, func(t testing.TB) cell.Store {
+		s := open(t, "d", vfs.NewMem(), nil)
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	})
 }
 
 // What was waited for survives any crash, and the rest one that comes later than

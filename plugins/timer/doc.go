@@ -1,0 +1,12 @@
+// Package timer keeps the timers that plugins set. They are in a cell.Store, and so
+// survive a restart: one that was due meanwhile fires when the node is back. A timer
+// fires at least once: if the node dies while it fires, it fires again.
+//
+// It stands beside the route: runtime/plugin sets and cancels timers as guests ask, and
+// brings what fires to its plugin, with the hook timer.
+//
+// Payloads are not in memory: they are read when their timers fire. A plugin's timers fire
+// at a bounded rate, so that one that sets itself again and again is no load.
+//
+// Run owns the goroutine that waits, and the few that fire.
+package timer
