@@ -113,7 +113,9 @@ func TestRaceOwners(t *testing.T) {
 					t.Errorf("%q; %v, %v", n.members(name), errs[0], errs[1])
 				}
 				for _, err := range errs {
-					if err != nil && !fault.Is(err, fault.Forbidden) {
+					// The slower one is no owner any more, or the other is the last one by now:
+					// that depends on what it has read when.
+					if err != nil && !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.Conflict) {
 						t.Error(err)
 					}
 				}
