@@ -69,7 +69,8 @@ test("a plugin that is put into a node that runs masks what is said from then on
   await bob.page.locator("#messages .bubble", { hasText: /^\*{4} of an edit$/ }).waitFor();
   const texts = await bob.texts();
   await bob.page.reload();
-  await bob.shows(texts);
+  // How much was said until the plugin was in place depends on the machine: it may be more than one page of history.
+  await bob.eventually(async () => assert.deepEqual((await bob.texts()).slice(-3), texts.slice(-3)));
 });
 
 test("what a plugin refuses says why, and can be sent again where that may help", { skip: !process.env.E2E_BIN && "the server is not ours" }, async (t) => {
