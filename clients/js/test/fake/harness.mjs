@@ -2,6 +2,9 @@
 import WebSocket from "ws";
 import { Client } from "../.out/index.js";
 import { FakeServer } from "./server.mjs";
+import { connected, next } from "../wait.mjs";
+
+export { connected, next };
 
 export async function setup(t) {
   const server = await new FakeServer().listen();
@@ -17,22 +20,6 @@ export async function setup(t) {
   };
   return { server, make };
 }
-
-/** Resolves with the next event of a name that fits. */
-export const next = (client, name, fits = () => true) =>
-  new Promise((resolve) => {
-    const off = client.on(name, (value) => {
-      if (!fits(value)) return;
-      off();
-      resolve(value);
-    });
-  });
-
-export const connected = (client) => {
-  const ready = next(client, "ready");
-  client.connect();
-  return ready;
-};
 
 export const reached = (client, room, offset) =>
   client.position(room)?.offset >= offset ? Promise.resolve() : next(client, "message", (m) => m.room === room && m.offset >= offset);

@@ -5,6 +5,9 @@ import WebSocket from "ws";
 import { Client } from "../.out/index.js";
 import { Node } from "./node.mjs";
 import { Proxy } from "./proxy.mjs";
+import { connected, next } from "../wait.mjs";
+
+export { connected, next };
 
 let node;
 let count = 0;
@@ -56,23 +59,6 @@ export async function world(t) {
   };
   return { node, proxy, make, room: `conv:t${tag}` };
 }
-
-/** Resolves with the next event of a name that fits. */
-export const next = (client, name, fits = () => true) =>
-  new Promise((resolve) => {
-    const off = client.on(name, (value) => {
-      if (!fits(value)) return;
-      off();
-      resolve(value);
-    });
-  });
-
-/** Connects, and resolves when the session is open. */
-export const connected = (client) => {
-  const ready = next(client, "ready");
-  client.connect();
-  return ready;
-};
 
 /** Resolves when the client's session goes over a transport. */
 export const on = (client, transport) =>
