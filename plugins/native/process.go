@@ -150,7 +150,7 @@ func (p *process) Wait(context.Context) error {
 
 // dying is how long a program whose connection broke may take to end by itself: then
 // the log can say how.
-const dying = 100 * time.Millisecond
+const dying = time.Second
 
 // Kill is kill, unless the program ends by itself just now.
 func (p *process) Kill(context.Context) error {
