@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"net/netip"
 
 	"golang.org/x/sync/errgroup"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/engineio"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/limit"
 	"github.com/heddle-rt/heddle/runtime/observe"
 	"github.com/heddle-rt/heddle/runtime/session"
 	"github.com/heddle-rt/heddle/runtime/socket"
@@ -39,7 +41,7 @@ func (a *App) newEngine(cfg Config) (*engine, error) {
 	}
 	var err error
 	e.server, err = engineio.New(cfg.EngineIO, engineio.Deps{
-		Endpoints: points, Node: cfg.Node, Sockets: a.server, Queue: cfg.Socket.Queue, CloseTimeout: cfg.Socket.CloseTimeout, Logger: a.log,
+		Endpoints: points, Node: cfg.Node, Sockets: a.server, Queue: cfg.Socket.Queue, CloseTimeout: cfg.Socket.CloseTimeout, Logger: a.log, Malformed: e.malformed,
 	})
 	if err != nil {
 		return nil, err
@@ -57,7 +59,7 @@ func (e *engine) points(cfg Config) (points []engineio.Endpoint) {
 		return points
 	}
 	deps := socketio.Deps{
-		Admit: e.admit, Open: e.open, Closed: e.closed, MaxPacket: int(cfg.Socket.MaxFrameBytes), FirstIndex: native.Encodings,
+		Admit: e.admit, Open: e.open, Closed: e.closed, MaxPacket: int(cfg.Socket.MaxFrameBytes), FirstIndex: native.Encodings, Malformed: e.malformed,
 	}
 	if cfg.SocketIO.Conformance {
 		deps = socketio.Conformance(deps)
@@ -111,6 +113,10 @@ func (e *engine) admit(ctx context.Context, h *socket.Handshake) (*event.Identit
 		return nil, err
 	}
 	return v.(admitted).id, nil
+}
+
+func (e *engine) malformed(ip netip.Addr) {
+	e.a.suspects.Note(limit.Malformed, limit.Who{IP: ip})
 }
 
 func (e *engine) open(conn session.Conn, d session.Dialect, id *event.Identity, transport string) socketio.Peer {

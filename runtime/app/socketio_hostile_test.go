@@ -211,3 +211,32 @@ func TestSocketIOPollsWithoutEnd(t *testing.T) {
 	}
 	n.quiet(t)
 }
+
+// TestSocketIOAbuseCountsAgainstTheAddress: who sends what is no packet, of Engine.IO or
+// of Socket.IO, is turned away before long, by every transport.
+func TestSocketIOAbuseCountsAgainstTheAddress(t *testing.T) {
+	t.Parallel()
+	for name, packet := range map[string]string{"of Engine.IO": "x", "of Socket.IO": "47"} {
+		for _, by := range []carrier{byPolling, byWebSocket} {
+			n := serve(t, "limit.score.malformed=10", "limit.score.ip.ban=35")
+			for i := range 5 {
+				s, err := n.engine(t, "ann", by, nil)
+				if turned := err != nil; turned != (i == 4) {
+					t.Fatalf("%s by %s, connection %d: %v", name, by, i, err)
+				} else if turned {
+					break
+				}
+				if s.ws == nil {
+					_, _, err = s.ask(http.MethodPost, s.url, packet, nil)
+				} else {
+					s.write(packet)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "it is counted", func() bool { return n.app.suspects.Stats().Noted["malformed"] == uint64(i)+1 })
+				s.leave()
+			}
+		}
+	}
+}

@@ -56,6 +56,13 @@ func (c *Conn) farewellLocked() string {
 	return cutRune(strconv.Itoa(int(code))+" "+reason, maxFarewell)
 }
 
+// blame tells of a client that does not keep to the protocol.
+func (s *Server) blame(c *Conn) {
+	if s.deps.Malformed != nil {
+		s.deps.Malformed(c.remote.Addr())
+	}
+}
+
 // end ends c as e says, whichever transport it is on.
 func (c *Conn) end(e ending) {
 	c.mu.Lock()

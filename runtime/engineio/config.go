@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ type Deps struct {
 	Queue        socket.Queue  // bounds of what waits for one client, and for how long it may take nothing
 	CloseTimeout time.Duration // how long a connection that is closed waits for a poll to say so to
 	Logger       *slog.Logger  // nil discards
+	// Malformed is told of an address that has sent what is no packet; it may be nil.
+	Malformed func(ip netip.Addr)
 }
 
 // Sockets is what is needed of a *socket.Server.

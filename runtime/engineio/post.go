@@ -76,6 +76,7 @@ func (c *Conn) take(payload []byte) (f *refusal) {
 		}
 	}()
 	if !packets(payload, c.polledPacket) {
+		c.srv.blame(c)
 		return malformed.refusal()
 	}
 	return nil

@@ -100,6 +100,7 @@ func (u *upgrade) fail() {
 	c.mu.Lock()
 	c.abandonLocked(u)
 	c.mu.Unlock()
+	c.srv.blame(c)
 	u.ws.CloseWith(fault.Malformed, "not a probe")
 }
 

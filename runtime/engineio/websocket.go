@@ -102,6 +102,7 @@ func (c *Conn) socketFrame(payload []byte, binary bool) {
 		return
 	}
 	if !c.packet(payload) {
+		c.srv.blame(c)
 		c.end(ending{kind: fault.Malformed, text: "not a packet of Engine.IO"})
 	}
 }

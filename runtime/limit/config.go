@@ -69,7 +69,7 @@ type Tenant struct {
 type ScoreConfig struct {
 	HalfLife time.Duration `yaml:"half_life" default:"1m" min:"1s" max:"24h" doc:"Time after which half of the points are left."`
 
-	Malformed float64 `yaml:"malformed" default:"10" min:"0" max:"1000000" doc:"Points for a frame or envelope that cannot be read."`
+	Malformed float64 `yaml:"malformed" default:"10" min:"0" max:"1000000" doc:"Points for a frame, a packet of Socket.IO or an envelope that cannot be read."`
 	Refused   float64 `yaml:"refused" default:"1" min:"0" max:"1000000" doc:"Points for an event that is not permitted, not valid or has an unknown action."`
 	Flood     float64 `yaml:"flood" default:"0.2" min:"0" max:"1000000" doc:"Points for an event over the budget of its connection or user."`
 	Token     float64 `yaml:"token" default:"20" min:"0" max:"1000000" doc:"Points for a token that is not genuine. Expired ones do not count."`

@@ -14,7 +14,7 @@ import (
 type Offence uint8
 
 const (
-	// Malformed is a frame or envelope that cannot be read.
+	// Malformed is a frame, packet or envelope that cannot be read.
 	Malformed Offence = iota
 	// Refused is an event that is not permitted, not valid or has an unknown action.
 	Refused

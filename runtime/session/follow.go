@@ -28,7 +28,7 @@ func (m *Manager) Observe(r *event.Record) {
 	case room.ActionAdded, room.ActionRemoved, room.ActionChanged:
 	case room.ActionLeave, room.ActionUpdate:
 		for _, user := range room.Gone(r) {
-			m.part(r.Tenant, user, r.Room)
+			m.part(r, user)
 		}
 		return
 	default:
@@ -42,14 +42,33 @@ func (m *Manager) Observe(r *event.Record) {
 	m.follow(c)
 }
 
-// part has a user's sessions leave a room, before what comes behind the end of the
-// membership is delivered. Those that are being opened are told of it once more, in
-// the user's own room.
-func (m *Manager) part(tenant, user, name string) {
-	for _, s := range m.ofUser(tenant, user) {
-		if s.State() >= Active {
-			s.LeaveRoom(m.ctx, name)
+// part has a user's sessions leave a room, behind what was said before the end of the
+// membership and before what comes after it is delivered. The user's own room tells of
+// it too, sooner or later than this one.
+func (m *Manager) part(r *event.Record, user string) {
+	c := roomChange{Change: room.Change{Room: r.Room}, tenant: r.Tenant, user: user, kind: room.ActionRemoved}
+	for _, s := range m.ofUser(r.Tenant, user) {
+		if !s.postpone(c) && !s.joinedBehind(r) {
+			s.LeaveRoom(m.ctx, r.Room)
 		}
+	}
+}
+
+// joinedBehind reports whether the session has joined where the record had been stored.
+func (s *Session) joinedBehind(r *event.Record) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := s.find(r.Room)
+	return j != nil && j.since.Epoch == r.Epoch && j.since.Offset >= r.Offset
+}
+
+// addedAgain notes that the user is a member anew of a room that the session has not
+// left: the end of the membership before has not been delivered yet.
+func (s *Session) addedAgain(name string, since event.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j := s.find(name); j != nil && j.since.Epoch == since.Epoch {
+		j.since.Offset = max(j.since.Offset, since.Offset)
 	}
 }
 
@@ -120,8 +139,10 @@ func (s *Session) Following() bool {
 func (s *Session) change(ctx context.Context, c roomChange) {
 	switch {
 	case s.postpone(c):
-	case c.kind == room.ActionRemoved, c.kind == room.ActionChanged:
-		s.readmit(ctx, c.Room) // whatever has come since counts
+	case c.kind == room.ActionRemoved:
+		s.readmit(ctx, c.Room, false) // the room itself is left by part, once all before it is delivered
+	case c.kind == room.ActionChanged:
+		s.readmit(ctx, c.Room, true) // whatever has come since counts
 	default:
 		s.attach(ctx, c.Room, c.Since)
 	}
@@ -152,14 +173,14 @@ func (s *Session) tellEnd(ctx context.Context, name string) {
 	s.conn.Push(s.dialect.Encode(last[0].Delivered(s.m.deps.Now().UnixMilli()), frame.Control, ""))
 }
 
-// readmit asks anew what the session may do in a room, and in its sub-rooms, if
-// anything: the user's role has changed.
-func (s *Session) readmit(ctx context.Context, base string) {
+// readmit asks anew what the session may do in the sub-rooms of a room, if anything, and
+// in itself, if it is to: the user's role has changed.
+func (s *Session) readmit(ctx context.Context, base string, itself bool) {
 	s.mu.Lock()
 	var names []string
 	for i := range s.rooms {
-		if room.Base(s.rooms[i].name) == base {
-			names = append(names, s.rooms[i].name)
+		if name := s.rooms[i].name; room.Base(name) == base && (itself || name != base) {
+			names = append(names, name)
 		}
 	}
 	s.mu.Unlock()
@@ -197,7 +218,7 @@ func (s *Session) admit(ctx context.Context, name string) (adm room.Admission, d
 }
 
 // postpone keeps a change for a session that is being opened: whether its list of
-// rooms has the change already is not known.
+// rooms has the change already is not known. The session asks then, whatever changed.
 func (s *Session) postpone(c roomChange) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,6 +228,9 @@ func (s *Session) postpone(c roomChange) bool {
 	if len(s.early.changes) >= maxPostponed {
 		s.conn.CloseWith(fault.Overloaded, "resume")
 		return true
+	}
+	if c.kind == room.ActionRemoved {
+		c.kind = room.ActionChanged
 	}
 	s.early.changes = append(s.early.changes, c)
 	return true
@@ -229,6 +253,7 @@ func (s *Session) attach(ctx context.Context, name string, since event.Position)
 	if err != nil || adm.Enroll {
 		return
 	}
+	s.addedAgain(name, since)
 	if err := s.JoinRoom(ctx, name, since, adm.Member, false); err != nil {
 		s.m.deps.Log.Warn("a session could not join a room that its user was added to", "room", name, "error", err)
 		s.conn.CloseWith(fault.Unavailable, "resume")

@@ -96,6 +96,18 @@ func (n *node) change(user, action, name string) {
 	n.Observe(n.world.publish("user:"+user, action, room.Change{Room: name, Since: event.Position{}}))
 }
 
+// added is one that says from where on.
+func (n *node) added(user, name string, since event.Position) {
+	n.Observe(n.world.publish("user:"+user, room.ActionAdded, room.Change{Room: name, Since: since}))
+}
+
+// removed is the event of a room that ends a membership, once it is delivered.
+func (n *node) removed(user, name string) event.Position {
+	r := n.world.publish(name, room.ActionUpdate, map[string]any{"remove": []string{user}})
+	n.Observe(r)
+	return r.Position
+}
+
 func TestRoomsOfTheUserAreFollowed(t *testing.T) {
 	for name, c := range map[string]struct {
 		world func(w *world)
@@ -104,9 +116,45 @@ func TestRoomsOfTheUserAreFollowed(t *testing.T) {
 		want  []string
 		end   string
 	}{
-		"added":                   {do: func(n *node) { n.change("ann", room.ActionAdded, "conv:1") }, want: []string{"conv:0", "conv:1", "user:ann"}},
-		"removed":                 {world: func(w *world) { w.closed["conv:0"] = true }, do: func(n *node) { n.change("ann", room.ActionRemoved, "conv:0") }, want: []string{"user:ann"}},
-		"removed and added again": {do: func(n *node) { n.change("ann", room.ActionRemoved, "conv:0") }, want: []string{"conv:0", "user:ann"}},
+		"added": {do: func(n *node) { n.change("ann", room.ActionAdded, "conv:1") }, want: []string{"conv:0", "conv:1", "user:ann"}},
+		"removed, and what was said before is on its way": {
+			world: func(w *world) { w.closed["conv:0"] = true },
+			do:    func(n *node) { n.change("ann", room.ActionRemoved, "conv:0") }, want: []string{"conv:0", "user:ann"},
+		},
+		"removed": {
+			world: func(w *world) { w.closed["conv:0"] = true },
+			do: func(n *node) {
+				n.change("ann", room.ActionRemoved, "conv:0")
+				n.removed("ann", "conv:0")
+			},
+			want: []string{"user:ann"},
+		},
+		"removed, and told of it later": {
+			world: func(w *world) { w.closed["conv:0"] = true },
+			do: func(n *node) {
+				n.removed("ann", "conv:0")
+				n.change("ann", room.ActionRemoved, "conv:0")
+			},
+			want: []string{"user:ann"},
+		},
+		"removed and added again": {
+			do: func(n *node) {
+				at := n.removed("ann", "conv:0")
+				n.change("ann", room.ActionRemoved, "conv:0")
+				n.added("ann", "conv:0", at)
+			},
+			want: []string{"conv:0", "user:ann"},
+		},
+		"removed and added again before the removal is delivered": {
+			do: func(n *node) {
+				r := n.world.publish("conv:0", room.ActionUpdate, map[string]any{"remove": []string{"ann"}})
+				n.change("ann", room.ActionRemoved, "conv:0")
+				n.added("ann", "conv:0", r.Position)
+				synctest.Wait()
+				n.Observe(r)
+			},
+			want: []string{"conv:0", "user:ann"},
+		},
 		"added and removed": {
 			world: func(w *world) { w.closed["conv:1"] = true },
 			do: func(n *node) {
@@ -150,6 +198,7 @@ func TestRoomsOfTheUserAreFollowed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inTime(t, func(t *testing.T, n *node) {
+				n.world.publish("conv:0", "message:send", nil)
 				devices := []*client{n.open("ann", "conv:0"), n.open("ann", "conv:0")}
 				release := make(chan struct{})
 				synctest.Wait()

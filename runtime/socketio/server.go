@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,9 @@ type Deps struct {
 	MaxPacket int
 	// FirstIndex is the first free slot among the frames of one event.
 	FirstIndex int
+	// Malformed is told of an address whose connection was closed for what it sent; it
+	// may be nil.
+	Malformed func(ip netip.Addr)
 }
 
 // Server is the engineio.Handler for clients of Socket.IO.
@@ -87,6 +91,9 @@ func (s *Server) Frame(c *engineio.Conn, payload []byte, binary bool) {
 		f := fault.Of(err)
 		if !f.Kind.Retryable() {
 			s.Malformed.Add(1)
+			if s.deps.Malformed != nil {
+				s.deps.Malformed(c.Remote().Addr())
+			}
 		}
 		c.CloseWith(f.Kind, f.Msg)
 	}

@@ -64,16 +64,12 @@ func (n *Namespace) Index() int { return n.index }
 // nextID is an id that no other event has.
 func (d *Dialect) nextID() string {
 	if d.prefix == "" {
-		d.prefix = random(9)
+		var b [9]byte
+		_, _ = rand.Read(b[:]) // never fails
+		d.prefix = base64.RawURLEncoding.EncodeToString(b[:])
 	}
 	d.ids++
 	return d.prefix + strconv.FormatUint(d.ids, 36)
-}
-
-func random(bytes int) string {
-	b := make([]byte, bytes)
-	_, _ = rand.Read(b) // never fails
-	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // Encode makes the frame of what happens: [action, data, meta], and behind it the mark
@@ -189,8 +185,6 @@ func (d *Dialect) answer(env *event.Envelope) *frame.Frame {
 
 func finish(b []byte) *frame.Frame { return frame.Finish(b, false, frame.Control, "") }
 
-const lifeBytes = 6
-
 // connected answers a CONNECT packet. Behind a good answer comes what the session is
 // told when it opens, as an event.
 func (d *Dialect) connected(env *event.Envelope) *frame.Frame {
@@ -203,10 +197,8 @@ func (d *Dialect) connected(env *event.Envelope) *frame.Frame {
 		Recovered bool   `json:"recovered"`
 	}
 	_ = json.Unmarshal(env.Data, &w) // it was written by a session
-	now := pid{w.Session, w.Token, d.came.life}
-	if d.Recovered = w.Recovered && now == d.came; !d.Recovered {
-		now.life = random(lifeBytes)
-	}
+	now := pid{w.Session, w.Token}
+	d.Recovered = w.Recovered && now == d.came
 	b := append(frame.Begin(128), '4', Connect)
 	b = appendText(append(b, d.tag...), `{"sid":`, w.Session)
 	b = appendText(b, `,"pid":`, now.String())

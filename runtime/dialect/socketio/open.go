@@ -9,24 +9,19 @@ import (
 	"github.com/heddle-rt/heddle/runtime/trail"
 )
 
-// pid is the private id of connection state recovery: the session and its secret, and
-// which life of the client's state it is.
+// pid is the private id of connection state recovery: the session and its secret.
 //
-//	<session>.<resume token>.<life>
+//	<session>.<resume token>
 //
-// A client takes its state for recovered if it is given the pid that it had: one that is
-// not gets another life.
-type pid struct{ session, secret, life string }
+// A client takes its state for recovered if it is given the pid that it had: a session
+// whose state is not has another secret.
+type pid struct{ session, secret string }
 
-func (p pid) String() string { return p.session + "." + p.secret + "." + p.life }
+func (p pid) String() string { return p.session + "." + p.secret }
 
 func parsePID(s string) (p pid, ok bool) {
-	parts := strings.Split(s, ".")
-	if len(parts) != 3 {
-		return p, false
-	}
-	p = pid{parts[0], parts[1], parts[2]}
-	return p, p.session != "" && p.secret != "" && p.life != "" && len(p.life) <= 2*lifeBytes
+	p.session, p.secret, ok = strings.Cut(s, ".")
+	return p, ok && p.session != "" && p.secret != ""
 }
 
 // opened are the members of auth that session:open and session:resume know.

@@ -53,7 +53,7 @@ func TestDecode(t *testing.T) {
 		`1`: {Type: event.TypeEvent, Action: "session:close", Data: []byte("{}")},
 		`0`: {Type: event.TypeEvent, Action: "session:open", ID: "connect", Call: connectCall, Data: []byte(`{"namespaces":["/"]}`)},
 		`0{"token":"t","other":1,"device":"phone"}`: {Type: event.TypeEvent, Action: "session:open", ID: "connect", Call: connectCall, Data: []byte(`{"namespaces":["/"],"token":"t","device":"phone"}`)},
-		`0{"pid":"s.t.l","token":"t"}`: {Type: event.TypeEvent, Action: "session:resume", ID: "connect", Call: connectCall,
+		`0{"pid":"s.t","token":"t"}`: {Type: event.TypeEvent, Action: "session:resume", ID: "connect", Call: connectCall,
 			Data: []byte(`{"namespaces":["/"],"token":"t","session":"s","resume_token":"t","offset":""}`)},
 		`0{"pid":"forged","offset":"x"}`: {Type: event.TypeEvent, Action: "session:open", ID: "connect", Call: connectCall, Data: []byte(`{"namespaces":["/"]}`)},
 	} {
@@ -147,24 +147,24 @@ func TestConnected(t *testing.T) {
 	d := ns.New()
 	welcome := event.Envelope{Type: event.TypeAck, Action: "session:resume", Call: connectCall, Data: []byte(`{"session":"S","resume_token":"T","recovered":true}`)}
 	var env event.Envelope
-	if err := d.Decode([]byte(`0{"pid":"S.T.life"}`), &env); err != nil {
+	if err := d.Decode([]byte(`0{"pid":"S.T"}`), &env); err != nil {
 		t.Fatal(err)
 	}
 	parts := d.Encode(&welcome, frame.Control, "").Parts()
-	if len(parts) != 2 || string(parts[0].Payload()) != `40{"sid":"S","pid":"S.T.life"}` || !d.Recovered {
+	if len(parts) != 2 || string(parts[0].Payload()) != `40{"sid":"S","pid":"S.T"}` || !d.Recovered {
 		t.Fatalf("%s", parts[0].Payload())
 	}
 	if got := string(parts[1].Payload()); got != `42["session:resume",`+string(welcome.Data)+`,{}]` {
 		t.Error(got)
 	}
 	// Whose state is not recovered gets another pid, though the session goes on.
-	for _, data := range []string{`{"session":"S","resume_token":"T","recovered":false}`, `{"session":"S2","resume_token":"T2","recovered":true}`} {
+	for _, data := range []string{`{"session":"S","resume_token":"T2","recovered":false}`, `{"session":"S2","resume_token":"T2","recovered":true}`} {
 		welcome.Data = []byte(data)
 		var got struct{ SID, PID string }
 		if err := json.Unmarshal(d.Encode(&welcome, frame.Control, "").Parts()[0].Payload()[2:], &got); err != nil {
 			t.Fatal(err)
 		}
-		if p, ok := parsePID(got.PID); !ok || p.life == "life" || p.session != got.SID || d.Recovered {
+		if p, ok := parsePID(got.PID); !ok || p.secret == "T" || p.session != got.SID || d.Recovered {
 			t.Error(got)
 		}
 	}
@@ -210,7 +210,7 @@ func TestBinary(t *testing.T) {
 // FuzzPacket looks that whatever is sent is taken or refused, and that what is taken can
 // be encoded again as JSON that a parser reads.
 func FuzzPacket(f *testing.F) {
-	for _, seed := range []string{`2/n,456["a:b",{"room":"conv:1"},{"id":"\u0061"}]`, `0{"pid":"s.t.l","offset":"x","token":"y"}`, `51-["a",{"_placeholder":true,"num":0}]`, `1`, `30[]`} {
+	for _, seed := range []string{`2/n,456["a:b",{"room":"conv:1"},{"id":"\u0061"}]`, `0{"pid":"s.t","offset":"x","token":"y"}`, `51-["a",{"_placeholder":true,"num":0}]`, `1`, `30[]`} {
 		f.Add([]byte(seed), []byte{1, 2})
 	}
 	f.Fuzz(func(t *testing.T, raw, bin []byte) {
