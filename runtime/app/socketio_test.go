@@ -365,3 +365,43 @@ func TestSocketIOOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestSocketIOAcks opens sessions that promise to acknowledge what they are sent: what
+// they do not is sent again, and at last they are cut off.
+func TestSocketIOAcks(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "session.ack_timeout=100ms", "session.ack_retries=3")
+	for i, by := range carriers {
+		t.Run(string(by), func(t *testing.T) {
+			t.Parallel()
+			room, user := fmt.Sprint("conv:", i), fmt.Sprint("ann-", i)
+			ben := n.open(t, dial{user: "ben"})
+			ben.acked("room:create", room, "c", `{"members":[`+quoted(user)+`]}`)
+			ann, err := n.engine(t, user, by, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ann.welcome("/", `"acks":true`)
+			next := func() heard {
+				p, _ := ann.await("a message", func(p packet5) bool { return strings.HasPrefix(p.data, `["message:send"`) })
+				return p.event(t)
+			}
+			for _, text := range []string{"1", "2"} {
+				ben.acked("message:send", room, text, `{"text":"`+text+`"}`)
+			}
+			first, second, again := next(), next(), next()
+			if again.offset != first.offset || second.meta.Offset != first.meta.Offset+1 {
+				t.Fatalf("%+v, %+v, then %+v", first, second, again)
+			}
+			ann.emit("/", "", fmt.Sprintf(`["session:ack",{},{"room":%q,"epoch":%q,"offset":%d}]`, room, first.meta.Epoch, first.meta.Offset))
+			for last := first; ; { // until the second comes without the first
+				h := next()
+				if h.offset == second.offset && last.offset == second.offset {
+					break
+				}
+				last = h
+			}
+			ann.ends(4006)
+		})
+	}
+}
