@@ -23,8 +23,9 @@ const (
 	ArenaHeader  = 8
 	MinArena     = 4 << 10 // capacity
 	MaxArena     = 16 << 20
-	MaxBatch     = 64 // records
-	MaxAttribute = 64 // declared in a manifest
+	MaxBatch     = 64  // records
+	MaxActions   = 256 // about one record: each is looked at, and carried out, at the node's cost
+	MaxAttribute = 64  // declared in a manifest
 )
 
 // Hook is when a guest is called.

@@ -57,7 +57,7 @@
 // # Actions
 //
 // An action is ActionSize bytes, then what its references name, likewise a
-// multiple of 8. A record without an action passes.
+// multiple of 8. A record without an action passes; it has MaxActions at most.
 //
 //	 0  u32 size
 //	 4  u16 kind            see ActionKind

@@ -115,6 +115,7 @@ func ofCalls(t *testing.T, of func(folder, name string) int64) []string {
 		fmt.Sprintf("carries (%s at most)", size(of(plugin, "maxReply"))),
 		// calls and failures
 		fmt.Sprintf("A call has up to %d events", hostapi.MaxBatch), fmt.Sprintf("| events in a call | %d |", hostapi.MaxBatch),
+		fmt.Sprintf("more than %d actions about one event, or no list", hostapi.MaxActions), fmt.Sprintf("| actions about one event | %d, `pass` among them |", hostapi.MaxActions),
 		fmt.Sprintf("A failed `timer` comes again, %d times in all: after %s, 2 s, and so on up to %s", of("plugins/timer", "maxTries"), span(of("plugins/timer", "firstRetry")), span(of("plugins/timer", "lastRetry"))),
 		fmt.Sprintf("After %s failures in a row (`plugins.run.break_from`)", initial[host.Config](t, "break_from")),
 		fmt.Sprintf("not asked for %s, then", span(nanoseconds(t, initial[host.Config](t, "break_for")))),
@@ -163,7 +164,7 @@ func ofLife(t *testing.T, of func(folder, name string) int64) []string {
 	return []string{
 		// versions
 		fmt.Sprintf("when after %s events it fails on %s %% more of them", initial[host.CanaryConfig](t, "events"), percent(t, initial[host.CanaryConfig](t, "failed"))),
-		fmt.Sprintf("median call takes %s times as long", initial[host.CanaryConfig](t, "slower")),
+		fmt.Sprintf("median event takes %s times as long", initial[host.CanaryConfig](t, "slower")),
 		fmt.Sprintf("%s versions are kept (`plugins.run.canary.history`)", initial[host.CanaryConfig](t, "history")),
 		fmt.Sprintf("The newest %d events that it decides otherwise", of("plugins/host", "maxDiffs")),
 		// limits

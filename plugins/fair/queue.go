@@ -6,22 +6,20 @@ import (
 	"sync"
 )
 
-// Config bounds a queue. Numbers that are 0 are no bound.
+// Config bounds a queue.
 type Config struct {
-	Waiting int   // pieces that may wait
-	Each    int   // of these, of one tenant
-	Bytes   int64 // that those that wait may hold; one tenant's half of it
-	Running int   // pieces of one tenant that are under way
-	Workers int   // who take; one of them takes only what is of a tenant with nothing under way
+	Workers int   // who take, one at least; one of them takes only what is of a tenant with nothing under way
+	Running int   // pieces of one tenant that are under way, one at least
+	Waiting int   // pieces that may wait, half of them of one tenant; 0: any number
+	Bytes   int64 // that these may hold, likewise
 	// Heavy reports whether a tenant has lately taken more than its part: all such
 	// tenants together have as much under way as one may. nil: none has.
 	Heavy func(tenant string) bool
 }
 
-// Halves are the bounds of a queue for so many workers: one tenant has half of what may
-// wait, and of them, and always something.
+// Halves are the bounds of a queue for so many workers, of which one tenant has half.
 func Halves(waiting, workers int) Config {
-	return Config{Waiting: waiting, Each: max(1, waiting/2), Running: max(1, workers/2), Workers: workers}
+	return Config{Workers: workers, Running: workers / 2, Waiting: waiting}
 }
 
 // Queue is safe for concurrent use.
@@ -44,6 +42,13 @@ type tenant[T any] struct {
 	waiting []piece[T]
 	bytes   int64
 	running int
+	yields  yields // while room is found
+}
+
+// yields is how much of what waits, the oldest first, would make room.
+type yields struct {
+	pieces int
+	bytes  int64
 }
 
 type piece[T any] struct {
@@ -54,6 +59,7 @@ type piece[T any] struct {
 // New makes an empty queue. dropped gets what has to make room for another tenant's, on
 // the goroutine of that one's Put; nil for a queue in which any number may wait.
 func New[T any](cfg Config, dropped func(T)) *Queue[T] {
+	cfg.Workers, cfg.Running = max(1, cfg.Workers), max(1, cfg.Running)
 	q := &Queue[T]{cfg: cfg, dropped: dropped, tenants: map[string]*tenant[T]{}}
 	q.some.L = &q.mu
 	return q
@@ -80,24 +86,16 @@ func (q *Queue[T]) put(name string, p piece[T]) (gone []piece[T], ok bool) {
 		t = &tenant[T]{name: name}
 		q.tenants[name] = t
 	}
-	if q.cfg.Each > 0 && len(t.waiting) >= q.cfg.Each || q.cfg.Bytes > 0 && t.bytes+p.bytes > q.cfg.Bytes/2 {
+	from, ok := q.room(t, p.bytes)
+	if !ok {
 		q.forget(t)
 		return nil, false
 	}
-	for {
-		many, large := q.cfg.Waiting > 0 && q.waiting >= q.cfg.Waiting, q.cfg.Bytes > 0 && q.bytes+p.bytes > q.cfg.Bytes
-		if !many && !large {
-			break
-		}
-		longest := q.longest(many)
-		if longest == nil || many && len(longest.waiting) <= len(t.waiting)+1 || !many && longest.bytes <= t.bytes+p.bytes {
-			q.forget(t)
-			return gone, false // nobody would have more than this one then
-		}
-		gone = append(gone, q.first(longest))
-		if len(longest.waiting) == 0 {
-			q.turns = slices.DeleteFunc(q.turns, func(o *tenant[T]) bool { return o == longest })
-			q.forget(longest)
+	for _, o := range from {
+		gone = append(gone, q.first(o))
+		if len(o.waiting) == 0 {
+			q.turns = slices.DeleteFunc(q.turns, func(x *tenant[T]) bool { return x == o })
+			q.forget(o)
 		}
 	}
 	if len(t.waiting) == 0 {
@@ -111,11 +109,44 @@ func (q *Queue[T]) put(name string, p piece[T]) (gone []piece[T], ok bool) {
 	return gone, true
 }
 
+// room finds whose oldest pieces make room for one of t's, in their order, with mu held.
+// false: it has its half, or nobody would have more than t then. Nothing is dropped yet.
+func (q *Queue[T]) room(t *tenant[T], bytes int64) (from []*tenant[T], ok bool) {
+	most := q.cfg
+	if most.Waiting > 0 && len(t.waiting) >= max(1, most.Waiting/2) || most.Bytes > 0 && t.bytes+bytes > most.Bytes/2 {
+		return nil, false
+	}
+	waiting, held := q.waiting+1, q.bytes+bytes
+	for {
+		many := most.Waiting > 0 && waiting > most.Waiting
+		if large := most.Bytes > 0 && held > most.Bytes; !many && !large {
+			ok = true
+			break
+		}
+		o := q.longest(many)
+		if o == nil || many && o.pieces() <= len(t.waiting)+1 || !many && o.bytes-o.yields.bytes <= t.bytes+bytes {
+			break
+		}
+		p := o.waiting[o.yields.pieces]
+		o.yields.pieces++
+		o.yields.bytes += p.bytes
+		waiting, held = waiting-1, held-p.bytes
+		from = append(from, o)
+	}
+	for _, o := range from {
+		o.yields = yields{}
+	}
+	return from, ok
+}
+
+// pieces are how many wait that do not make room.
+func (t *tenant[T]) pieces() int { return len(t.waiting) - t.yields.pieces }
+
 // longest is the tenant of which most waits, in pieces or in bytes, with mu held; of
 // several, the one whose turn comes first.
 func (q *Queue[T]) longest(pieces bool) (most *tenant[T]) {
 	for _, t := range q.turns {
-		if most == nil || pieces && len(t.waiting) > len(most.waiting) || !pieces && t.bytes > most.bytes {
+		if most == nil || pieces && t.pieces() > most.pieces() || !pieces && t.bytes-t.yields.bytes > most.bytes-most.yields.bytes {
 			most = t
 		}
 	}
@@ -165,13 +196,13 @@ func (q *Queue[T]) Take(ctx context.Context) (x T, done func(), ok bool) {
 // next takes the first tenant out of the line that may have more under way, nil if none
 // may, with mu held.
 func (q *Queue[T]) next() (t *tenant[T], heavy bool) {
-	last := q.cfg.Workers > 0 && q.running >= q.cfg.Workers-1 // of the workers
+	last := q.running >= q.cfg.Workers-1 // of the workers
 	for i, t := range q.turns {
-		if q.cfg.Running > 0 && t.running >= q.cfg.Running || last && t.running > 0 {
+		if t.running >= q.cfg.Running || last && t.running > 0 {
 			continue
 		}
 		heavy := q.cfg.Heavy != nil && q.cfg.Heavy(t.name)
-		if heavy && q.cfg.Running > 0 && q.heavy >= q.cfg.Running {
+		if heavy && q.heavy >= q.cfg.Running {
 			continue
 		}
 		q.turns = append(q.turns[:i], q.turns[i+1:]...)

@@ -23,7 +23,7 @@ func take(t *testing.T, q *Queue[string], ends bool) string {
 }
 
 func TestTurns(t *testing.T) {
-	q := New[string](Config{}, nil)
+	q := New[string](Halves(0, 2), nil)
 	for i := range 3 {
 		q.Put("a", fmt.Sprint("a", i))
 	}
@@ -101,7 +101,7 @@ func TestLastWorker(t *testing.T) {
 // TestWaits: who takes waits for a piece, for the end of another one, or for the end.
 func TestWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[string](Config{Running: 1}, nil)
+		q := New[string](Config{Workers: 3, Running: 1}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		got := make(chan func(), 3)
@@ -135,7 +135,7 @@ func TestWaits(t *testing.T) {
 
 // TestMany takes and puts from all sides.
 func TestMany(t *testing.T) {
-	q := New[int](Config{Running: 2}, nil)
+	q := New[int](Config{Workers: 4, Running: 2}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var workers, makers sync.WaitGroup
@@ -207,10 +207,36 @@ func TestBytes(t *testing.T) {
 	}
 }
 
+// TestNothingForNothing: for a piece that is refused all the same nothing is dropped, though
+// one of those that it would take the place of is longer than it.
+func TestNothingForNothing(t *testing.T) {
+	gone := ""
+	q := New[string](Config{Workers: 1, Running: 1, Bytes: 100}, func(x string) { gone += x })
+	for _, p := range []struct {
+		name  string
+		bytes int64
+		want  bool
+		gone  string
+	}{
+		{"a", 1, true, ""}, {"a", 40, true, ""}, {"b", 30, true, ""}, {"c", 29, true, ""},
+		{"d", 41, false, ""}, // a alone has as much
+		{"d", 40, false, ""}, // without a's first, nobody has more
+		{"d", 25, true, "aa"},
+	} {
+		gone = ""
+		if got := q.PutSized(p.name, p.name, p.bytes); got != p.want || gone != p.gone {
+			t.Errorf("%d bytes of %s: %v, for which %q is gone", p.bytes, p.name, got, gone)
+		}
+	}
+	if x := take(t, q, true) + take(t, q, true) + take(t, q, true); x != "bcd" {
+		t.Error(x)
+	}
+}
+
 // TestHeavy: tenants that take too much have together what one may have.
 func TestHeavy(t *testing.T) {
 	heavy := true
-	q := New[string](Config{Running: 2, Heavy: func(name string) bool { return heavy && name != "good" }}, nil)
+	q := New[string](Config{Workers: 6, Running: 2, Heavy: func(name string) bool { return heavy && name != "good" }}, nil)
 	for _, name := range []string{"a", "b", "c"} {
 		q.Put(name, name)
 		q.Put(name, name)

@@ -101,14 +101,11 @@ func New(cfg Config, deps Deps) *Fetcher {
 }
 
 // What requests that wait may hold, in bytes.
-const (
-	queueBytes = 16 << 20
-	waits      = 512 // about what one takes beside its texts
-)
+const queueBytes = 16 << 20
 
 // size is about what a request that waits holds, in bytes.
 func (r *Request) size() int64 {
-	return int64(waits + len(r.Who) + len(r.Method) + len(r.URL) + len(r.Headers) + len(r.Body) + len(r.Tag))
+	return fair.Size(nil, r.Who, r.Method, r.URL, r.Headers, r.Tag) + int64(len(r.Body))
 }
 
 // drop lets go of a request that has waited.

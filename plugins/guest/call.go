@@ -46,6 +46,9 @@ type Usage struct {
 	Time      time.Duration
 	HostCalls int
 	In, Out   int // bytes copied
+	// Ended is when the guest had done its part, for Program.Since: from there on the node
+	// is at work on what it said. 0 if it was not called.
+	Ended time.Duration
 	// What heddle_seed took before this call, since the one before: it is no event's,
 	// and in neither Fuel nor Time.
 	SeedFuel int64

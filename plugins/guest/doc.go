@@ -4,7 +4,8 @@
 // An Engine compiles a module once into a Program: the original is validated first,
 // then rewritten so that it charges fuel, counts its stack and comes back to Go
 // every few microseconds (package meter), compiled, initialised, and its memory and
-// globals are captured. Each Instance begins from that image.
+// globals are captured. Each Instance begins from that image. What cannot be captured
+// initialises itself again in each, where an event waits, and so has the time of a call.
 //
 // An Instance runs one batch after the other, on the goroutine of its caller, and
 // belongs to one caller at a time. What a guest wants done is copied out of its

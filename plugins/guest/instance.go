@@ -77,14 +77,19 @@ func (i *Instance) Value(key any) any {
 
 var _ context.Context = (*Instance)(nil)
 
-// New starts an instance.
+// New starts an instance. Who waits for it is an event: where the guest has to initialise
+// itself, that has the time of a call, and no more than there is until the deadline of ctx.
 func (p *Program) New(ctx context.Context) (*Instance, error) {
-	return p.boot(ctx, p.image)
+	limit := p.plan.Limits.Timeout
+	if end, found := ctx.Deadline(); found {
+		limit = min(limit, max(0, time.Until(end).Round(time.Millisecond)))
+	}
+	return p.boot(ctx, p.image, limit)
 }
 
 // boot instantiates the module, and initialises the guest unless the image is of one
-// that is.
-func (p *Program) boot(ctx context.Context, im *image) (*Instance, error) {
+// that is. limit is for both.
+func (p *Program) boot(ctx context.Context, im *image, limit time.Duration) (*Instance, error) {
 	i := &Instance{program: p, host: p.plan.Host}
 	var captured *memory.Image
 	if im != nil {
@@ -95,7 +100,7 @@ func (p *Program) boot(ctx context.Context, im *image) (*Instance, error) {
 		return nil, err
 	}
 	i.values = experimental.WithMemoryAllocator(ctx, i.space)
-	i.begin(p.plan.Limits.Start, startFuel, startCalls) // of the start function, if it has one
+	began := i.begin(limit, startFuel, startCalls) // of the start function, if it has one
 	i.module, err = p.engine.runtime.InstantiateModule(i, p.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	i.values = nil
 	if err != nil {
@@ -117,7 +122,7 @@ func (p *Program) boot(ctx context.Context, im *image) (*Instance, error) {
 		i.arenas, i.clock = im.arenas, im.clock
 		err = i.reseed()
 	} else {
-		err = i.initialise()
+		err = i.initialise(began, limit)
 	}
 	if err != nil {
 		i.Close()
@@ -163,10 +168,10 @@ const (
 // exportInitialize is what WASI's reactors have called first.
 const exportInitialize = "_initialize"
 
-// initialise runs what a guest runs once.
-func (i *Instance) initialise() error {
-	limits := &i.program.plan.Limits
-	began := i.begin(limits.Start, startFuel, startCalls)
+// initialise runs what a guest runs once. It was begun before, and limit is from then on.
+func (i *Instance) initialise(before, limit time.Duration) error {
+	began := i.begin(limit, startFuel, startCalls)
+	i.spent.deadline = before + limit
 	defer func() { i.begun = seeded{fuel: startFuel - i.fuel(), time: i.program.engine.now() - began} }()
 	if f := i.module.ExportedFunction(exportInitialize); f != nil {
 		if _, err := i.run(f, 0); err != nil {
@@ -277,6 +282,9 @@ func (i *Instance) Untold() (took time.Duration, fuel int64) {
 	i.seeded, i.begun = seeded{}, seeded{}
 	return took, fuel
 }
+
+// Seeded is the part of that time which a seed has taken.
+func (i *Instance) Seeded() time.Duration { return i.seeded.time }
 
 // CanReset reports whether Reset would succeed.
 func (i *Instance) CanReset() bool { return !i.dead && i.program.image != nil && i.space.CanReset() }

@@ -12,7 +12,7 @@ type Limits struct {
 	Memory    config.Size   `yaml:"memory" default:"32MiB" min:"64KiB" max:"1GiB" doc:"Memory of an instance; a part of a page of 64 KiB does not count."`
 	Fuel      int64         `yaml:"fuel" default:"2000000000" min:"1000" max:"100000000000" doc:"Fuel for each event. Code is charged by the heaviest way through it: a millisecond takes about 1,000,000 of a tight loop and 25,000,000 of a Go guest's collector. The default is more than a call can use in the default timeout, which stops it first."`
 	Timeout   time.Duration `yaml:"timeout" default:"50ms" min:"1ms" max:"10s" doc:"How long a call may last."`
-	Start     time.Duration `yaml:"start" default:"2s" min:"10ms" max:"1m" doc:"How long initialising may last."`
+	Start     time.Duration `yaml:"start" default:"2s" min:"10ms" max:"1m" doc:"How long initialising may last, at a deploy. A guest whose state cannot be captured then has limits.timeout for it."`
 	Stack     config.Size   `yaml:"stack" default:"1MiB" min:"16KiB" max:"16MiB" doc:"Stack of nested calls."`
 	Output    config.Size   `yaml:"output" default:"256KiB" min:"1KiB" max:"16MiB" doc:"What a call may write, of actions."`
 	HostCalls int           `yaml:"host_calls" default:"1000" min:"0" max:"1000000" doc:"Calls of host functions for each event."`

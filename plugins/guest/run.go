@@ -32,8 +32,11 @@ func (i *Instance) Run(c *Call, out *Output) error {
 	n := int64(len(c.Records))
 	began := i.begin(limits.Timeout, limits.Fuel*n, limits.HostCalls*len(c.Records))
 	input, ok := i.mem.Read(i.arenas.in, i.arenas.inCap)
-	if !ok {
+	switch {
+	case !ok:
 		return i.fail(trapped(TrapHost, "the input is outside of the memory"))
+	case len(c.Records) > hostapi.MaxBatch:
+		return i.fail(trapped(TrapHost, "the node has put more records into a call than there may be"))
 	}
 	at := 0
 	for r := range c.Records {
@@ -44,8 +47,9 @@ func (i *Instance) Run(c *Call, out *Output) error {
 	}
 	wrote, err := i.enter(&i.batch, uint64(len(c.Records)), uint64(at))
 	i.flush(1)
+	ended := i.program.engine.now()
 	out.Usage = Usage{
-		Fuel: limits.Fuel*n - i.fuel(), Time: i.program.engine.now() - began, HostCalls: limits.HostCalls*int(n) - i.calls, In: at,
+		Fuel: limits.Fuel*n - i.fuel(), Time: ended - began, Ended: ended, HostCalls: limits.HostCalls*int(n) - i.calls, In: at,
 		SeedFuel: i.seeded.fuel, SeedTime: i.seeded.time,
 	}
 	i.seeded = seeded{}
@@ -75,10 +79,14 @@ func (i *Instance) take(n int32, records int, out *Output) *Trap {
 	}
 	written, _ := i.mem.Read(i.arenas.out, uint32(n)) // inside: see find
 	out.text = append(out.text[:0], written...)
+	var about [hostapi.MaxBatch]uint16
 	for rest := out.text; len(rest) > 0; {
 		a, behind, err := hostapi.Next(rest, len(out.text)-len(rest), records)
 		if err != nil {
 			return trapped(TrapOutput, "%v", err)
+		}
+		if about[a.Record]++; about[a.Record] > hostapi.MaxActions {
+			return trapped(TrapOutput, "the output has more than %d actions about one event", hostapi.MaxActions)
 		}
 		out.Actions, rest = append(out.Actions, a), behind
 	}

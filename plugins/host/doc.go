@@ -13,14 +13,14 @@
 // A plugin has a live version, perhaps a canary, which is asked about a share of the
 // users (the same ones each time), and perhaps a shadow, which is asked about
 // everything and has no effect. A canary that fails more often, or is slower, than
-// the live version is taken back by itself; one that does well is promoted by a
-// person. Whoever asks holds the version for as long as that takes: a version that
+// the live version is beside it is taken back by itself; one that does well is promoted
+// by a person. Whoever asks holds the version for as long as that takes: a version that
 // was replaced is closed when the last one has let go. So events flow on while
 // versions are swapped, and each is seen by exactly one of them.
 //
 // # Goroutines
 //
-// Run judges canaries, lets idle guests tidy up, sweeps what keys have expired, trims the
-// folder of compiled code, and runs shadows on a few workers behind a bounded queue. There
-// are no others.
+// Run lets idle guests tidy up; of its own goroutines one judges canaries, one sweeps what
+// keys have expired, so many a second, and trims the folder of compiled code, and a few run
+// shadows, behind a bounded queue. There are no others.
 package host

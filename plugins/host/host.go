@@ -105,6 +105,7 @@ type Plugin struct {
 type set struct {
 	live, canary, shadow *Version
 	share                uint64 // of the canary, in 1/10,000
+	trial                *trial // of the canary; swap sets it
 }
 
 // Bounds of the events that wait for shadows, and of what they hold, in bytes.
@@ -298,6 +299,7 @@ func (h *Host) Close() {
 
 // swap puts other versions in place, and lets go of those that are not among them.
 func (p *Plugin) swap(next *set) {
+	next.trial = trialOf(p.set.Load(), next)
 	was := p.set.Swap(next)
 	p.Diffs.follow(next.shadow)
 	if was == nil {

@@ -81,8 +81,8 @@ func resting() bool {
 	}
 }
 
-// TestJudgedWhileOthersTidyUp: another plugin that takes its time does not keep a bad
-// canary in place.
+// TestJudgedWhileOthersTidyUp: another plugin that takes its time keeps neither a bad canary
+// in place nor keys that have expired.
 func TestJudgedWhileOthersTidyUp(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	var armed atomic.Bool
@@ -98,17 +98,28 @@ func TestJudgedWhileOthersTidyUp(t *testing.T) {
 	deploy(t, h, bundle(t, "filter", "good", ""), Live, 0)
 	deploy(t, h, bundle(t, "filter", "trap", ""), Canary, 0.5)
 	bring(h, "a-slow-one", 1)
+	part, err := h.deps.KV.Open(t.Context(), "acme", "filter", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var o kv.Overlay
+	o.Begin(t.Context(), part)
+	o.Put([]byte("k"), []byte("v"), time.Millisecond)
+	if err := o.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	keys := func() int64 { _, n := h.deps.KV.Usage("acme"); return n }
 	armed.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }() // ended by cancel
 	<-entered
 	bring(h, "filter", 400)
-	for end := time.Now().Add(20 * time.Second); h.RolledBack.Load() == 0 && time.Now().Before(end); {
+	for end := time.Now().Add(20 * time.Second); (h.RolledBack.Load() == 0 || keys() > 0) && time.Now().Before(end); {
 		runtime.Gosched()
 	}
-	if h.RolledBack.Load() != 1 {
-		t.Error("it was not taken back")
+	if h.RolledBack.Load() != 1 || keys() != 0 {
+		t.Errorf("%d canaries were taken back, %d keys are left", h.RolledBack.Load(), keys())
 	}
 	close(release)
 	cancel()

@@ -14,6 +14,7 @@ import (
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/plugins/pool"
 	"github.com/heddle-rt/heddle/runtime/cell/celltest"
+	"github.com/heddle-rt/heddle/runtime/config"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
@@ -293,5 +294,108 @@ func TestDiffsAreBounded(t *testing.T) {
 	p.Diffs.add(shadow, Diff{ID: "2"}) // that was under way
 	if n := len(p.Diffs.List()); n != 0 {
 		t.Errorf("%d diffs of a shadow that is over", n)
+	}
+}
+
+// TestAGuessStaysOne: of a plugin whose state can not be read nobody knows which version was
+// live. Nothing makes a truth of that by the way: it refuses until somebody decides.
+func TestAGuessStaysOne(t *testing.T) {
+	store := &celltest.Store{}
+	h := newHost(t, store, nil)
+	for _, word := range []string{"one", "two", "three"} {
+		deploy(t, h, bundle(t, "filter", word, ""), Live, 0)
+	}
+	h.Close()
+	store.Set("acme", tableStates, "filter", []byte(`{"live":`))
+	var policy *Policy
+	h = newHost(t, store, func(p *Policy) { policy = p })
+	defer h.Close()
+	if err := h.Load(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func() error{
+		"stop":    func() error { _, err := h.Stop(t.Context(), "acme", "filter"); return err },
+		"promote": func() error { _, err := h.Promote(t.Context(), "acme", "filter"); return err },
+		"switch":  func() error { _, err := h.Switch(t.Context(), "acme", "filter", 0); return err },
+		"a canary": func() error {
+			_, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: bundle(t, "filter", "four", ""), As: Canary, Share: 1})
+			return err
+		},
+		"a shadow": func() error {
+			_, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: bundle(t, "filter", "four", ""), As: Shadow})
+			return err
+		},
+	} {
+		if err := change(); !fault.Is(err, fault.Conflict) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	first := deploy(t, h, bundle(t, "other", "x", ""), Live, 0)
+	held := first.bytes()
+	for _, m := range h.List("acme")[0].Versions {
+		held += m.bytes()
+	}
+	policy.Bundles = config.Size(held + 100)
+	if _, err := h.Deploy(t.Context(), Request{Tenant: "acme", Bundle: bundle(t, "other", "y", ""), As: Live}); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("room was made by what nobody knows: %v", err)
+	}
+	if text := store.Value("acme", tableStates, "filter"); string(text) != `{"live":` {
+		t.Errorf("the guess is kept: %s", text)
+	}
+	if err := h.Load(t.Context(), "acme"); err != nil { // a reload
+		t.Fatal(err)
+	}
+	if word, _ := ask(h, "filter", "ann"); word != pool.ReasonStart {
+		t.Errorf("it says %q", word)
+	}
+	if _, err := h.Switch(t.Context(), "acme", "filter", 2); err != nil {
+		t.Fatal(err)
+	}
+	if word, _ := ask(h, "filter", "ann"); word != "two" {
+		t.Errorf("it says %q", word)
+	}
+	if _, err := h.Stop(t.Context(), "acme", "filter"); err != nil {
+		t.Errorf("now it is known: %v", err)
+	}
+}
+
+// TestOthersDoNotWaitForKeys that are counted when a plugin is started, of which there may be
+// millions: another tenant deploys meanwhile, and is asked.
+func TestOthersDoNotWaitForKeys(t *testing.T) {
+	store := &celltest.Store{}
+	h := newHost(t, store, nil)
+	theirs := Request{Tenant: "globex", By: "dev", Bundle: bundle(t, "slow", "x", "capabilities: [kv]"), As: Live}
+	if _, err := h.Deploy(t.Context(), theirs); err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	entered, release := make(chan struct{}, 9), make(chan struct{})
+	store.Reads = func(_ context.Context, table string) error {
+		if table == "kv/slow" {
+			entered <- struct{}{}
+			<-release
+		}
+		return nil
+	}
+	h = newHost(t, store, nil)
+	defer h.Close()
+	loaded, deployed := make(chan error, 1), make(chan error, 1)
+	go func() { loaded <- h.Load(context.Background(), "globex") }() // ended by release
+	<-entered
+	go func() { // ends by itself, or else with release
+		_, err := h.Deploy(context.Background(), Request{Tenant: "acme", By: "dev", Bundle: bundle(t, "filter", "one", "capabilities: [kv]"), As: Live})
+		deployed <- err
+	}()
+	select {
+	case err := <-deployed:
+		if word, _ := ask(h, "filter", "ann"); err != nil || word != "one" {
+			t.Errorf("it says %q: %v", word, err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits")
+	}
+	close(release)
+	if err := <-loaded; err != nil {
+		t.Error(err)
 	}
 }

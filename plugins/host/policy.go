@@ -27,7 +27,7 @@ type Config struct {
 type CanaryConfig struct {
 	Events  uint64  `yaml:"events" default:"50" min:"1" doc:"Events that it must have seen first."`
 	Failed  float64 `yaml:"failed" default:"0.02" min:"0" max:"1" doc:"Part of its events on which it may fail beyond that of the live version."`
-	Slower  float64 `yaml:"slower" default:"3" min:"1" doc:"How many times as long as the live version's its median call may last, if that is above a millisecond."`
+	Slower  float64 `yaml:"slower" default:"3" min:"1" doc:"How many times as long as the live version's median event its own may take, and a tenth of its events as all but a fiftieth of the live version's; what takes less than a millisecond is never too slow."`
 	History int     `yaml:"history" default:"10" min:"1" max:"1000" doc:"Versions of a plugin that are kept; fewer if the tenant's bundles are more than its policy's bundles permits."`
 }
 

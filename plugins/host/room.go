@@ -28,6 +28,9 @@ func (h *Host) plan(p *Plugin, r Request, m Meta) (*move, error) {
 	if r.Folder {
 		next.Folder = m.Digest
 	}
+	if p.lost && r.As != Live {
+		return nil, guessed()
+	}
 	if err := next.place(m.Number, r.As, r.Share); err != nil {
 		return nil, err
 	}
@@ -39,7 +42,8 @@ func (h *Host) plan(p *Plugin, r Request, m Meta) (*move, error) {
 	return out, h.makeRoom(out, p, int64(policy.Bundles))
 }
 
-// spare is a version that is neither in place nor the one to roll back to.
+// spare is a version that is neither in place nor the one to roll back to, nor of a plugin
+// of which that is not known.
 type spare struct {
 	of *Plugin
 	Meta
@@ -56,7 +60,7 @@ func (h *Host) makeRoom(m *move, p *Plugin, most int64) error {
 		}
 		for _, v := range s.Versions {
 			total += v.bytes()
-			if !s.holds(v.Number) {
+			if !s.holds(v.Number) && (q == p || !q.lost) {
 				spares = append(spares, spare{q, v})
 			}
 		}

@@ -2,19 +2,18 @@ package host
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/heddle-rt/heddle/plugins/pool"
 )
 
 const (
 	judgeEvery  = time.Second
 	restEvery   = time.Second
 	quietFor    = 500 * time.Millisecond
-	sweepEvery  = time.Minute
+	sweepEvery  = time.Second
+	sweepKeys   = 2000 // of all plugins, that are looked at each time
+	trimEvery   = time.Minute
 	shadowTasks = 2 // goroutines
 	restFor     = time.Second
 )
@@ -26,10 +25,10 @@ func (h *Host) Run(ctx context.Context) error {
 		tasks.Go(func() { h.mirror(ctx) }) // ends with ctx
 	}
 	tasks.Go(func() { h.judges(ctx) }) // likewise
+	tasks.Go(func() { h.sweeps(ctx) }) // likewise
 	tick := time.NewTicker(restEvery)
 	defer tick.Stop()
-	last := ""
-	for swept := time.Now(); ; {
+	for last := ""; ; {
 		select {
 		case <-ctx.Done():
 			tasks.Wait()
@@ -37,14 +36,31 @@ func (h *Host) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			last = h.rest(last, restFor)
-			if time.Since(swept) >= sweepEvery {
-				swept = time.Now()
-				if err := h.deps.Engine.Trim(); err != nil {
-					h.deps.Log.Warn("the folder of compiled plugins could not be trimmed", "error", err)
-				}
-				if _, err := h.deps.KV.Sweep(ctx); err != nil && ctx.Err() == nil {
-					h.deps.Log.Warn("expired keys of plugins could not be removed", "error", err)
-				}
+		}
+	}
+}
+
+// sweeps removes keys that have expired, and trims the folder of compiled code, until ctx
+// ends.
+func (h *Host) sweeps(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	failed := false
+	for trimmed := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		_, err := h.deps.KV.Sweep(ctx, sweepKeys)
+		if err != nil && !failed && ctx.Err() == nil {
+			h.deps.Log.Warn("expired keys of plugins could not be removed", "error", err)
+		}
+		failed = err != nil
+		if time.Since(trimmed) >= trimEvery {
+			trimmed = time.Now()
+			if err := h.deps.Engine.Trim(); err != nil {
+				h.deps.Log.Warn("the folder of compiled plugins could not be trimmed", "error", err)
 			}
 		}
 	}
@@ -107,52 +123,14 @@ func (h *Host) judges(ctx context.Context) {
 // judge takes canaries back that do worse than the live version.
 func (h *Host) judge(ctx context.Context) {
 	for _, p := range h.All() {
-		in := p.Versions()
-		if live, canary := in[Live], in[Canary]; live != nil && canary != nil {
-			if why := h.cfg.Canary.verdict(live, canary); why != "" {
-				h.takeBack(ctx, p, canary.Number, why)
-			}
+		s := p.set.Load()
+		if s == nil || s.trial == nil {
+			continue
 		}
-		for _, v := range in {
-			v.Release()
+		if why := h.cfg.Canary.verdict(s.trial); why != "" {
+			h.takeBack(ctx, p, s.canary.Number, why)
 		}
 	}
-}
-
-// verdict is why a canary is to be taken back, "" if it is not.
-func (c *CanaryConfig) verdict(live, canary *Version) string {
-	failed, seen := tally(canary)
-	if seen < c.Events {
-		return ""
-	}
-	failedLive, seenLive := tally(live)
-	bad, usual := part(failed, seen), part(failedLive, seenLive)
-	if bad > usual+c.Failed {
-		return fmt.Sprintf("it fails on %.1f%% of its events, the live version on %.1f%%", 100*bad, 100*usual)
-	}
-	its, usually := canary.Pool.Took.Summary(), live.Pool.Took.Summary()
-	slow, was := its.Quantile(0.5), usually.Quantile(0.5)
-	if slow > time.Millisecond && live.Pool.Events.Load() >= c.Events && float64(slow) > c.Slower*float64(was) {
-		return fmt.Sprintf("its median call lasts %v, that of the live version %v", slow, was)
-	}
-	return ""
-}
-
-// tally counts a version's events. Those that its breaker keeps away are among them, and
-// have failed: of a version that fails on everything it lets hardly any through.
-func tally(v *Version) (failed, seen uint64) {
-	seen = v.Pool.Events.Load()
-	for reason, n := range v.Pool.Failed.Counts() {
-		failed += n
-		if reason == pool.ReasonBroken {
-			seen += n
-		}
-	}
-	return failed, seen
-}
-
-func part(n, of uint64) float64 {
-	return min(1, float64(n)/float64(max(1, of)))
 }
 
 // takeBack ends a canary. It waits for nobody who builds.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/heddle-rt/heddle/hostapi"
+	"github.com/heddle-rt/heddle/plugins/fair"
 	"github.com/heddle-rt/heddle/plugins/pool"
 )
 
@@ -55,25 +56,16 @@ func (p *Plugin) Mirror(j *pool.Job, codec hostapi.Codec, more []hostapi.Attribu
 	}
 }
 
-// waits is about what an event that waits for a shadow takes beside its bytes.
-const waits = 512
-
 // size is about what an event that waits for a shadow holds, in bytes.
 func (n *shadowed) size() int64 {
 	r := &n.job.Record
-	size := waits + len(r.Tenant) + len(r.User) + len(r.Device) + len(r.Room) + len(r.Action) + len(r.ID) + len(n.job.Full)
-	for i := range r.Attributes {
-		size += attributeSize + len(r.Attributes[i].Name) + len(r.Attributes[i].Text)
-	}
+	size := fair.Size(r.Attributes, r.Tenant, r.User, r.Device, r.Room, r.Action, r.ID) + int64(len(n.job.Full))
 	for i := range n.actions {
 		a := &n.actions[i]
-		size += actionSize + len(a.A) + len(a.B) + len(a.C) + len(a.D)
+		size += int64(actionSize + len(a.A) + len(a.B) + len(a.C) + len(a.D))
 	}
-	return int64(size)
+	return size
 }
-
-// attributeSize is about what an attribute takes beside its bytes.
-const attributeSize = 96
 
 // miss lets go of an event that the shadow does not see.
 func (h *Host) miss(n *shadowed) {

@@ -46,7 +46,7 @@ func (h *Host) Stop(ctx context.Context, tenant, name string) (Done, error) {
 
 // change makes another choice of kept versions. decide is asked again if a version has
 // to be built first. One that stands in its place and can not be run is tried again if it
-// has to run.
+// has to run; if it has not, it is what is live, which has to be known.
 func (h *Host) change(ctx context.Context, tenant, name string, runs bool, decide func(*state) (number int, err error)) (Done, error) {
 	_, end, err := h.begin(ctx, tenant)
 	if err != nil {
@@ -104,6 +104,10 @@ func (h *Host) chosen(ctx context.Context, tenant, name string, runs bool, decid
 		h.changing.Unlock()
 		return nil, notThere(name)
 	}
+	if p.lost && !runs {
+		h.changing.Unlock()
+		return nil, guessed()
+	}
 	next := p.state
 	number, err := decide(&next)
 	v := p.placed()[number]
@@ -118,6 +122,12 @@ func (h *Host) chosen(ctx context.Context, tenant, name string, runs bool, decid
 		return v, err
 	}
 	return h.revive(ctx, p, number)
+}
+
+// guessed refuses what would leave the live version of a plugin as it is whose state could
+// not be read: that would make a truth of a guess.
+func guessed() error {
+	return fault.New(fault.Conflict, "", "what was kept of the plugin can not be read, and so not which version was live: deploy one live, or switch to one by its number")
 }
 
 func notThere(name string) error {

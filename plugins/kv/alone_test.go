@@ -81,7 +81,7 @@ func TestSweepLeavesACallAlone(t *testing.T) {
 	o.Begin(t.Context(), p)
 	o.Put([]byte("k"), []byte("again"), 0)
 	r.time = r.time.Add(time.Minute)
-	if n, err := r.Sweep(t.Context()); n != 0 || err != nil {
+	if n, err := r.Sweep(t.Context(), 1000); n != 0 || err != nil {
 		t.Error(n, err)
 	}
 	if err := o.Commit(); err != nil {

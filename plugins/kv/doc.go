@@ -15,6 +15,7 @@
 // What is kept is bounded by the tenant's quota, what is written by Store.Writes. A call
 // that writes nothing asks neither.
 //
-// A key whose time is over is not there. Sweep removes such keys; the package owns
-// no goroutine, its caller calls that.
+// A key whose time is over is not there. Sweep removes such keys, a bounded number each
+// time; the package owns no goroutine, its caller calls that. Keys are counted when a part
+// is opened, which may take long, as deleting them may: nobody else waits for either.
 package kv

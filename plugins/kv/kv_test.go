@@ -93,7 +93,7 @@ func TestOverlay(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.time = r.time.Add(time.Hour)
-	if n, err := r.Sweep(t.Context()); n != 1 || err != nil { // n
+	if n, err := r.Sweep(t.Context(), 1000); n != 1 || err != nil { // n
 		t.Error(n, err)
 	}
 	if bytes, keys := r.Usage("acme"); keys != 1 || bytes != int64(len("a")+len("again")+expiry) {
@@ -200,7 +200,7 @@ func TestUsage(t *testing.T) {
 		}
 		r.time = r.time.Add(100 * time.Millisecond)
 		if rng.IntN(10) == 0 {
-			if _, err := r.Sweep(t.Context()); err != nil {
+			if _, err := r.Sweep(t.Context(), 1000); err != nil {
 				t.Fatal(err)
 			}
 		}

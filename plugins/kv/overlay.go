@@ -59,7 +59,7 @@ func (o *Overlay) at(key []byte) (*touched, hostapi.Status) {
 	if len(o.touched) >= maxTouched {
 		return nil, hostapi.Quota
 	}
-	raw, found, err := o.part.store.cells.Cell(o.ctx, o.part.tenant, o.part.table, string(key))
+	raw, found, err := o.part.store.cells.Cell(o.ctx, o.part.name.tenant, o.part.table, string(key))
 	if err != nil {
 		o.err = err
 		return nil, hostapi.Unavailable
@@ -180,31 +180,53 @@ var errDropped = errors.New("kv: the plugin was removed")
 // ErrQuota, ErrWrites, or a *fault.Error of the store. It waits while another call runs alone, for
 // as long as the context of Begin is not over.
 func (o *Overlay) Commit() error {
-	if o.err != nil {
+	if o.err != nil || o.dirty() == 0 {
 		return o.err
-	}
-	dirty := 0
-	for i := range o.touched {
-		if o.touched[i].dirty {
-			dirty++
-		}
-	}
-	if dirty == 0 {
-		return nil
 	}
 	p := o.part
 	if err := p.enter(o.ctx, o); err != nil {
 		return err
 	}
 	defer p.mu.Unlock()
+	return o.commit()
+}
+
+// CommitAtOnce is Commit; but where that would wait for a call that runs alone it does
+// nothing, and done is false.
+func (o *Overlay) CommitAtOnce() (done bool, err error) {
+	if o.err != nil || o.dirty() == 0 {
+		return true, o.err
+	}
+	p := o.part
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alone != nil && p.alone != o {
+		return false, nil
+	}
+	return true, o.commit()
+}
+
+// dirty is how many keys the call has written.
+func (o *Overlay) dirty() (n int) {
+	for i := range o.touched {
+		if o.touched[i].dirty {
+			n++
+		}
+	}
+	return n
+}
+
+// commit is Commit with the part's mu held.
+func (o *Overlay) commit() error {
+	p := o.part
 	if p.dropped {
 		return errDropped
 	}
-	cells := make([]cell.Cell, 0, dirty)
+	cells := make([]cell.Cell, 0, o.dirty())
 	var keys int64
 	for i := range o.touched {
 		t := &o.touched[i]
-		raw, found, err := p.store.cells.Cell(o.ctx, p.tenant, p.table, t.key)
+		raw, found, err := p.store.cells.Cell(o.ctx, p.name.tenant, p.table, t.key)
 		switch {
 		case err != nil:
 			return err
@@ -230,7 +252,7 @@ func (o *Overlay) Commit() error {
 		_ = p.used.take(-o.grown, -keys)
 		return ErrWrites
 	}
-	if err := p.store.cells.PutCellsSoon(p.tenant, p.table, cells...); err != nil {
+	if err := p.store.cells.PutCellsSoon(p.name.tenant, p.table, cells...); err != nil {
 		_ = p.used.take(-o.grown, -keys)
 		return err
 	}
@@ -246,7 +268,7 @@ func (p *Part) pay(cells []cell.Cell) bool {
 	for i := range cells {
 		n += cell.Cost(cells[i].Key, cells[i].Value)
 	}
-	return p.store.Writes(p.tenant, n)
+	return p.store.Writes(p.name.tenant, n)
 }
 
 // take counts what a commit adds. Calls at the same time may each have fitted alone.

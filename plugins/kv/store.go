@@ -18,9 +18,12 @@ type Store struct {
 	cells cell.Store
 	now   func() time.Time
 
-	mu    sync.Mutex
+	mu    sync.Mutex // for a moment: whoever reads or writes cells holds a part's locks alone
 	parts map[name]*Part
 	used  map[string]*tenant
+
+	sweeping sync.Mutex
+	swept    name // of the part that was looked at last, guarded by sweeping
 }
 
 type name struct{ tenant, plugin string }
@@ -44,77 +47,123 @@ func New(cells cell.Store, now func() time.Time) *Store {
 // Part is what one plugin of one tenant has. All its methods may be called by many
 // goroutines.
 type Part struct {
-	store  *Store
-	tenant string
-	table  string
-	used   *tenant
+	store *Store
+	name  name
+	table string
+	used  *tenant
+
+	life    sync.Mutex // held while what it keeps is counted or deleted, which may take long
+	counted bool       // guarded by both locks, read with one
 
 	mu      sync.Mutex // held while writes are checked and made
 	dropped bool
 	alone   *Overlay      // the only one that may write; nil: all may
 	over    chan struct{} // closed when that ends
+
+	sweep progress // guarded by the store's sweeping
 }
 
 // tablePrefix is how the tables of this package begin.
 const tablePrefix = "kv/"
 
-// Open finds a plugin's part; the first time it counts what is there. quota is of
-// all plugins of the tenant together, in bytes of keys and values; 0 for none.
+// Open finds a plugin's part; the first time it counts what is there, for which nobody
+// waits but who opens the same. quota is of all plugins of the tenant together, in bytes of
+// keys and values; 0 for none.
 func (s *Store) Open(ctx context.Context, tenantName, plugin string, quota int64) (*Part, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.used[tenantName]
-	if u == nil {
-		u = &tenant{}
-		s.used[tenantName] = u
+	for {
+		p := s.part(name{tenantName, plugin})
+		p.used.mu.Lock()
+		p.used.quota = quota
+		p.used.mu.Unlock()
+		if there, err := p.open(ctx); there || err != nil {
+			return p, err
+		}
 	}
-	u.mu.Lock()
-	u.quota = quota
-	u.mu.Unlock()
-	n := name{tenantName, plugin}
-	p := s.parts[n]
-	if p != nil {
-		return p, nil
-	}
-	p = &Part{store: s, tenant: tenantName, table: tablePrefix + plugin, used: u}
-	err := p.each(ctx, func(c *cell.Cell) { u.add(c, 1) })
-	if err != nil {
-		return nil, err
-	}
-	s.parts[n] = p
-	return p, nil
 }
 
-// Drop removes all that a plugin keeps. A call that is under way can write nothing any
-// more; a plugin of the same name that is opened afterwards begins with nothing.
-func (s *Store) Drop(ctx context.Context, tenantName, plugin string) error {
+// part finds or makes one, which is not counted yet.
+func (s *Store) part(n name) *Part {
 	s.mu.Lock()
-	n := name{tenantName, plugin}
+	defer s.mu.Unlock()
 	p := s.parts[n]
-	delete(s.parts, n)
-	s.mu.Unlock()
-	if p == nil { // it was not opened, and so is not counted
-		p = &Part{store: s, tenant: tenantName, table: tablePrefix + plugin, used: &tenant{}}
+	if p != nil {
+		return p
+	}
+	u := s.used[n.tenant]
+	if u == nil {
+		u = &tenant{}
+		s.used[n.tenant] = u
+	}
+	p = &Part{store: s, name: n, table: tablePrefix + n.plugin, used: u}
+	s.parts[n] = p
+	return p
+}
+
+// open counts what the part keeps. false: what was left of a plugin of that name is gone
+// now, and another part is in its place.
+func (p *Part) open(ctx context.Context) (there bool, err error) {
+	p.life.Lock()
+	defer p.life.Unlock()
+	switch {
+	case p.dropped:
+		return false, p.clear(ctx)
+	case p.counted:
+		return true, nil
+	}
+	var bytes, keys int64
+	if err := p.each(ctx, func(c *cell.Cell) { bytes, keys = bytes+size(c.Key, c.Value), keys+1 }); err != nil {
+		return false, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.counted = true
+	p.used.add(bytes, keys)
+	return true, nil
+}
+
+// Drop removes all that a plugin keeps. A call that is under way can write nothing any
+// more; a plugin of the same name that is opened afterwards begins with nothing. After an
+// error some of it is left, and another Drop, or Open, goes on.
+func (s *Store) Drop(ctx context.Context, tenantName, plugin string) error {
+	p := s.part(name{tenantName, plugin})
+	p.life.Lock()
+	defer p.life.Unlock()
+	p.mu.Lock()
 	p.dropped = true
+	p.mu.Unlock()
+	return p.clear(ctx)
+}
+
+// clear deletes all that a part keeps that was dropped, with life held, and then lets go of
+// it.
+func (p *Part) clear(ctx context.Context) error {
+	s := p.store
 	for {
-		list, err := s.cells.Cells(ctx, tenantName, p.table, "", page)
-		if err != nil || len(list) == 0 {
+		list, err := s.cells.Cells(ctx, p.name.tenant, p.table, "", page)
+		if err != nil {
 			return err
 		}
-		gone := make([]cell.Cell, len(list))
+		if len(list) == 0 {
+			break
+		}
+		gone, bytes := make([]cell.Cell, len(list)), int64(0)
 		for i := range list {
 			gone[i].Key = list[i].Key
+			bytes += size(list[i].Key, list[i].Value)
 		}
-		if err := s.cells.PutCells(ctx, tenantName, p.table, gone...); err != nil {
+		if err := s.cells.PutCells(ctx, p.name.tenant, p.table, gone...); err != nil {
 			return err
 		}
-		for i := range list {
-			p.used.add(&list[i], -1)
+		if p.counted {
+			p.used.add(-bytes, -int64(len(list)))
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.parts[p.name] == p {
+		delete(s.parts, p.name)
+	}
+	return nil
 }
 
 // Usage is what a tenant's plugins keep, as far as their parts are open.
@@ -130,22 +179,23 @@ func (s *Store) Usage(tenantName string) (bytes, keys int64) {
 	return u.bytes, u.keys
 }
 
-func (u *tenant) add(c *cell.Cell, sign int64) {
+func (u *tenant) add(bytes, keys int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.bytes += sign * size(c.Key, c.Value)
-	u.keys += sign
+	u.bytes += bytes
+	u.keys += keys
 }
 
 // size is what a key counts.
 func size(key string, value []byte) int64 { return int64(len(key) + len(value)) }
 
+// page is how many keys are read at once, with their values.
 const page = 500
 
 // each visits all cells of the part.
 func (p *Part) each(ctx context.Context, visit func(*cell.Cell)) error {
 	for after := ""; ; {
-		list, err := p.store.cells.Cells(ctx, p.tenant, p.table, after, page)
+		list, err := p.store.cells.Cells(ctx, p.name.tenant, p.table, after, page)
 		if err != nil {
 			return err
 		}
@@ -178,61 +228,4 @@ func unpack(raw []byte, now int64) (value []byte, expires int64) {
 		return nil, expires
 	}
 	return raw[expiry:], expires
-}
-
-// Sweep removes keys whose time is over, of all parts that are open, and returns how
-// many.
-func (s *Store) Sweep(ctx context.Context) (removed int, err error) {
-	s.mu.Lock()
-	parts := make([]*Part, 0, len(s.parts))
-	for _, p := range s.parts {
-		parts = append(parts, p)
-	}
-	s.mu.Unlock()
-	for _, p := range parts {
-		n, err := p.sweep(ctx)
-		removed += n
-		if err != nil {
-			return removed, err
-		}
-	}
-	return removed, nil
-}
-
-func (p *Part) sweep(ctx context.Context) (removed int, err error) {
-	var over []string
-	now := p.store.now().UnixMilli()
-	if err := p.each(ctx, func(c *cell.Cell) {
-		if v, expires := unpack(c.Value, now); v == nil && expires != 0 {
-			over = append(over, c.Key)
-		}
-	}); err != nil {
-		return 0, err
-	}
-	for _, key := range over {
-		if gone, err := p.expire(ctx, key); err != nil {
-			return removed, err
-		} else if gone {
-			removed++
-		}
-	}
-	return removed, nil
-}
-
-// expire removes a key unless it has been written again.
-func (p *Part) expire(ctx context.Context, key string) (gone bool, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.alone != nil {
-		return false, nil // next time
-	}
-	raw, found, err := p.store.cells.Cell(ctx, p.tenant, p.table, key)
-	if v, expires := unpack(raw, p.store.now().UnixMilli()); err != nil || !found || v != nil || expires == 0 {
-		return false, err
-	}
-	if err := p.store.cells.PutCellsSoon(p.tenant, p.table, cell.Cell{Key: key}); err != nil {
-		return false, err
-	}
-	p.used.add(&cell.Cell{Key: key, Value: raw}, -1)
-	return true, nil
 }

@@ -21,23 +21,27 @@ import (
 //   - a quarter is nobody's guests', and what a well-behaved tenant finds beside them is
 //     what it finds beside one tenant that spins. BenchmarkSpinners measures that.
 //
-// Counted is what guests use in calls, and for these: to initialise themselves, to be told
-// their seeds, to be reset. Not counted, and not of the crowd, are guests that tidy up,
-// which one goroutine has them do, and those that a deploy starts and runs fixtures on, for
-// bounded times: as many deploys are under way as there are processors, two at least and
-// one of a tenant.
+// Counted is what guests use in calls, and for these: to be started, to initialise
+// themselves, to be told their seeds, to be reset; and what the node does behind a call, by
+// the clock: it reads what the guest has said, looks whether that can be done, and writes to
+// the store. All of that is done in the crowd, but for writes that wait for a call of the
+// same plugin that runs alone: that one may wait for its turn there. Not counted, and not of
+// the crowd, are guests that tidy up, which one goroutine has them do, and those that a
+// deploy starts and runs fixtures on, for bounded times: as many deploys are under way as
+// there are processors, two at least and one of a tenant.
 //
 // A tenant is known for what it is when a call of its own is over, and that ends at its
 // deadline: a tenant that begins to spin has each of its lanes for that long, and for the
-// seed of the next call, once, and pays for it afterwards. Until then Go's scheduler gives
-// each that waits its 10 ms.
+// next call's instance to be told its seed or to initialise itself (which is no longer than
+// a call, see guest.Program), once, and pays for it afterwards. Until then Go's scheduler
+// gives each that waits its 10 ms.
 //
 // Events that wait in the crowd wait where they harm nobody else: each tenant has its own
 // lanes and Slots, which a leader takes first, so that it has no more than those in the
 // line; and workers that wait for plugins do not count as such (runtime/pipeline).
 //
-// A call of a tenant outside costs an atomic addition and two loads; the clock is looked at
-// when so much was used that it matters.
+// A call of a tenant outside that says nothing costs an atomic addition and two loads; the
+// clock is looked at behind others, and when so much was used that it matters.
 type Crowd struct {
 	Waited  atomic.Uint64 // calls that waited for their turn
 	Tenants atomic.Int64  // that have plugins: set by whoever keeps these

@@ -14,6 +14,7 @@ type host struct {
 	pool    *Pool
 	ctx     context.Context
 	begun   bool // of overlay
+	made    bool // what is written there
 	overlay kv.Overlay
 	shadow  bool
 	metrics []metric       // of the call
@@ -32,7 +33,7 @@ const maxMetrics = 4096
 
 // begin makes it that of a call, whose first job is j.
 func (h *host) begin(j *Job) {
-	h.ctx, h.begun, h.shadow, h.metrics = j.ctx, false, j.Shadow, h.metrics[:0]
+	h.ctx, h.begun, h.made, h.shadow, h.metrics = j.ctx, false, false, j.Shadow, h.metrics[:0]
 	clear(h.kinds)
 }
 
@@ -45,9 +46,17 @@ func (h *host) measure() {
 	}
 }
 
-// commit makes what the call has written.
+// commitAtOnce makes what the call has written, unless it would have to wait for that.
+func (h *host) commitAtOnce() (err error) {
+	if h.begun {
+		h.made, err = h.overlay.CommitAtOnce()
+	}
+	return err
+}
+
+// commit makes what the call has written, if that was not done.
 func (h *host) commit() error {
-	if !h.begun {
+	if !h.begun || h.made {
 		return nil
 	}
 	return h.overlay.Commit()

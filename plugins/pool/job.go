@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"time"
+
 	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/guest"
 )
@@ -20,7 +22,8 @@ func (j *Job) take(a *hostapi.Action) {
 	j.Actions = append(j.Actions, own)
 }
 
-func (p *Pool) count(u *guest.Usage) {
+// count counts a call with so many events.
+func (p *Pool) count(u *guest.Usage, events int) {
 	p.Batches.Add(1)
 	p.Fuel.Add(u.Fuel + u.SeedFuel)
 	p.In.Add(uint64(u.In))
@@ -30,7 +33,7 @@ func (p *Pool) count(u *guest.Usage) {
 	if u.Out != 0 {
 		p.Out.Add(uint64(u.Out))
 	}
-	p.Took.Observe(u.Time + u.SeedTime)
+	p.Took.ObserveMany((u.Time+u.SeedTime)/time.Duration(events), events)
 	p.deps.Share.charge(cost(u.Time+u.SeedTime, u.Fuel+u.SeedFuel))
 }
 

@@ -124,11 +124,11 @@ type Stats struct {
 	Failed    Failures
 	Fuel      atomic.Int64
 	HostCalls atomic.Uint64
-	In, Out   atomic.Uint64 // bytes copied
-	Dropped   atomic.Uint64 // lines of logs
-	Restarts  atomic.Uint64 // instances begun
-	Stale     atomic.Uint64 // calls that were run again because of others
-	Took      observe.Histogram
+	In, Out   atomic.Uint64     // bytes copied
+	Dropped   atomic.Uint64     // lines of logs
+	Restarts  atomic.Uint64     // instances begun
+	Stale     atomic.Uint64     // calls that were run again because of others
+	Took      observe.Histogram // of an event: the time of its call, divided by the events in that
 }
 
 // New makes a pool; it starts nothing.
@@ -167,7 +167,7 @@ func (p *Pool) Do(ctx context.Context, j *Job) error {
 	switch {
 	case j.err == errUnfinished:
 		p.Breaker.fail(trial)
-	case trial && !j.err.counts():
+	case trial && j.err.Reason == ReasonBusy:
 		p.Breaker.undecided()
 	}
 	return j.err

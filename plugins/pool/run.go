@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"time"
@@ -103,6 +102,9 @@ func (l *lane) amend(jobs []*Job, attempt uint32, err error) {
 		if trap := (*guest.Trap)(nil); errors.As(err, &trap) && trap.Node != "" {
 			l.pool.deps.Log.Error("the node has failed while a plugin ran", "error", trap.Node)
 		}
+		if f.Reason == ReasonAction {
+			l.pool.Breaker.succeed()
+		}
 		for _, j := range jobs {
 			j.err = f
 			if f.counts() {
@@ -162,11 +164,7 @@ func (l *lane) once(jobs []*Job) error {
 	if late != nil {
 		return late
 	}
-	p.count(&l.out.Usage)
-	if err == nil {
-		l.deal(jobs)
-		err = check(jobs)
-	}
+	p.count(&l.out.Usage, len(jobs))
 	if err == nil && !jobs[0].Shadow {
 		if err = l.host.commit(); err == nil {
 			l.host.measure()
@@ -177,14 +175,31 @@ func (l *lane) once(jobs []*Job) error {
 			j.err = nil
 		}
 	}
+	seeded := l.seeded() // which the next call's usage tells
 	l.after(err)
+	if u := &l.out.Usage; u.Ended != 0 && (err != nil || u.Out > 0 || u.Time > brief || l.host.begun || !p.cfg.Keep) {
+		p.deps.Share.charge(p.deps.Program.Since(u.Ended) - seeded)
+	}
 	return err
 }
 
-// enter runs the guest for jobs, when it is the tenant's turn, and has it forget them
-// where it keeps nothing: that runs code of the guest's, too. late says that it was not
-// run. What the store makes others wait for is not done in here: they would wait for those
-// who wait for them. So a guest has forgotten a call before what that has written counts.
+// brief is the time of a call that leaves the node nothing to do, if it also had nothing
+// done: to look at the clock would cost more than it tells.
+const brief = 20 * time.Microsecond
+
+// seeded is how long the instance was told its seed since it has been called.
+func (l *lane) seeded() time.Duration {
+	if l.inst == nil {
+		return 0
+	}
+	return l.inst.Seeded()
+}
+
+// enter runs the guest for jobs, when it is the tenant's turn, looks at what it wants, has
+// it forget them where it keeps nothing (that runs code of the guest's, too), and makes what
+// it has written. late says that it was not run. While another call runs alone nothing is
+// written in here: that one may be waiting for its turn. So a guest has forgotten a call
+// before what that has written counts.
 func (l *lane) enter(jobs []*Job) (err, late error) {
 	share := l.pool.deps.Share
 	crowded, late := share.enter(jobs)
@@ -198,8 +213,15 @@ func (l *lane) enter(jobs []*Job) (err, late error) {
 	l.fresh = false
 	l.calls++
 	l.rest.calls++
-	if err = l.inst.Run(&l.call, &l.out); err == nil && !l.pool.cfg.Keep {
+	if err = l.inst.Run(&l.call, &l.out); err != nil {
+		return err, nil
+	}
+	l.deal(jobs)
+	if err = check(jobs); err == nil && !l.pool.cfg.Keep {
 		l.reset()
+	}
+	if err == nil && !jobs[0].Shadow {
+		err = l.host.commitAtOnce()
 	}
 	return err, nil
 }
@@ -302,7 +324,8 @@ func (l *lane) ready(jobs []*Job) error {
 }
 
 // begin starts an instance, when it is the tenant's turn: it is told its seed, or it
-// initialises itself, which may take as long as a call.
+// initialises itself, which may take as long as a call, and no longer than who leads has.
+// What the node does for that is the tenant's to pay, too.
 func (l *lane) begin(jobs []*Job) (*guest.Instance, error) {
 	program, share := l.pool.deps.Program, l.pool.deps.Share
 	crowded, late := share.enter(jobs)
@@ -313,12 +336,16 @@ func (l *lane) begin(jobs []*Job) (*guest.Instance, error) {
 		defer share.leave()
 	}
 	began := l.pool.deps.Now()
-	inst, err := program.New(context.Background())
+	inst, err := program.New(jobs[0].ctx)
+	took := l.pool.deps.Now().Sub(began)
 	switch {
 	case err != nil: // nobody knows how much of the time was its own
-		share.charge(l.pool.deps.Now().Sub(began))
-	case !program.Captured(): // otherwise the first call has it
-		share.charge(cost(inst.Untold()))
+		share.charge(took)
+	case program.Captured(): // the first call has its seed
+		share.charge(took - inst.Seeded())
+	default:
+		own, fuel := inst.Untold()
+		share.charge(took - own + cost(own, fuel))
 	}
 	return inst, err
 }

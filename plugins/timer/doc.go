@@ -8,5 +8,6 @@
 // Payloads are not in memory: they are read when their timers fire. A plugin's timers fire
 // at a bounded rate, so that one that sets itself again and again is no load.
 //
-// Run owns the goroutine that waits, and the few that fire.
+// Run owns the goroutine that waits, the few that fire, and those that change timers: an
+// event's are set behind it, so that who completes events does not wait for the store.
 package timer

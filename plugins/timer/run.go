@@ -15,9 +15,18 @@ import (
 	"github.com/heddle-rt/heddle/runtime/cell"
 )
 
-// Run fires timers until ctx ends.
+// Run fires and changes timers until ctx ends.
 func (t *Timers) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
+	changing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg, makers sync.WaitGroup
+	for range changers {
+		makers.Go(func() { t.make(changing) }) // ends with stop
+	}
+	defer func() { // last: those who fire wait for what they change
+		stop()
+		makers.Wait()
+		t.end()
+	}()
 	for range firers {
 		wg.Go(func() { // ends with ctx
 			for {

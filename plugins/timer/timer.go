@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,6 +71,10 @@ type Timers struct {
 	stir   chan struct{}       // holds one if there is an earlier timer than before
 	due    *fair.Queue[*entry] // as many as there are timers
 
+	ending sync.RWMutex // held to read by who puts something into soon
+	ended  bool         // nobody takes anything out of it any more
+	soon   *fair.Queue[*changes]
+
 	Fired, Failed atomic.Uint64
 }
 
@@ -107,7 +110,12 @@ const firers = 8
 
 // New makes them; Load brings those that are kept.
 func New(deps Deps) *Timers {
-	return &Timers{deps: deps, byKey: map[key]*entry{}, owners: map[owner]*owned{}, stir: make(chan struct{}, 1), due: fair.New[*entry](fair.Config{Running: firers / 4, Workers: firers, Heavy: deps.Heavy}, nil)}
+	return &Timers{
+		deps: deps, byKey: map[key]*entry{}, owners: map[owner]*owned{}, stir: make(chan struct{}, 1),
+		due: fair.New[*entry](fair.Config{Running: firers / 4, Workers: firers, Heavy: deps.Heavy}, nil),
+		// One at a time of a tenant: they are made in the order in which they were wanted.
+		soon: fair.New(fair.Config{Bytes: soonBytes, Running: 1, Workers: changers, Heavy: deps.Heavy}, func(c *changes) { c.done(ErrBusy) }),
+	}
 }
 
 // ErrTooMany says that the plugin has as many timers as it may.
@@ -132,47 +140,6 @@ func Cost(name string, payload []byte) int64 {
 // not so much left, and they are not to be set.
 func (t *Timers) Pay(tenant string, bytes int64) bool {
 	return t.deps.Writes == nil || t.deps.Writes(tenant, bytes)
-}
-
-// Set sets a timer, which was paid for, in the place of one with the same name. limit
-// bounds the plugin's.
-func (t *Timers) Set(tenant, plugin, name string, delay time.Duration, payload []byte, limit int) error {
-	if name == "" || len(name) > MaxName || len(payload) > MaxPayload || delay < 0 || delay > MaxDelay {
-		return ErrInvalid
-	}
-	o := owner{tenant, plugin}
-	k := key{o, name}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.there(o) { // or else Drop has been there already
-		return ErrGone
-	}
-	was := t.byKey[k]
-	if own := t.owners[o]; was == nil && (limit == 0 || own != nil && own.count >= limit) {
-		return ErrTooMany
-	}
-	value := pack(t.deps.Now().Add(delay).UnixMilli(), rand.Uint64(), payload)
-	e := &entry{key: k}
-	e.unpack(value)
-	if err := t.deps.Cells.PutCellsSoon(tenant, tablePrefix+plugin, cell.Cell{Key: name, Value: value}); err != nil {
-		return err
-	}
-	t.remove(was)
-	t.add(e)
-	return nil
-}
-
-// Cancel takes a timer back; there may be none.
-func (t *Timers) Cancel(tenant, plugin, name string) error {
-	k := key{owner{tenant, plugin}, name}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e := t.byKey[k]
-	if e == nil {
-		return nil
-	}
-	t.remove(e)
-	return t.deps.Cells.PutCellsSoon(tenant, tablePrefix+plugin, cell.Cell{Key: name})
 }
 
 func (t *Timers) there(o owner) bool {

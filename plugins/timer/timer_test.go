@@ -35,8 +35,25 @@ type rig struct {
 	rate  float64
 	given []string
 	ids   []string
-	left  *int64        // bytes that may be written; nil: no bound
+	left  *int64 // bytes that may be written; nil: no bound
+	t     *testing.T
 	again time.Duration // a timer that fires is set again; 0: it is not
+}
+
+// Set sets a timer, and waits for that.
+func (r *rig) Set(tenant, plugin, name string, in time.Duration, payload []byte, limit int) error {
+	return r.changed(tenant, plugin, limit, Change{Name: name, Delay: in, Payload: payload})
+}
+
+// Cancel takes one back, likewise.
+func (r *rig) Cancel(tenant, plugin, name string) error {
+	return r.changed(tenant, plugin, 0, Change{Name: name, Cancel: true})
+}
+
+func (r *rig) changed(tenant, plugin string, limit int, list ...Change) error {
+	out := make(chan error, 1)
+	r.Soon(tenant, plugin, limit, list, func(err error) { out <- err })
+	return <-out
 }
 
 func (r *rig) begin() {
@@ -152,15 +169,16 @@ func TestFailing(t *testing.T) {
 }
 
 func TestInvalid(t *testing.T) {
-	r := New(Deps{Cells: &celltest.Store{}, Now: time.Now})
-	for _, err := range []error{
-		r.Set("a", "p", "", 0, nil, 1), r.Set("a", "p", strings.Repeat("x", 129), 0, nil, 1), r.Set("a", "p", "x", -1, nil, 1),
-		r.Set("a", "p", "x", MaxDelay+1, nil, 1), r.Set("a", "p", "x", 0, make([]byte, MaxPayload+1), 1),
-	} {
-		if !errors.Is(err, ErrInvalid) {
-			t.Error(err)
+	inTime(t, func(t *testing.T, r *rig) {
+		for _, err := range []error{
+			r.Set("a", "p", "", 0, nil, 1), r.Set("a", "p", strings.Repeat("x", 129), 0, nil, 1), r.Set("a", "p", "x", -1, nil, 1),
+			r.Set("a", "p", "x", MaxDelay+1, nil, 1), r.Set("a", "p", "x", 0, make([]byte, MaxPayload+1), 1),
+		} {
+			if !errors.Is(err, ErrInvalid) {
+				t.Error(err)
+			}
 		}
-	}
+	})
 }
 
 // TestBusy: a plugin that is not asked at all uses up none of its tries.

@@ -59,7 +59,7 @@ func (e *engine) points(cfg Config) (points []engineio.Endpoint) {
 		return points
 	}
 	deps := socketio.Deps{
-		Admit: e.admit, Open: e.open, Closed: e.closed, MaxPacket: int(cfg.Socket.MaxFrameBytes), FirstIndex: native.Encodings, Malformed: e.malformed,
+		Admit: e.admit, Open: e.open, Closed: e.closed, MaxPacket: int(cfg.Socket.MaxFrameBytes), FirstIndex: native.Encodings, Suspect: e.suspect,
 	}
 	if cfg.SocketIO.Conformance {
 		deps = socketio.Conformance(deps)
@@ -119,6 +119,16 @@ func (e *engine) malformed(ip netip.Addr) {
 	e.a.suspects.Note(limit.Malformed, limit.Who{IP: ip})
 }
 
+// suspect counts what is no packet against who speaks over the connection, if that is
+// known, as of native connections.
+func (e *engine) suspect(ip netip.Addr, p socketio.Peer) {
+	if s, ok := p.(*session.Session); ok {
+		e.a.suspects.Frame(s)
+		return
+	}
+	e.malformed(ip)
+}
+
 func (e *engine) open(conn session.Conn, d session.Dialect, id *event.Identity, transport string) socketio.Peer {
 	return e.a.sessions.New(conn, d, id, transport)
 }
@@ -146,6 +156,7 @@ func (p poller) Open(c *engineio.Conn) error {
 		return from.err
 	}
 	c.SetValue(p.a.sessions.New(c, native.JSON{}, from.id, c.Transport()))
+	c.Stand(from.id != nil)
 	return nil
 }
 
@@ -155,7 +166,10 @@ func (p poller) Frame(c *engineio.Conn, payload []byte, binary bool) {
 		c.CloseWith(fault.TooLarge, "")
 		return
 	}
-	c.Value().(*session.Session).Frame(payload, binary)
+	s := c.Value().(*session.Session)
+	if s.Frame(payload, binary); s.Opened() {
+		c.Stand(true)
+	}
 }
 
 // Closed ends the session's connection.
@@ -167,6 +181,13 @@ func (p poller) Closed(c *engineio.Conn, _ error) {
 
 // engineMetrics shows what the engine counts.
 func (a *App) engineMetrics(r *observe.Registry) {
+	st := a.engine.server.Stats
+	r.GaugeFunc("heddle_polling_open", "Connections over HTTP long-polling.", func() float64 { return float64(st().Polling) })
+	r.CountersFunc("heddle_polling_refused_total", "Requests of clients that poll, and WebSockets of Engine.IO, that were refused, by reason.", []string{"reason"}, func(y yield) {
+		for reason, n := range st().Refused {
+			y(float64(n), reason)
+		}
+	})
 	if a.engine.socketio == nil {
 		return
 	}
@@ -176,5 +197,5 @@ func (a *App) engineMetrics(r *observe.Registry) {
 		y(float64(c.Recovered.Load()), "recovered")
 		y(float64(c.Refused.Load()), "refused")
 	})
-	r.CounterFunc("heddle_socketio_malformed_total", "Connections of Socket.IO closed for what the client sent.", func() float64 { return float64(c.Malformed.Load()) })
+	r.CounterFunc("heddle_socketio_malformed_total", "Connections of Socket.IO closed because the client sent what is no packet.", func() float64 { return float64(c.Malformed.Load()) })
 }

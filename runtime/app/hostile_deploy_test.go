@@ -166,7 +166,11 @@ func TestHostileModules(t *testing.T) {
 		"an abi that hangs":       {raw{ABI: endless()}.Module(), brief, "heddle_abi: guest: out of time"},
 		"buffers that hang":       {raw{Buffers: endless()}.Module(), brief, "heddle_buffers: guest: out of time"},
 		"_initialize that hangs":  {raw{More: []guesttest.Function{{Name: "_initialize", Locals: 6, Body: endless()}}}.Module(), brief, "_initialize: guest: out of time"},
-		"a seed that hangs":       {raw{Change: seed(endless())}.Module(), brief, "out of time: a call may last 3ms"},
+		"a slow init for each event": {
+			raw{Init: wat{}.With(wasm.OpDataDrop, 0).Times(30e6, 2, nil).I32(0), Change: func(m *wasm.Module) { m.HasCount = true }}.Module(), "limits: {timeout: 1ms, start: 60s}\n",
+			"each instance of this module initialises itself while an event waits, since the module drops segments",
+		},
+		"a seed that hangs": {raw{Change: seed(endless())}.Module(), brief, "out of time: a call may last 3ms"},
 	})
 }
 

@@ -124,7 +124,7 @@ func counting(rounds int64, r raw) raw {
 func TestHostileTimers(t *testing.T) {
 	r := newRaid(t)
 	caps := unhurried + "capabilities: [timers, emit]\n"
-	r.placed(t, "rearm", counting(20_000_000, rearms(400)).Module(), caps+binding("rearm"))
+	r.placed(t, "rearm", counting(20_000_000, rearms(hostapi.MaxActions)).Module(), caps+binding("rearm"))
 	if s := r.put(t, "globex", "bell", ringer().Module(), caps+"bindings: [{hooks: [request]}]\n"); s.status != http.StatusCreated {
 		t.Fatal(s.js)
 	}
@@ -149,7 +149,7 @@ func TestHostileTimers(t *testing.T) {
 			}
 		}
 	})
-	if n := r.counted("heddle_plugin_timers", nil); n > 401 {
+	if n := r.counted("heddle_plugin_timers", nil); n > hostapi.MaxActions+1 {
 		t.Errorf("%v timers are set", n)
 	}
 	if n := r.counted("heddle_plugin_timers_total", map[string]string{"result": "fired"}); n < 5 {

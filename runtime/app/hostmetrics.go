@@ -17,7 +17,7 @@ func (a *App) hostMetrics(r *observe.Registry) {
 		y(float64(p.host.ShadowsMissed.Load()), "missed")
 	})
 	r.CounterFunc("heddle_plugin_hooks_missed_total", "Hooks that no event waits for and that were not called, because too many waited.", func() float64 { return float64(p.after.Missed.Load()) })
-	r.CounterFunc("heddle_plugin_crowded_calls_total", "Calls of plugins that waited for their turn, since the tenant's had lately used more than their part of the processors.", func() float64 { return float64(p.host.Crowd.Waited.Load()) })
+	r.CounterFunc("heddle_plugin_heavy_calls_total", "Calls of plugins that waited for their turn, since the tenant's had lately used more than their part of the processors.", func() float64 { return float64(p.host.Crowd.Waited.Load()) })
 	r.CountersFunc("heddle_plugin_timers_total", "Timers of plugins, by what came of a try.", result, func(y yield) {
 		y(float64(p.timers.Fired.Load()), "fired")
 		y(float64(p.timers.Failed.Load()), "failed")

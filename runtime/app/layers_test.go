@@ -70,13 +70,13 @@ var layers = map[string][]string{
 	"plugins/guest":           {"hostapi", "plugins/memory", "plugins/meter", "runtime/config"},
 	"plugins/guest/guesttest": {"hostapi", "plugins/wasm"},
 	"plugins/kv":              {"hostapi", "runtime/cell"},
-	"plugins/fair":            nil,
+	"plugins/fair":            {"hostapi"},
 	"plugins/timer":           {"plugins/fair", "runtime/cell"},
 	"plugins/fetch":           {"plugins/fair", "runtime/config", "runtime/observe"},
 	"plugins/manifest":        {"hostapi", "plugins/guest", "runtime/config"},
 	"plugins/record":          {"hostapi", "plugins/manifest", "runtime/jsonscan"},
 	"plugins/pool":            {"hostapi", "plugins/guest", "plugins/kv", "runtime/config", "runtime/observe"},
-	"plugins/host":            {"hostapi", "plugins/fair", "plugins/guest", "plugins/kv", "plugins/manifest", "plugins/pool", "plugins/record", "runtime/cell", "runtime/config", "runtime/fault"},
+	"plugins/host":            {"hostapi", "plugins/fair", "plugins/guest", "plugins/kv", "plugins/manifest", "plugins/pool", "plugins/record", "runtime/cell", "runtime/config", "runtime/fault", "runtime/observe"},
 	"plugins/fixture":         {"hostapi", "plugins/guest", "plugins/kv", "plugins/manifest", "plugins/pool", "plugins/record", "runtime/cell"},
 
 	// What an author of a native plugin imports has nothing of the node in it.

@@ -121,7 +121,10 @@ func (a *App) sessionMetrics(r *observe.Registry) {
 	r.CountersFunc("heddle_sessions_total", "Sessions opened, resumed with nothing lost, or not recovered.", []string{"how"}, func(y yield) {
 		y(float64(m.SessionsOpened.Load()), "opened")
 		y(float64(m.Resumed.Load()), "resumed")
-		y(float64(m.Unrecovered.Load()), "unrecovered")
+		y(float64(m.Unrecovered.Sum()), "unrecovered")
+	})
+	r.CountersFunc("heddle_sessions_unrecovered_total", "Resumes that brought not everything back, by reason.", []string{"reason"}, func(y yield) {
+		m.Unrecovered.Each(func(n uint64, reason string) { y(float64(n), reason) })
 	})
 	r.CounterFunc("heddle_frames_malformed_total", "Frames that held no envelope.", func() float64 { return float64(m.Malformed.Load()) })
 	r.CounterFunc("heddle_resends_total", "Rooms sent again for want of an ack.", func() float64 { return float64(m.Resent.Load()) })

@@ -18,7 +18,7 @@ import (
 // FolderConfig is a folder of bundles, for operators who bring plugins along with the
 // configuration.
 type FolderConfig struct {
-	Path  string        `yaml:"path" doc:"Folder of bundles, TENANT/*.zip, which become live when the node starts, before it is ready. The bundle of a plugin that came from there last is not deployed again: a rollback stays, and a plugin that was removed stays away until its bundle is another. Empty: none."`
+	Path  string        `yaml:"path" doc:"Folder of bundles, TENANT/*.zip, one for each plugin, which become live when the node starts, before it is ready. The bundle of a plugin that came from there last is not deployed again: a rollback stays, and a plugin that was removed stays away until its bundle is another. Empty: none."`
 	Watch time.Duration `yaml:"watch" default:"0s" min:"0s" max:"1h" doc:"How often the folder is looked at for new bundles; 0s: only at the start."`
 }
 
@@ -40,6 +40,8 @@ type pluginFolder struct {
 type folderFile struct {
 	seen, done stamp  // as it is, and as it was when it was dealt with
 	told       string // the last fault of it
+	plugin     string // tenant and name of the plugin that it was last seen to be of
+	behind     string // path of the file before it that is of the same plugin; it is not deployed
 }
 
 // firstLook is how long a node waits for the folder's plugins before it is ready.
@@ -78,7 +80,7 @@ func (f *pluginFolder) run(ctx context.Context) error {
 
 // look deploys each file that is new or has changed, or could not be deployed though it
 // may be good. While the folder is watched a file has to look the same twice: half a file
-// must not be taken for a whole one.
+// must not be taken for a whole one. Of the files of one plugin the first by its path counts.
 func (f *pluginFolder) look(ctx context.Context) {
 	paths, _ := filepath.Glob(filepath.Join(f.cfg.Path, "*", "*.zip")) // the one error is of the pattern
 	first, files := f.files == nil, make(map[string]folderFile, len(paths))
@@ -88,29 +90,52 @@ func (f *pluginFolder) look(ctx context.Context) {
 			continue // it has just gone, or the node stops
 		}
 		was, now := f.files[path], stamp{info.ModTime(), info.Size()}
-		is := folderFile{seen: now, done: was.done, told: was.told}
-		if is.done != now && (first || was.seen == now) {
-			is.done, is.told = f.try(ctx, path, now, was.told)
+		is := was
+		is.seen = now
+		if (is.done != now || is.behind != firstOf(is.plugin, files)) && (first || was.seen == now) {
+			f.try(ctx, path, &is, files)
 		}
 		files[path] = is
 	}
 	f.files = files
 }
 
-// try deploys a file, and logs a fault that was not told before. done is the zero stamp
-// if it is to be tried again.
-func (f *pluginFolder) try(ctx context.Context, path string, now stamp, told string) (done stamp, why string) {
-	err := f.deploy(ctx, path, now.size)
-	if err == nil {
-		return now, ""
+// firstOf is the path of a plugin's file that counts, "" if there is none.
+func firstOf(plugin string, files map[string]folderFile) string {
+	for path, file := range files {
+		if plugin != "" && file.plugin == plugin && file.behind == "" {
+			return path
+		}
 	}
-	if why = err.Error(); why != told && ctx.Err() == nil {
+	return ""
+}
+
+// try deploys a file, unless another one before it is of the same plugin, and logs a fault
+// that was not told before. done is the zero stamp then if it is to be tried again.
+func (f *pluginFolder) try(ctx context.Context, path string, is *folderFile, before map[string]folderFile) {
+	is.done, is.behind = is.seen, ""
+	tenant := filepath.Base(filepath.Dir(path))
+	bundle, err := f.read(path, tenant, is.seen.size)
+	if bundle != nil {
+		is.plugin = tenant + "/" + bundle.Manifest.Name
+		if is.behind = firstOf(is.plugin, before); is.behind != "" {
+			err = fmt.Errorf("the plugin %s comes from %s already: have one file for each plugin", bundle.Manifest.Name, filepath.Base(is.behind))
+		}
+	}
+	if bundle != nil && err == nil {
+		_, err = f.host.Deploy(ctx, host.Request{Tenant: tenant, By: byFolder, Bundle: bundle, As: host.Live, Folder: true})
+	}
+	if err == nil {
+		is.told = ""
+		return
+	}
+	if why := err.Error(); why != is.told && ctx.Err() == nil {
 		f.log.Error("a plugin of the folder could not be deployed; what was live stays", "file", path, "error", err)
+		is.told = why
 	}
 	if again(err) {
-		return stamp{}, why
+		is.done = stamp{}
 	}
-	return now, why
 }
 
 // again reports whether a bundle may be deployed later as it is.
@@ -119,26 +144,21 @@ func again(err error) bool {
 	return ok && f.Kind != fault.Invalid && f.Kind != fault.Conflict
 }
 
-func (f *pluginFolder) deploy(ctx context.Context, file string, size int64) error {
-	tenant := filepath.Base(filepath.Dir(file))
+// read reads a bundle; nil without an error: the file has just gone.
+func (f *pluginFolder) read(file, tenant string, size int64) (*manifest.Bundle, error) {
 	most := f.most(tenant)
 	switch {
 	case most < 0:
-		return fault.New(fault.NotFound, "", fmt.Sprintf("there is no tenant %q", tenant)) // yet
+		return nil, fault.New(fault.NotFound, "", fmt.Sprintf("there is no tenant %q", tenant)) // yet
 	case size > most+bundleOverhead:
-		return fmt.Errorf("the bundle has %d bytes; at most %d for a module and %d for the rest", size, most, bundleOverhead)
+		return nil, fmt.Errorf("the bundle has %d bytes; at most %d for a module and %d for the rest", size, most, bundleOverhead)
 	}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil //nolint:nilnil // see above
 	}
 	if err != nil {
-		return fault.Wrap("app.folder", fault.Internal, err)
+		return nil, fault.Wrap("app.folder", fault.Internal, err)
 	}
-	bundle, err := manifest.Unpack(text, most)
-	if err != nil {
-		return err
-	}
-	_, err = f.host.Deploy(ctx, host.Request{Tenant: tenant, By: byFolder, Bundle: bundle, As: host.Live, Folder: true})
-	return err
+	return manifest.Unpack(text, most)
 }

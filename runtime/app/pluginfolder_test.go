@@ -138,6 +138,58 @@ func TestPluginFolderTriesAgain(t *testing.T) {
 	}
 }
 
+// TestPluginFolderHasOneFileForEach plugin: of several the first by name counts, at each start
+// and at each look; the log tells of the others. When the first goes the next one comes.
+func TestPluginFolderHasOneFileForEach(t *testing.T) {
+	t.Parallel()
+	n := serve(t, patient()...)
+	dir, log := t.TempDir(), &lines{}
+	file := func(name, plugin, doc string) {
+		write(t, filepath.Join(dir, "acme"), name, []byte(bundle(t, plugin, passing(), askedAlways+"doc: "+doc+"\n")))
+	}
+	start := func() *pluginFolder {
+		return newPluginFolder(pluginFolder{
+			cfg: FolderConfig{Path: dir}, host: n.app.plugins.host, most: func(string) int64 { return 1 << 20 }, log: slog.New(slog.NewTextHandler(log, nil)),
+		})
+	}
+	last := func(plugin string, want int) {
+		t.Helper()
+		if st, err := n.app.plugins.host.Status("acme", plugin); err != nil || st.Last != want || st.Live != want {
+			t.Errorf("version %d of %s is live of %d, want %d: %v", st.Live, plugin, st.Last, want, err)
+		}
+	}
+	file("v1.zip", "pass", "one")
+	file("v2.zip", "pass", "two")
+	file("v3.zip", "other", "one")
+	var f *pluginFolder
+	for range 3 { // starts
+		f = start()
+		for range 3 {
+			f.look(t.Context())
+		}
+	}
+	last("pass", 1)
+	last("other", 1)
+	const told = "the plugin pass comes from v1.zip already"
+	if text := log.text(); strings.Count(text, told) != 3 || strings.Count(text, "\n") != 3 || !strings.Contains(text, "v2.zip") {
+		t.Errorf("the log of three starts has %s", text)
+	}
+	if err := os.Remove(filepath.Join(dir, "acme", "v1.zip")); err != nil {
+		t.Fatal(err)
+	}
+	f.look(t.Context())
+	f.look(t.Context())
+	last("pass", 2)
+	file("v1.zip", "pass", "three")
+	for range 3 { // it is seen, looks the same, and that is all
+		f.look(t.Context())
+	}
+	last("pass", 3)
+	if text := log.text(); strings.Count(text, told) != 4 {
+		t.Errorf("the log has %s", text)
+	}
+}
+
 // write puts a file in place, whole.
 func write(t *testing.T, dir, name string, text []byte) {
 	t.Helper()

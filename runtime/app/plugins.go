@@ -370,7 +370,7 @@ func (a *App) pluginMetrics(r *observe.Registry) {
 			}
 		})
 	})
-	r.HistogramsFunc("heddle_plugin_call_seconds", "Time of calls of plugins.", labels, func(y summary) {
+	r.HistogramsFunc("heddle_plugin_event_seconds", "Time of events in plugins: that of their call, divided by the events in that.", labels, func(y summary) {
 		each(func(tenant, plugin, as string, v *host.Version) {
 			if s := v.Pool.Took.Summary(); s.Count > 0 {
 				y(s, tenant, plugin, as)

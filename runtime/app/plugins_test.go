@@ -15,6 +15,7 @@ import (
 	"github.com/heddle-rt/heddle/plugins/guest/guesttest"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/plugins/timer"
 	"github.com/heddle-rt/heddle/runtime/config"
 )
 
@@ -178,7 +179,12 @@ func TestPluginsOfTenantsThatGo(t *testing.T) {
 	t.Parallel()
 	n := serve(t, patient()...)
 	n.deploy("acme", "first", answers, "bindings: [{hooks: [request]}]\ncapabilities: [emit, kv, timers]\n")
-	if err := n.app.plugins.timers.Set("acme", "first", "x", time.Hour, nil, 10); err != nil {
+	set := func(name string) error {
+		out := make(chan error, 1)
+		n.app.plugins.timers.Soon("acme", "first", 10, []timer.Change{{Name: name, Delay: time.Hour}}, func(err error) { out <- err })
+		return <-out
+	}
+	if err := set("x"); err != nil {
 		t.Fatal(err)
 	}
 	hook := func() int {
@@ -211,7 +217,7 @@ func TestPluginsOfTenantsThatGo(t *testing.T) {
 	if s := hook(); s != 404 {
 		t.Errorf("status %d of a tenant that is gone", s)
 	}
-	if err := n.app.plugins.timers.Set("acme", "first", "y", time.Hour, nil, 10); err == nil {
+	if err := set("y"); err == nil {
 		t.Error("it sets timers")
 	}
 	reload("acme", "globex")

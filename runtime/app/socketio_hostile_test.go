@@ -240,3 +240,52 @@ func TestSocketIOAbuseCountsAgainstTheAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestSocketIOAbuseCountsAgainstTheUser: once a session is open, it is its user who is
+// turned away, and the address for users of that tenant alone. What the session cannot
+// read counts once, and what is too much of something does not.
+func TestSocketIOAbuseCountsAgainstTheUser(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		counts bool
+		send   []string
+	}{
+		{"no packet", true, []string{"47"}},
+		{"an event that is not JSON", true, []string{`42["a",`}},
+		{"too large", false, []string{`42["` + strings.Repeat("x", 65<<10) + `"]`}},
+		{"too many attachments", false, []string{`4511-["session:ping"]`}},
+		{"namespaces that are not there", false, strings.Fields(strings.Repeat("40/none, ", 20))},
+	} {
+		n := serve(t, "limit.score.malformed=10", "limit.score.ip.ban=35", "limit.score.user.ban=35")
+		for i := range 4 {
+			s := n.talker(t, "ann", byWebSocket)
+			s.ws.over = true
+			s.write(c.send...)
+			s.ends(-1)
+			want := uint64(0)
+			if c.counts {
+				want = uint64(i) + 1
+			}
+			if got := n.app.suspects.Stats().Noted["malformed"]; got != want {
+				t.Fatalf("%s: %d are counted, want %d", c.name, got, want)
+			}
+		}
+		s, err := n.engine(t, "ann", byWebSocket, nil)
+		if err != nil {
+			t.Fatalf("%s: the address is turned away: %v", c.name, err)
+		}
+		if !c.counts {
+			s.welcome("/", "")
+			continue
+		}
+		s.write(`40{"token":` + quoted(mint(t, claims("acme", "ann"))) + "}")
+		s.ends(-1)
+		if s, err = n.engine(t, "gil", byWebSocket, nil); err != nil {
+			t.Fatal(err)
+		}
+		if p, _ := s.connectWith("/", mint(t, claims("globex", "gil")), ""); p.kind != '0' {
+			t.Errorf("%s: another tenant's user is refused: %s", c.name, p)
+		}
+	}
+}

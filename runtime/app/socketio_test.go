@@ -405,3 +405,18 @@ func TestSocketIOAcks(t *testing.T) {
 		})
 	}
 }
+
+// TestSocketIOLateNamespace: a session is as old as its namespace, not as the connection.
+func TestSocketIOLateNamespace(t *testing.T) {
+	t.Parallel()
+	n := serve(t)
+	s := n.talker(t, "ann", byWebSocket)
+	first := n.connections("acme", "ann")[0]
+	began := time.Now()
+	s.welcome("/voice", "")
+	for _, c := range n.connections("acme", "ann") {
+		if late := c.Session != first.Session; c.Opened.Before(began) == late {
+			t.Errorf("the session of %s was opened at %v, and the second namespace not before %v", c.Session, c.Opened, began)
+		}
+	}
+}

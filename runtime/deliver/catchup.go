@@ -220,11 +220,11 @@ func (h *Hub) page(sub *Sub) (records []event.Record, err error) {
 
 // push queues a page, or as much of it as its subscriber may have by now, and says how
 // much. It waited for its turn at history, and for that: whoever has left meanwhile
-// gets nothing of it.
+// gets nothing of it, and who has gone back gets it after what comes before.
 func (f *feed) push(s *Sub, records []event.Record, frames []*frame.Frame) (n int, err error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	if s.index < 0 {
+	if s.index < 0 || s.rewound {
 		return 0, nil
 	}
 	n = f.allowed(records)

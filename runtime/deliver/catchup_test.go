@@ -256,3 +256,21 @@ func TestStartDoesNotWaitForHistory(t *testing.T) {
 		}
 	})
 }
+
+// TestAPageOfBeforeTheRewind was read from further on: it is not sent ahead of what the
+// subscriber has gone back to.
+func TestAPageOfBeforeTheRewind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &slow{takes: time.Second}
+		m.store(9)
+		hub, rec := newHub(t, m), &receiver{}
+		s := hub.Subscribe(tenant, conv, rec, event.Position{Epoch: epoch, Offset: 5}, event.Membership{})
+		hub.Start(s)
+		time.Sleep(500 * time.Millisecond)
+		hub.Rewind(s, 2) // while the page is read
+		hub.Start(s)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		contiguous(t, rec.got, 3, 9)
+	})
+}

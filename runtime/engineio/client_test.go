@@ -168,8 +168,8 @@ func serve(t testing.TB, a *app, edit func(*settings)) *node {
 	t.Cleanup(func() {
 		n.abandoned()
 		n.stop()
-		if s := n.Stats(); s.QueuedBytes != 0 || s.Polling != 0 || s.WebSocket != 0 || len(n.Server.conns) != 0 {
-			t.Errorf("left behind: %+v, %d known", s, len(n.Server.conns))
+		if s := n.Stats(); s.QueuedBytes != 0 || s.Polling != 0 || s.WebSocket != 0 || len(n.Server.conns) != 0 || len(n.Server.unopened) != 0 {
+			t.Errorf("left behind: %+v, %d known, %v", s, len(n.Server.conns), n.Server.unopened)
 		}
 		if s := n.sockets.Stats(); s.QueuedBytes != 0 {
 			t.Errorf("left behind: %d bytes in the budget", s.QueuedBytes)

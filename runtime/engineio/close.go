@@ -53,7 +53,7 @@ func (c *Conn) farewellLocked() string {
 			reason += ": " + e.text
 		}
 	}
-	return cutRune(strconv.Itoa(int(code))+" "+reason, maxFarewell)
+	return socket.Cut(strconv.Itoa(int(code))+" "+reason, maxFarewell)
 }
 
 // blame tells of a client that does not keep to the protocol.
@@ -166,10 +166,10 @@ func (c *Conn) yield() {
 // buryLocked tells the handler that a connection over polling has ended. It is
 // called once.
 func (c *Conn) buryLocked() {
-	cause := c.cause
+	cause, ip, unopened := c.cause, c.remote.Addr(), c.p.unopened
 	go func() { // ends with the handler's Closed, which Server.Run waits for
 		defer c.srv.live.Done()
-		defer c.srv.count.polling.Add(-1)
+		defer c.srv.exit(ip, unopened)
 		c.srv.forget(c)
 		defer func() {
 			if p := recover(); p != nil {

@@ -21,6 +21,7 @@ type Config struct {
 	PingTimeout    time.Duration `yaml:"ping_timeout" default:"20s" min:"100ms" max:"10m" doc:"How long a client may take to answer such a ping; its connection is closed with 4002 then."`
 	MaxPayload     config.Size   `yaml:"max_payload" default:"1000000" min:"1KiB" max:"64MiB" doc:"Size of the largest POST of a client that polls, and of the largest answer to a poll but for a single larger message. Clients are told it."`
 	MaxPolling     int           `yaml:"max_polling" default:"4000" min:"1" max:"1000000" doc:"Connections over HTTP long-polling at once. Each needs one of socket.max_http_connections while it polls, and a second one while it sends."`
+	UnopenedShare  float64       `yaml:"unopened_share" default:"0.125" min:"0.001" max:"1" doc:"Part of max_polling that one address (of IPv6, one /64) may have as connections on which no session is open yet; clients that are refused try again."`
 	UpgradeTimeout time.Duration `yaml:"upgrade_timeout" default:"10s" min:"100ms" max:"5m" doc:"How long an upgrade from polling to WebSocket may take, and the handshake of a client that polls."`
 }
 
@@ -75,6 +76,9 @@ func (c Config) Check(report func(path, problem string)) {
 		if n.value <= 0 {
 			report(n.path, "must be positive")
 		}
+	}
+	if !(c.UnopenedShare > 0 && c.UnopenedShare <= 1) {
+		report("unopened_share", "must be a part of one")
 	}
 }
 

@@ -8,15 +8,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 	"unique"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/frame"
 	"github.com/heddle-rt/heddle/runtime/socket"
 )
-
-const maxAgent = 256
 
 // The states of a connection over polling, in their order. One on WebSocket has
 // those of its socket.Conn, and is over when that is closed.
@@ -77,12 +74,14 @@ type polled struct {
 	noop    bool          // due, if nothing else is
 	rested  chan struct{} // closed when neither writing nor posting; nil if nobody waits for that
 	drains  *drain
+
+	unopened bool // counts against its address
 }
 
 func (s *Server) newConn(p *point, h *socket.Handshake, value any) *Conn {
 	return &Conn{
 		srv: s, at: p, id: s.newID(), value: value, remote: h.Remote,
-		agent: unique.Make(cutRune(h.UserAgent, maxAgent)), opened: time.Now().UnixNano(), bye: '1',
+		agent: h.Agent(), opened: time.Now().UnixNano(), bye: '1',
 	}
 }
 
@@ -243,15 +242,4 @@ func (c *Conn) CloseWith(kind fault.Kind, text string) {
 // Close is CloseWith for a code that is no fault's, such as 1000.
 func (c *Conn) Close(code uint16, reason string) {
 	c.end(ending{code: code, text: reason})
-}
-
-// cutRune cuts s to at most n bytes, not within a rune.
-func cutRune(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

@@ -134,22 +134,22 @@ func (s *Server) begin(ctx context.Context, p *point, h *socket.Handshake) (*Con
 	if s.stopping() {
 		return nil, draining.refusal()
 	}
-	if s.count.polling.Add(1) > int64(s.cfg.MaxPolling) {
-		s.count.polling.Add(-1)
-		return nil, tooMany.refusal()
+	ip := h.Remote.Addr()
+	if f := s.enter(ip); f != nil {
+		return nil, f
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.UpgradeTimeout)
 	defer cancel()
 	value, err := s.admit(ctx, p, h)
 	if err != nil {
-		s.count.polling.Add(-1)
+		s.exit(ip, true)
 		return nil, notAdmitted(err)
 	}
 	c := s.newConn(p, h, value)
-	c.p = &polled{wake: make(chan struct{}, 1)}
+	c.p = &polled{wake: make(chan struct{}, 1), unopened: true}
 	c.using = true
 	if !s.register(c) {
-		s.count.polling.Add(-1)
+		s.exit(ip, true)
 		return nil, draining.refusal()
 	}
 	s.count.opened.Add(1)

@@ -27,7 +27,7 @@ func TestIdlePollIsCheap(t *testing.T) {
 	const conns = 500
 	a := newApp()
 	n := serve(t, a, func(s *settings) {
-		s.socket.Handshake.RatePerIP, s.socket.MaxHTTP = 0, 4*conns
+		s.socket.Handshake.RatePerIP, s.socket.MaxHTTP, s.UnopenedShare = 0, 4*conns, 1
 		s.socket.Heartbeat.Interval = time.Hour
 	})
 	var fds []int

@@ -94,6 +94,22 @@ func (c *Conn) growLocked(n int) {
 	}
 }
 
+// dropFirst drops n frames, which an answer has.
+func (q *queue) dropFirst(n int) {
+	if n == len(q.frames) {
+		q.frames, q.keys = nil, nil
+		return
+	}
+	q.frames = q.frames[n:]
+	for k, i := range q.keys {
+		if i < n {
+			delete(q.keys, k)
+		} else {
+			q.keys[k] = i - n
+		}
+	}
+}
+
 // answer is what a GET is told.
 type answer struct {
 	ping   bool
@@ -131,12 +147,7 @@ func (c *Conn) takeLocked() (a answer) {
 		a.bytes += f.Size()
 		a.size += size
 	}
-	if n > 0 {
-		p.frames, p.keys = p.frames[n:], nil
-		if len(p.frames) == 0 {
-			p.frames = nil // the answer has it
-		}
-	}
+	p.dropFirst(n)
 	if c.state == closing && len(p.frames) == 0 {
 		a.bye, a.farewell = c.bye, c.farewellLocked()
 	}

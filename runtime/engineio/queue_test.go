@@ -55,6 +55,35 @@ func TestEphemeralFrames(t *testing.T) {
 	p.expect(200, "4a3")
 }
 
+// TestMergingGoesOn: what an answer leaves behind is merged with what comes later.
+func TestMergingGoesOn(t *testing.T) {
+	a := newApp()
+	n := serve(t, a, func(s *settings) { s.MaxPayload = 1024 })
+	p := n.dial("/engine.io/")
+	c := receive(t, "open", a.opened)
+	large := strings.Repeat("x", 800)
+	for _, f := range []*frame.Frame{
+		message("a1", frame.Ephemeral, "a"), message(large, frame.Durable, ""),
+		message("b1"+large, frame.Ephemeral, "b"), message("c1", frame.Ephemeral, "c"), message("d", frame.Durable, ""),
+	} {
+		c.Push(f)
+	}
+	p.expect(200, "4a1\x1e4"+large)
+	c.Push(message("c2", frame.Ephemeral, "c"))
+	c.Push(message("a2", frame.Ephemeral, "a")) // the first one is gone
+	c.Push(message("b2"+large, frame.Ephemeral, "b"))
+	c.Push(message("a3", frame.Ephemeral, "a"))
+	if got := n.Stats().Merged; got != 3 {
+		t.Errorf("%d were merged", got)
+	}
+	p.expect(200, "4b2"+large+"\x1e4c2\x1e4d\x1e4a3")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.p.bytes != 0 || len(c.p.keys) != 0 {
+		t.Errorf("%d bytes, %v", c.p.bytes, c.p.keys)
+	}
+}
+
 // TestBudgetOfTheNode: what waits for polls counts, and is given up with the rest.
 func TestBudgetOfTheNode(t *testing.T) {
 	a := newApp()

@@ -3,10 +3,9 @@ package engineio
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/socket"
 )
 
 // reason is why a request is refused.
@@ -25,6 +24,7 @@ const (
 	forbidden   // by the origin's policy, by the address's rate, by the handler
 	badVersion
 	tooMany // connections over polling
+	perIP   // of them without a session, for one address
 	draining
 	overloaded // the node is short of memory
 	failed     // a handler
@@ -54,6 +54,7 @@ var table = [reasons]row{
 	forbidden:        {"forbidden", 4, "Forbidden", 0, fault.Forbidden},
 	badVersion:       {"unsupported_version", 5, "Unsupported protocol version", 400, fault.UnsupportedVersion},
 	tooMany:          {"overloaded", 4, "the node has all the connections over polling that it may have", 0, fault.Overloaded},
+	perIP:            {"per_ip", 4, "too many connections from this address have no session yet", 0, fault.Overloaded},
 	overloaded:       {"short_of_memory", 4, "the node is short of memory", 0, fault.Overloaded},
 	draining:         {"draining", 4, "the node is going away", 0, fault.Draining},
 	failed:           {"failed", 4, "the server failed", 0, fault.Internal},
@@ -96,13 +97,7 @@ func (f *refusal) body(bare bool) any {
 			Message string `json:"message"`
 		}{f.reason.row().code, f.fault.Message()}
 	}
-	return struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-		Field   string `json:"field,omitempty"`
-		Retry   bool   `json:"retryable"`
-		After   int64  `json:"retry_after_ms"`
-	}{f.fault.Kind.Code(), f.fault.Message(), f.fault.Field, f.fault.Kind.Retryable(), f.fault.After.Milliseconds()}
+	return socket.ErrorObjectOf(f.fault)
 }
 
 // refuse answers with f.
@@ -111,8 +106,8 @@ func (s *Server) refuse(w http.ResponseWriter, p *point, f *refusal) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
-	if f.fault.After > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((f.fault.After+time.Second-1)/time.Second)))
+	if after := socket.RetryAfter(f.fault); after != "" {
+		h.Set("Retry-After", after)
 	}
 	if f.reason == tooLarge {
 		h.Set("Connection", "close") // what the client still sends is not read

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -65,10 +66,13 @@ type Server struct {
 
 	buffers sync.Pool // *[]byte
 
-	mu      sync.Mutex
-	conns   map[string]*Conn // that began with polling, by id
-	stopped bool
-	live    sync.WaitGroup // connections over polling, until their Closed has returned
+	share int // of connections over polling without a session, for one address
+
+	mu       sync.Mutex
+	conns    map[string]*Conn   // that began with polling, by id
+	unopened map[netip.Addr]int // connections over polling without a session; never more of them than MaxPolling
+	stopped  bool
+	live     sync.WaitGroup // connections over polling, until their Closed has returned
 
 	count counters
 }
@@ -88,8 +92,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, deps: deps, log: deps.Logger, start: time.Now(),
-		points: make(map[string]*point), conns: make(map[string]*Conn),
-		ping: packet("2"), probed: packet("3probe")}
+		points: make(map[string]*point), conns: make(map[string]*Conn), unopened: make(map[netip.Addr]int),
+		share: max(int(float64(cfg.MaxPolling)*cfg.UnopenedShare), 1), ping: packet("2"), probed: packet("3probe")}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

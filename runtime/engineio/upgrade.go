@@ -138,7 +138,7 @@ func (u *upgrade) complete() {
 	c.ws.Store(u.ws)
 	p.release(true)
 	p.rouse()
-	c.srv.count.polling.Add(-1)
+	c.srv.exit(c.remote.Addr(), p.unopened)
 	c.srv.count.sockets.Add(1)
 	c.srv.count.upgraded.Add(1)
 	c.srv.live.Done()

@@ -29,6 +29,12 @@ func (h *Histogram) Observe(d time.Duration) {
 	h.counts[bucket(d)].Add(1)
 }
 
+// ObserveMany adds so many durations that are the same.
+func (h *Histogram) ObserveMany(d time.Duration, n int) {
+	h.sum.Add(int64(d) * int64(n))
+	h.counts[bucket(d)].Add(uint64(n))
+}
+
 func bucket(d time.Duration) int {
 	u := uint64(max(d, 0)) >> unitBits
 	if u < 1<<subBits {
@@ -103,4 +109,15 @@ func (s *Summary) Merge(o Summary) {
 	for i, n := range o.counts {
 		s.counts[i] += n
 	}
+}
+
+// Since is what was counted after an earlier summary of the same Histogram.
+func (s *Summary) Since(before *Summary) Summary {
+	later := *s
+	later.Count -= before.Count
+	later.Sum -= before.Sum
+	for i, n := range before.counts {
+		later.counts[i] -= n
+	}
+	return later
 }

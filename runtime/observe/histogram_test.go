@@ -28,6 +28,22 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
+func TestSince(t *testing.T) {
+	var h Histogram
+	h.ObserveMany(time.Second, 1000)
+	before := h.Summary()
+	h.ObserveMany(time.Millisecond, 3)
+	h.Observe(3 * time.Millisecond)
+	s := h.Summary()
+	later := s.Since(&before)
+	if p := later.Quantile(0.5); later.Count != 4 || later.Sum != 6*time.Millisecond || p < time.Millisecond || p > 2*time.Millisecond {
+		t.Errorf("%d, %v, median %v", later.Count, later.Sum, p)
+	}
+	if s.Count != 1004 || s.Quantile(0.5) < time.Second {
+		t.Errorf("of all: %d, median %v", s.Count, s.Quantile(0.5))
+	}
+}
+
 func BenchmarkObserve(b *testing.B) {
 	var h Histogram
 	b.ReportAllocs()

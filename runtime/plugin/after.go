@@ -112,20 +112,10 @@ func (a *After) miss(n afterwards) {
 	n.version.Release()
 }
 
-// waits is about what a call that waits takes beside its bytes.
-const waits = 512
-
 // size is about what a call that waits holds, in bytes.
 func (c *called) size() int64 {
-	n := waits + len(c.user) + len(c.device) + len(c.room) + len(c.action) + len(c.id) + len(c.data)
-	for i := range c.more {
-		n += attributeSize + len(c.more[i].Name) + len(c.more[i].Text)
-	}
-	return int64(n)
+	return fair.Size(c.more, c.user, c.device, c.room, c.action, c.id) + int64(len(c.data))
 }
-
-// attributeSize is about what an attribute takes beside its bytes.
-const attributeSize = 96
 
 // Run calls plugins until ctx ends. What waits then is not told any more.
 func (a *After) Run(ctx context.Context) error {

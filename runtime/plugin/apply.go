@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/hostapi"
-	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/validate"
@@ -24,13 +23,10 @@ const (
 
 // change is what a version wants of one event, before any of it is done.
 type change struct {
-	service *Service
-	ev      *event.Event
-	version *host.Version
-	hook    hostapi.Hook
-	again   bool // the event is stored already
+	wants
+	ev    *event.Event
+	again bool // the event is stored already
 
-	emits   int
 	refused *fault.Error
 	settled bool
 	data    []byte // in the place of the event's; nil for no other
@@ -38,14 +34,13 @@ type change struct {
 	extra   []byte                     // attributes
 	set     map[string]json.RawMessage // all of them, once one is set; nil before
 	reply   []byte
-	later   []event.Effect
-	debt    debt
 }
 
 // check looks at all of it. An error is the plugin's failure, and then nothing of it is
 // done.
 func (c *change) check(ctx context.Context, actions []hostapi.Action) error {
-	*c = change{service: c.service, ev: c.ev, version: c.version, hook: c.hook, again: c.again, room: c.ev.Room, extra: c.ev.Extra, debt: debt{paid: c.debt.paid}}
+	*c = change{wants: c.wants, ev: c.ev, again: c.again, room: c.ev.Room, extra: c.ev.Extra}
+	c.wants.again()
 	for i := range actions {
 		if err := c.add(ctx, &actions[i]); err != nil || c.refused != nil {
 			return err
@@ -54,12 +49,12 @@ func (c *change) check(ctx context.Context, actions []hostapi.Action) error {
 	if err := c.attributes(); err != nil {
 		return err
 	}
-	return c.debt.pay(c.service.deps.Outside, c.version.Plugin())
+	return c.pay()
 }
 
 func (c *change) add(ctx context.Context, a *hostapi.Action) error {
-	if !hostapi.Permits(c.hook, a.Kind) {
-		return unplaced(c.hook, a.Kind)
+	if err := c.may(a.Kind); err != nil {
+		return err
 	}
 	switch a.Kind {
 	case hostapi.Drop:
@@ -68,14 +63,17 @@ func (c *change) add(ctx context.Context, a *hostapi.Action) error {
 		return c.replace(a.A)
 	case hostapi.SetAttr:
 		return c.attribute(string(a.A), a.B)
-	case hostapi.Emit:
-		return c.emit(ctx, a)
 	case hostapi.Route:
 		return c.route(string(a.A))
 	case hostapi.Reply:
 		return c.answer(a)
 	case hostapi.HTTP, hostapi.SetTimer, hostapi.CancelTimer:
-		return c.outside(*a)
+		if c.again {
+			return nil
+		}
+		return c.wants.add(ctx, a)
+	case hostapi.Emit:
+		return c.wants.add(ctx, a)
 	}
 	return nil
 }
@@ -128,8 +126,8 @@ func (c *change) replace(data []byte) error {
 }
 
 func (c *change) attribute(name string, value []byte) error {
-	if !event.IsUser(name) || len(name) > maxName || !json.Valid(value) {
-		return fmt.Errorf("set_attr: %.200q is no name, or its value is not JSON", name)
+	if !event.IsUser(name) || len(name) > maxName {
+		return noAttribute(name)
 	}
 	if c.set == nil {
 		c.set = map[string]json.RawMessage{}
@@ -141,10 +139,26 @@ func (c *change) attribute(name string, value []byte) error {
 	return nil
 }
 
-// attributes writes those that were set: once, since there may be thousands.
+func noAttribute(name string) error {
+	return fmt.Errorf("set_attr: %.200q is no name, or its value is not JSON", name)
+}
+
+// attributes writes those that were set: once, since there may be many, and reads none of
+// them before it is known that they are not too large.
 func (c *change) attributes() error {
 	if c.set == nil {
 		return nil
+	}
+	size := 0
+	for _, value := range c.set {
+		if size += len(value); size > maxExtra {
+			return fmt.Errorf("set_attr: attributes of more than %d bytes", maxExtra)
+		}
+	}
+	for name, value := range c.set {
+		if !json.Valid(value) {
+			return noAttribute(name)
+		}
 	}
 	text, err := json.Marshal(c.set)
 	if err != nil || len(text) > maxExtra {
@@ -155,9 +169,6 @@ func (c *change) attributes() error {
 }
 
 func (c *change) route(name string) error {
-	if !c.version.Manifest.Can(hostapi.CapEmit) {
-		return fmt.Errorf("route: the manifest does not ask for the capability %s", hostapi.CapEmit)
-	}
 	if err := validate.RoomName(name); err != nil {
 		return fmt.Errorf("route: %.200q is no room", name)
 	}
@@ -169,7 +180,7 @@ func (c *change) route(name string) error {
 }
 
 func (c *change) answer(a *hostapi.Action) error {
-	if !object(a.A) || len(a.A) > maxReply {
+	if len(a.A) > maxReply || !object(a.A) {
 		return fmt.Errorf("reply: want a JSON object of at most %d bytes", maxReply)
 	}
 	c.reply = a.A
@@ -178,31 +189,6 @@ func (c *change) answer(a *hostapi.Action) error {
 
 func object(b []byte) bool {
 	return json.Valid(b) && len(b) > 0 && strings.TrimLeft(string(b), " \t\r\n")[0] == '{'
-}
-
-func (c *change) outside(a hostapi.Action) error {
-	if c.again {
-		return nil
-	}
-	if need := a.Kind.Needs(); !c.version.Manifest.Can(need) {
-		return fmt.Errorf("%v: the manifest does not ask for the capability %s", a.Kind, need)
-	}
-	p, hosts, out, who := c.version.Plugin(), c.version.Manifest.Hosts, c.service.deps.Outside, who(c.ev)
-	if out == nil {
-		return fmt.Errorf("%v: this node does not do that", a.Kind)
-	}
-	c.debt.add(&a)
-	c.later = append(c.later, event.Effect{Kind: event.Perform, Do: func() {
-		switch a.Kind {
-		case hostapi.HTTP:
-			out.HTTP(p, hosts, who, a)
-		case hostapi.SetTimer:
-			out.SetTimer(p, a)
-		default:
-			out.CancelTimer(p, a)
-		}
-	}})
-	return nil
 }
 
 // make does it.
@@ -222,5 +208,12 @@ func (c *change) make() {
 	if c.reply != nil {
 		ev.Respond(c.reply)
 	}
-	ev.Later = append(ev.Later, c.later...)
+	for i := range c.emits { // with a name: its place changes with what else is wanted
+		c.emits[i].Name = fmt.Sprintf("%s.%v.%d", c.version.Plugin().Name, c.hook, i+1)
+	}
+	ev.Later = append(ev.Later, c.emits...)
+	if c.reaches() {
+		wants := c.wants // the change is used again
+		ev.Later = append(ev.Later, event.Effect{Kind: event.Perform, Do: func() { wants.reach(nil) }})
+	}
 }

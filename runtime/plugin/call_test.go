@@ -94,7 +94,7 @@ func TestTimersArePaidFor(t *testing.T) {
 	one := timer.Cost("a", []byte("payload"))
 	for name, check := range map[string]func(...hostapi.Action) error{
 		"an event": func() func(...hostapi.Action) error {
-			c := change{service: r.Service, ev: r.event("message:send", `{}`), version: v, hook: hostapi.HookBefore}
+			c := change{wants: wants{service: r.Service, version: v, hook: hostapi.HookBefore}, ev: r.event("message:send", `{}`)}
 			return func(wants ...hostapi.Action) error { return c.check(t.Context(), wants) }
 		}(),
 		"a hook": func() func(...hostapi.Action) error {

@@ -7,7 +7,8 @@
 // about the event (drop, replace, route, attributes) is then done at once. What it
 // wants beside (emits, HTTP requests, timers) is done when the event itself is: it
 // stands behind the handler's effects, is durable with them, and does not happen if the
-// event is refused. About an event that is stored already a plugin is asked for its
+// event is refused. All of it was paid for when it was looked at, and is one deed beside
+// the emits: who does it completes the events of a partition, of all tenants. About an event that is stored already a plugin is asked for its
 // emits alone.
 //
 // After is a stage behind the one that delivers. It takes hooks that no event waits for

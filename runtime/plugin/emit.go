@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/heddle-rt/heddle/hostapi"
@@ -13,24 +12,6 @@ import (
 
 // actionMessage is the one action of a builtin that plugins may emit.
 const actionMessage = "message:send"
-
-// emit adds an event of the plugin's, which the tenant's server sends.
-func (c *change) emit(ctx context.Context, a *hostapi.Action) error {
-	if !c.version.Manifest.Can(hostapi.CapEmit) {
-		return fmt.Errorf("emit: the manifest does not ask for the capability %s", hostapi.CapEmit)
-	}
-	if !c.version.Plugin().May(hostapi.Emit) {
-		return errors.New("emit: the plugin sends more events a second than it may")
-	}
-	e, err := c.service.emitted(ctx, c.ev.Origin.Identity().Tenant, a)
-	if err != nil {
-		return fmt.Errorf("emit: %w", err)
-	}
-	c.emits++
-	e.Name = fmt.Sprintf("%s.%v.%d", c.version.Plugin().Name, c.hook, c.emits) // its place changes with what else is wanted
-	c.later = append(c.later, e)
-	return nil
-}
 
 // emitted is the effect of an emit, checked as the server's own event would be.
 func (s *Service) emitted(ctx context.Context, tenant string, a *hostapi.Action) (event.Effect, error) {

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,41 +22,52 @@ type Reach struct {
 	Timers  *timer.Timers
 }
 
-// HTTP sends a request, whose answer comes with hook response.
-func (r *Reach) HTTP(p *host.Plugin, hosts []string, who string, a hostapi.Action) {
-	line := string(a.A)
-	unsent := func(err error) { p.Note("error", fmt.Sprintf("http %.500s: %v", line, err)) }
-	if !p.May(hostapi.HTTP) {
-		unsent(errors.New("the plugin sends more requests a second than it may"))
-		return
+// HTTP sends requests, whose answers come with hook response.
+func (r *Reach) HTTP(p *host.Plugin, hosts []string, who string, requests []hostapi.Action) {
+	var first error
+	unsent := 0
+	for i := range requests {
+		a := &requests[i]
+		line := string(a.A)
+		method, url, _ := strings.Cut(line, " ")
+		said := func(err error) error { return fmt.Errorf("http %.500s: %w", line, err) }
+		err := r.Fetcher.Send(&fetch.Request{ // with bytes of its own: it would keep all that the call wanted
+			Tenant: p.Tenant, Plugin: p.Name, Who: strings.Clone(who), Hosts: hosts, Method: method, URL: url, Headers: string(a.B), Body: bytes.Clone(a.C), Tag: string(a.D),
+			Timeout: time.Duration(max(0, min(a.Number, int64(time.Hour/time.Millisecond)))) * time.Millisecond,
+			Dropped: func(err error) { p.Note("error", said(err).Error()) },
+		})
+		if err != nil {
+			first = cmp.Or(first, said(err))
+			unsent++
+		}
 	}
-	method, url, _ := strings.Cut(line, " ")
-	err := r.Fetcher.Send(&fetch.Request{ // with bytes of its own: it would keep all that the call wanted
-		Tenant: p.Tenant, Plugin: p.Name, Who: strings.Clone(who), Hosts: hosts, Method: method, URL: url, Headers: string(a.B), Body: bytes.Clone(a.C), Tag: string(a.D),
-		Timeout: time.Duration(max(0, min(a.Number, int64(time.Hour/time.Millisecond)))) * time.Millisecond,
-		Dropped: unsent,
-	})
-	if err != nil {
-		unsent(err)
+	switch {
+	case unsent == 1:
+		p.Note("error", first.Error())
+	case unsent > 1:
+		p.Note("error", fmt.Sprintf("%v; and %d other requests of this call are not sent", first, unsent-1))
 	}
 }
 
 // Pay is the timers' Pay.
 func (r *Reach) Pay(p *host.Plugin, bytes int64) bool { return r.Timers.Pay(p.Tenant, bytes) }
 
-// SetTimer sets a timer, which comes with hook timer.
-func (r *Reach) SetTimer(p *host.Plugin, a hostapi.Action) {
-	delay := time.Duration(max(-1, min(a.Number, int64(2*timer.MaxDelay/time.Millisecond)))) * time.Millisecond
-	if err := r.Timers.Set(p.Tenant, p.Name, string(a.A), delay, a.C, p.MaxTimers()); err != nil {
-		p.Note("error", fmt.Sprintf("set_timer %.200q: %v", a.A, err))
-	}
+// Change sets timers, which come with hook timer, and takes others back.
+func (r *Reach) Change(p *host.Plugin, changes []timer.Change, done func()) {
+	r.Timers.Soon(p.Tenant, p.Name, p.MaxTimers(), changes, func(err error) {
+		if err != nil {
+			p.Note("error", err.Error())
+		}
+		if done != nil {
+			done()
+		}
+	})
 }
 
-// CancelTimer takes one back.
-func (r *Reach) CancelTimer(p *host.Plugin, a hostapi.Action) {
-	if err := r.Timers.Cancel(p.Tenant, p.Name, string(a.A)); err != nil {
-		p.Note("error", fmt.Sprintf("cancel_timer %.200q: %v", a.A, err))
-	}
+// setTimer is what a version wants, with bytes of its own.
+func setTimer(a *hostapi.Action) timer.Change {
+	delay := time.Duration(max(-1, min(a.Number, int64(2*timer.MaxDelay/time.Millisecond)))) * time.Millisecond
+	return timer.Change{Name: string(a.A), Delay: delay, Payload: bytes.Clone(a.C)}
 }
 
 // Answered gives a plugin the answer to a request of its own.
@@ -65,7 +77,7 @@ func (s *Service) Answered(ctx context.Context, r *fetch.Response) {
 		codec = hostapi.CodecJSON
 	}
 	err := s.call(ctx, r.Tenant, r.Plugin, &called{
-		hook: hostapi.HookResponse, codec: codec, who: r.Who, id: r.Tag, data: r.Body,
+		wants: wants{hook: hostapi.HookResponse, who: r.Who}, codec: codec, id: r.Tag, data: r.Body,
 		more: []hostapi.Attribute{
 			{Name: "status", Type: hostapi.AttrInt, Int: int64(r.Status)}, text("tag", r.Tag), text("type", r.Type), text("error", r.Err),
 			{Name: "cut", Type: hostapi.AttrBool, Int: number(r.Cut)},
@@ -88,7 +100,7 @@ func firing(f timer.Firing) *called {
 		codec = hostapi.CodecJSON
 	}
 	return &called{
-		hook: hostapi.HookTimer, codec: codec, id: f.Name, data: f.Payload, who: f.Name, key: "#timer." + f.Plugin + "." + f.ID,
+		wants: wants{hook: hostapi.HookTimer, who: f.Name}, codec: codec, id: f.Name, data: f.Payload, key: "#timer." + f.Plugin + "." + f.ID,
 		more: []hostapi.Attribute{text("name", f.Name), {Name: "due", Type: hostapi.AttrInt, Int: f.Due.UnixMilli()}},
 	}
 }

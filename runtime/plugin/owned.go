@@ -50,13 +50,28 @@ func (s *Service) handle(ctx context.Context, ev *event.Event) error {
 	if a == nil {
 		return fault.New(fault.UnknownAction, "payload.action", "this version of the plugin does not know it")
 	}
+	room := ev.Room
 	if err := s.ask(ctx, ev, v, hostapi.HookHandle); err != nil {
 		return err
+	}
+	if ev.Room != room && !ev.Settled {
+		if err := s.rerouted(ctx, ev, room); err != nil {
+			return err
+		}
 	}
 	if !a.Silent && !ev.Settled && ev.Room != "" {
 		ev.Emit(s.passed(ev, a))
 	}
 	return nil
+}
+
+// rerouted asks the plugins of the room that the event's owner has routed it to. Those that
+// are bound to the room which it comes from have been asked.
+func (s *Service) rerouted(ctx context.Context, ev *event.Event, from string) error {
+	subject := subjectOf(ev)
+	before := subject
+	before.Room = from
+	return s.consult(ctx, ev, s.deps.Host.For(ev.Origin.Identity().Tenant), &subject, &before)
 }
 
 // passed is the event itself, as others get it.

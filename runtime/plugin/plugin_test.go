@@ -19,6 +19,7 @@ import (
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/kv"
 	"github.com/heddle-rt/heddle/plugins/manifest"
+	"github.com/heddle-rt/heddle/plugins/timer"
 	"github.com/heddle-rt/heddle/runtime/cell/celltest"
 	"github.com/heddle-rt/heddle/runtime/config"
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -58,8 +59,10 @@ type outside struct {
 	poor bool // there is nothing left to pay with
 }
 
-func (o *outside) HTTP(_ *host.Plugin, hosts []string, _ string, a hostapi.Action) {
-	o.said = append(o.said, fmt.Sprintf("http %s %v", a.A, hosts))
+func (o *outside) HTTP(_ *host.Plugin, hosts []string, who string, requests []hostapi.Action) {
+	for _, a := range requests {
+		o.said = append(o.said, fmt.Sprintf("http %s %v of %s", a.A, hosts, who))
+	}
 }
 
 func (o *outside) Pay(_ *host.Plugin, bytes int64) bool {
@@ -67,12 +70,17 @@ func (o *outside) Pay(_ *host.Plugin, bytes int64) bool {
 	return !o.poor
 }
 
-func (o *outside) SetTimer(_ *host.Plugin, a hostapi.Action) {
-	o.said = append(o.said, fmt.Sprintf("set %s in %d: %s", a.A, a.Number, a.C))
-}
-
-func (o *outside) CancelTimer(_ *host.Plugin, a hostapi.Action) {
-	o.said = append(o.said, fmt.Sprintf("cancel %s", a.A))
+func (o *outside) Change(_ *host.Plugin, changes []timer.Change, done func()) {
+	for _, c := range changes {
+		if c.Cancel {
+			o.said = append(o.said, "cancel "+c.Name)
+		} else {
+			o.said = append(o.said, fmt.Sprintf("set %s in %d: %s", c.Name, c.Delay.Milliseconds(), c.Payload))
+		}
+	}
+	if done != nil {
+		done()
+	}
 }
 
 // rooms has all rooms but those of conv:gone.
@@ -87,6 +95,7 @@ type rig struct {
 	host    *host.Host
 	bundle  *manifest.Bundle
 	outside outside
+	policy  *host.Policy
 	stored  bool
 	direct  []string
 }
@@ -112,6 +121,7 @@ func newRig(t testing.TB, more string) *rig {
 	}
 	policy.Value.Limits.Start, policy.Value.Limits.Timeout = time.Minute, 10*time.Second
 	policy.Value.Secrets = map[string]map[string]host.Secret{"cases": {"token": "s3"}}
+	r.policy = policy.Value
 	store := &celltest.Store{}
 	r.host = host.New(*hostCfg.Value, host.Deps{
 		Engine: e, Cells: store, KV: kv.New(store, nil), Log: slog.New(slog.DiscardHandler), Now: time.Now,
@@ -232,7 +242,7 @@ func TestEffects(t *testing.T) {
 			e.Do()
 		}
 	}
-	want := `http POST https://api.example.com/x?y=1 [api.example.com], set remind in 60000: {"n":1}, cancel old`
+	want := `http POST https://api.example.com/x?y=1 [api.example.com] of ann, set remind in 60000: {"n":1}, cancel old`
 	if got := strings.Join(r.outside.said, ", "); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

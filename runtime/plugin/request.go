@@ -26,8 +26,7 @@ const maxRequest = 256 << 10
 // maxHeaders bounds the headers that a plugin sees.
 const maxHeaders = 16 << 10
 
-// maxRequests is how many requests one plugin has under way: with maxRequest a bound on
-// memory.
+// maxRequests is how many requests one plugin has under way, of which the body has arrived.
 const maxRequests = 64
 
 // Time for a body to arrive, and for the whole answer.
@@ -46,19 +45,21 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer v.Release()
-	body, err := readBody(w, r)
+	p := v.Plugin()
+	from := arriving{Reader: http.MaxBytesReader(w, r.Body, maxRequest), of: &s.bodies, tenant: p.Tenant}
+	defer from.leave()
+	body, err := readBody(w, &from)
 	if err != nil {
 		return
 	}
-	p := v.Plugin() // a place is for who has sent his body: others could keep it
-	defer p.Requests.Add(-1)
+	defer p.Requests.Add(-1) // a place is for who has sent his body: others could keep it
 	if p.Requests.Add(1) > maxRequests {
-		busy(w)
+		busy(w, unable)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
-	c := called{hook: hostapi.HookRequest, codec: codecOf(r), data: body, more: []hostapi.Attribute{
+	c := called{wants: wants{hook: hostapi.HookRequest}, codec: codecOf(r), data: body, more: []hostapi.Attribute{
 		text("method", r.Method), text("query", r.URL.RawQuery), text("headers", headers(r)), text("remote", r.RemoteAddr),
 	}}
 	err = s.callVersion(ctx, v, &c)
@@ -67,7 +68,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case c.refused != nil:
 		http.Error(w, c.refused.Msg, c.refused.Kind.Status())
 	case errors.As(err, &f) && (f.Reason == pool.ReasonBusy || f.Reason == pool.ReasonBroken):
-		busy(w)
+		busy(w, unable)
 	case err != nil:
 		http.Error(w, "the plugin has failed on this", http.StatusBadGateway)
 	default:
@@ -90,18 +91,24 @@ func (s *Service) requested(r *http.Request) *host.Version {
 	return v
 }
 
-func busy(w http.ResponseWriter) {
+const unable = "the plugin is not able to take this now"
+
+func busy(w http.ResponseWriter, why string) {
 	w.Header().Set("Retry-After", "1")
-	http.Error(w, "the plugin is not able to take this now", http.StatusServiceUnavailable)
+	http.Error(w, why, http.StatusServiceUnavailable)
 }
 
 // readBody answers the request if its body is not to be had.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func readBody(w http.ResponseWriter, r io.Reader) ([]byte, error) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // without one it is only slower to end
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	body, err := io.ReadAll(r)
 	var large *http.MaxBytesError
 	switch {
+	case errors.Is(err, errBodies):
+		w.Header().Set("Connection", "close") // a client that is still sending reads the answer first
+		_ = control.SetReadDeadline(time.Now().Add(time.Second))
+		busy(w, "too many requests to plugins are under way")
 	case errors.As(err, &large):
 		http.Error(w, fmt.Sprintf("the body has more than %d bytes", maxRequest), http.StatusRequestEntityTooLarge)
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/plugins/pool"
+	"github.com/heddle-rt/heddle/plugins/timer"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/pipeline"
@@ -24,17 +26,18 @@ type Rooms interface {
 	Deleted(ctx context.Context, tenant, room string) (bool, error)
 }
 
-// Outside does what reaches beyond the node's rooms. It does not block: what cannot
-// be queued is counted, and the plugin's log says so.
+// Outside does what reaches beyond the node's rooms. It does not block, since it is asked
+// by who completes the events of all tenants: what cannot be queued is counted, and the
+// plugin's log says so in one line.
 type Outside interface {
-	// HTTP sends a request; who is whose version of the plugin gets the answer.
-	HTTP(p *host.Plugin, hosts []string, who string, a hostapi.Action)
+	// HTTP sends requests; who is whose version of the plugin gets the answers.
+	HTTP(p *host.Plugin, hosts []string, who string, requests []hostapi.Action)
 	// Pay takes so many bytes of timers out of what the tenant's plugins may write; false:
 	// there are not so many left.
 	Pay(p *host.Plugin, bytes int64) bool
-	// SetTimer sets one that is paid for.
-	SetTimer(p *host.Plugin, a hostapi.Action)
-	CancelTimer(p *host.Plugin, a hostapi.Action)
+	// Change sets timers that are paid for, and takes others back, in their order; then it
+	// calls done, which may be nil, also if some could not be set.
+	Change(p *host.Plugin, changes []timer.Change, done func())
 }
 
 // Deps is what the service needs.
@@ -68,11 +71,12 @@ type Aside interface {
 
 // Service asks plugins.
 type Service struct {
-	deps  Deps
-	slow  shares
-	specs map[string]*event.Action
-	nouns map[string]bool // that plugins' actions cannot have
-	asks  sync.Pool       // of *asking
+	deps   Deps
+	slow   shares
+	bodies bodies
+	specs  map[string]*event.Action
+	nouns  map[string]bool // that plugins' actions cannot have
+	asks   sync.Pool       // of *asking
 }
 
 // New makes a service.
@@ -113,26 +117,49 @@ func (s *Service) Process(ctx context.Context, ev *event.Event) (pipeline.Verdic
 	if t == nil {
 		return pipeline.Pass, nil
 	}
-	subject := host.Subject{Hook: hookOf(ev.Action), Action: ev.Action, Room: ev.Room, Receives: ev.Spec.Rate == event.RateMessage}
-	for _, p := range t.Plugins {
+	subject := subjectOf(ev)
+	if err := s.consult(ctx, ev, t, &subject, nil); err != nil {
+		return pipeline.Reject, err
+	}
+	return pipeline.Pass, nil
+}
+
+// subjectOf is what bindings choose an event by, in front of its handler.
+func subjectOf(ev *event.Event) host.Subject {
+	return host.Subject{Hook: hookOf(ev.Action), Action: ev.Action, Room: ev.Room, Receives: ev.Spec.Rate == event.RateMessage}
+}
+
+// consult asks the plugins that want an event, and were not asked when it was another
+// subject, before; nil: it was none. When one of them routes it, all that have not been
+// asked yet are looked at again, also those that come before that one: there is no way
+// into a room past the plugins that are bound to it.
+func (s *Service) consult(ctx context.Context, ev *event.Event, t *host.Tenant, subject, before *host.Subject) error {
+	var few [8]*host.Plugin // an event is hardly ever asked about more
+	asked, routed := few[:0], false
+	for i := 0; i < len(t.Plugins); i++ {
+		p := t.Plugins[i]
+		if routed && slices.Contains(asked, p) {
+			continue
+		}
 		v := p.Choose(who(ev))
 		if v == nil {
 			continue
 		}
-		if !v.Wants(&subject) {
+		if !v.Wants(subject) || before != nil && v.Wants(before) {
 			v.Release()
 			continue
 		}
+		asked = append(asked, p)
 		err := s.ask(ctx, ev, v, subject.Hook)
 		v.Release()
-		if err != nil {
-			return pipeline.Reject, err
+		if err != nil || ev.Settled {
+			return err
 		}
-		if ev.Settled {
-			break
+		if ev.Room != subject.Room {
+			subject.Room, routed, i = ev.Room, true, -1
 		}
 	}
-	return pipeline.Pass, nil
+	return nil
 }
 
 // who is whose version of a plugin is asked: of what the server sends, the room's.
@@ -162,7 +189,7 @@ func (s *Service) ask(ctx context.Context, ev *event.Event, v *host.Version, hoo
 	a := s.asks.Get().(*asking)
 	defer s.release(a)
 	again := acts(v) && s.repeat(ctx, ev)
-	a.change = change{service: s, ev: ev, version: v, hook: hook, again: again}
+	a.change = change{wants: wants{service: s, version: v, hook: hook, who: who(ev)}, ev: ev, again: again}
 	a.Checker, a.Shadow = a, again // a shadow's writes to its store are dropped
 	s.fill(&a.Job, ev, v, hook)
 	err := s.run(ctx, ev, v, &a.Job)
@@ -245,8 +272,11 @@ func connection(o event.Origin) uint64 {
 
 // keyOf says with which events this one shares an instance.
 func keyOf(mode string, r *hostapi.Record) uint64 {
-	if mode == manifest.KeyedRoom {
+	switch {
+	case mode == manifest.KeyedRoom:
 		return hash(r.Room)
+	case mode != manifest.KeyedUser && r.User == "": // timers, answers, requests: nobody's
+		return r.Sequence
 	}
 	return hash(r.User) // of those keyed by user, and of those that keep no order: it spreads
 }

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/pipeline"
 )
 
@@ -62,7 +62,8 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 
 func (s *Stage) release(j *join) {
 	clear(j.more)
-	*j = join{more: j.more[:0]}
+	j.stage, j.ev, j.index, j.first = nil, nil, 0, Submission{}
+	j.more, j.next, j.under, j.err = j.more[:0], 0, 0, nil
 	s.pool.Put(j)
 }
 
@@ -127,9 +128,12 @@ type join struct {
 	ev    *event.Event
 	index int // of the first durable effect
 	first Submission
+
+	mu    sync.Mutex // of what follows, while the effects behind the first are under way
 	more  []Submission
-	left  atomic.Int32 // of more
-	err   atomic.Pointer[error]
+	next  int // of more, the one to be offered next
+	under int // how many of them are under way
+	err   error
 }
 
 // further is a join as the completer of the effects behind the first.
@@ -148,35 +152,52 @@ func (j *join) Committed(o Outcome) {
 		submit(s, j.ev, i, false)
 		s.Done = (*further)(j)
 	}
-	if len(j.more) == 0 {
-		j.finish(nil)
-		return
+	j.mu.Lock()
+	j.offer()
+	over, err := j.under == 0, j.err
+	j.mu.Unlock()
+	if over {
+		j.finish(err)
 	}
-	// One more than there are, so that the event does not go on before all were
-	// offered.
-	j.left.Store(int32(len(j.more)) + 1)
-	for i := range j.more {
-		// This goroutine completes a whole partition: it must not wait for a queue.
-		if err := j.stage.deps.Committer.Offer(&j.more[i]); err != nil {
-			(*further)(j).Committed(Outcome{Err: err})
-		}
-	}
-	(*further)(j).Committed(Outcome{})
 }
 
 // Committed takes the outcome of a further effect. Any error refuses the event.
 func (f *further) Committed(o Outcome) {
-	if o.Err != nil {
-		f.err.CompareAndSwap(nil, &o.Err)
+	j := (*join)(f)
+	j.mu.Lock()
+	j.under--
+	j.failed(o.Err)
+	j.offer()
+	over, err := j.under == 0, j.err
+	j.mu.Unlock()
+	if over {
+		j.finish(err)
 	}
-	if f.left.Add(-1) > 0 {
-		return
+}
+
+// offer hands over what the queues take, with mu held. It must not wait for them: this
+// goroutine completes a whole partition. An event may want more than a queue holds, so what
+// finds it full is offered again with the next outcome, which has left it; only if none
+// is to come is that the end.
+func (j *join) offer() {
+	for ; j.next < len(j.more); j.next++ {
+		j.under++
+		err := j.stage.deps.Committer.Offer(&j.more[j.next])
+		if err == nil {
+			continue
+		}
+		if j.under--; j.under > 0 && fault.Is(err, fault.Overloaded) {
+			return
+		}
+		j.failed(err)
 	}
-	var err error
-	if p := f.err.Load(); p != nil {
-		err = *p
+}
+
+// failed keeps the first error, with mu held.
+func (j *join) failed(err error) {
+	if j.err == nil {
+		j.err = err
 	}
-	(*join)(f).finish(err)
 }
 
 // finish lets go of the join before the event goes on, since both are used again.

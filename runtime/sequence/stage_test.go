@@ -3,7 +3,9 @@ package sequence
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
+	"sync"
 	"testing"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -195,6 +197,49 @@ func TestStageDoesNotWaitForTheQueueOfAFurtherEffect(t *testing.T) {
 	_, err := s.Process(t.Context(), newEvent("1", effect("conv:1", "ann"), effect("user:bob", "ann"), effect("user:cem", "ann")))
 	if got := <-out; err != nil || !fault.Is(got.err, fault.Overloaded) || f.refused != 2 {
 		t.Errorf("%+v, %v, %d refused", got, err, f.refused)
+	}
+}
+
+// However small the queues are, and however many effects an event has in one of them, it
+// is stored whole, also where others fill them: at once, or when it is tried again.
+func TestStageStoresMoreEffectsThanAQueueHolds(t *testing.T) {
+	const effects, events = 600, 8
+	for name, c := range map[string]struct {
+		events int
+		bound  func(c *Config)
+	}{
+		"one that is longer than the queue":      {1, func(c *Config) { c.QueueLen = 16 }},
+		"a queue of one":                         {1, func(c *Config) { c.QueueLen = 1 }},
+		"one that has more bytes than the queue": {1, func(c *Config) { c.QueueBytes = 8 * overhead }},
+		"many at once":                           {events, func(c *Config) { c.QueueLen = 64 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, newFakeLog(), func(cfg *Config, _ *Deps) { c.bound(cfg) })
+			var running sync.WaitGroup
+			for n := range c.events {
+				running.Go(func() {
+					for tries := 0; ; tries++ {
+						all := []event.Effect{effect("conv:1", "ann")}
+						for range effects {
+							all = append(all, effect("conv:1", ""))
+						}
+						got := r.process(t, newEvent(fmt.Sprint("e", n), all...))
+						switch {
+						case got.err == nil && (tries == 0 || got.ev.Repeat):
+							return
+						case c.events == 1 || !fault.Is(got.err, fault.Overloaded) || tries > 1000:
+							t.Errorf("try %d: %v", tries, got.err)
+							return
+						}
+					}
+				})
+			}
+			running.Wait()
+			r.stop()
+			if want := c.events * (effects + 1); len(r.pub.seen) != want {
+				t.Errorf("%d records, want %d", len(r.pub.seen), want)
+			}
+		})
 	}
 }
 

@@ -105,7 +105,7 @@ type Manager struct {
 type Counters struct {
 	SessionsOpened atomic.Uint64
 	Resumed        atomic.Uint64 // with nothing lost
-	Unrecovered    atomic.Uint64
+	Unrecovered    Reasons
 	Malformed      atomic.Uint64 // frames
 	Resent         atomic.Uint64 // rooms sent again for want of an ack
 	Unsaved        atomic.Uint64 // records that the store refused
@@ -113,6 +113,34 @@ type Counters struct {
 	Revoked        atomic.Uint64 // connections closed because their identity was
 	DevicesRefused atomic.Uint64
 	DevicesClosed  atomic.Uint64 // in favour of another
+}
+
+// Reasons count resumes that brought not everything back, by why.
+type Reasons struct {
+	Unknown  atomic.Uint64 // the session is over, or was never there
+	Mismatch atomic.Uint64 // it is another user's, or the token is not its
+	Lost     atomic.Uint64 // positions: the session goes on, not all that was missed is there
+}
+
+// Each gives them with their names.
+func (r *Reasons) Each(yield func(n uint64, reason string)) {
+	yield(r.Unknown.Load(), reasonUnknown)
+	yield(r.Mismatch.Load(), reasonMismatch)
+	yield(r.Lost.Load(), reasonPositions)
+}
+
+// Sum is how many there were.
+func (r *Reasons) Sum() uint64 { return r.Unknown.Load() + r.Mismatch.Load() + r.Lost.Load() }
+
+func (r *Reasons) add(reason string) {
+	switch reason {
+	case reasonUnknown:
+		r.Unknown.Add(1)
+	case reasonMismatch:
+		r.Mismatch.Add(1)
+	default:
+		r.Lost.Add(1)
+	}
 }
 
 // NewManager makes a manager; Run must be running before sessions come.

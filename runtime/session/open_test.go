@@ -255,9 +255,14 @@ func TestResume(t *testing.T) {
 				if got := b.joined(); !slices.Equal(got, c.rooms) {
 					t.Errorf("joined %v", got)
 				}
-				if n.Resumed.Load()+n.Unrecovered.Load() != 1 || (n.Resumed.Load() == 1) != (c.reason == "") {
-					t.Errorf("%d resumed, %d not recovered", n.Resumed.Load(), n.Unrecovered.Load())
+				if n.Resumed.Load()+n.Unrecovered.Sum() != 1 || (n.Resumed.Load() == 1) != (c.reason == "") {
+					t.Errorf("%d resumed, %d not recovered", n.Resumed.Load(), n.Unrecovered.Sum())
 				}
+				n.Unrecovered.Each(func(count uint64, reason string) {
+					if (count == 1) != (reason == c.reason) {
+						t.Errorf("%d are counted as %s", count, reason)
+					}
+				})
 				synctest.Wait()
 				got := len(slices.DeleteFunc(b.conn.sent(), func(js string) bool { return !strings.Contains(js, "message:send") }))
 				if got != c.replayed {

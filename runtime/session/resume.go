@@ -56,7 +56,7 @@ func resume(ctx context.Context, ev *event.Event) error {
 	if w.recovered == yes {
 		o.m.Resumed.Add(1)
 	} else {
-		o.m.Unrecovered.Add(1)
+		o.m.Unrecovered.add(w.reason)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/room"
+	"github.com/heddle-rt/heddle/runtime/trail"
 )
 
 // joined is one room of a session, in its record and, once subscribed, in the
@@ -73,8 +74,9 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 			if j.unacked != nil {
 				j.unacked.sent = max(j.unacked.sent, now.Offset)
 			}
-			s.m.deps.Hub.Rewind(j.sub, at.Offset)
-			j.started = false
+			s.rewind(j.sub, at.Offset)
+			j.since, j.started = at, false
+			s.m.saver.add(s)
 		}
 		return nil
 	case j == nil && s.full():
@@ -82,6 +84,9 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 	case j == nil:
 		s.rooms = append(s.rooms, joined{hash: s.m.hash(name), since: at})
 		j = &s.rooms[len(s.rooms)-1]
+		if t, ok := s.conn.(Trailer); ok {
+			t.Joined(trail.Of(name, at.Epoch, at.Offset))
+		}
 		s.m.saver.add(s)
 	}
 	j.sub = s.m.deps.Hub.Subscribe(s.Identity().Tenant, name, s, at, m)
@@ -96,6 +101,16 @@ func (s *Session) JoinRoom(_ context.Context, name string, at event.Position, m 
 		s.m.follow(roomChange{Change: room.Change{Room: room.Base(name)}, tenant: id.Tenant, user: id.User, kind: room.ActionChanged})
 	}
 	return nil
+}
+
+// rewind takes a subscription back. A record that says what the client was sent has to say
+// so soon: of what comes twice nobody knows which of the two the client has.
+func (s *Session) rewind(sub *deliver.Sub, offset uint64) {
+	s.m.deps.Hub.Rewind(sub, offset)
+	if t, ok := s.conn.(Trailer); ok {
+		t.Joined(trail.Of(sub.Room(), sub.Position().Epoch, offset))
+		s.m.saver.add(s)
+	}
 }
 
 // MayJoin refuses a room that JoinRoom would refuse for the number of rooms: what

@@ -34,6 +34,9 @@ type Conn interface {
 type Trailer interface {
 	// Trail is what to keep. With keep, it is about to be.
 	Trail(keep bool) []byte
+	// Joined tells that what follows a mark is sent next, whatever was sent before: its
+	// room was joined once more, or goes back.
+	Joined(at frame.Mark)
 	// Trailed reports whether it has changed since it was kept.
 	Trailed() bool
 	// Crowded reports whether it remembers many more rooms than that, and Prune has it

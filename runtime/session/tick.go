@@ -56,7 +56,7 @@ func (s *Session) care(now time.Time) {
 			return
 		}
 		s.m.Resent.Add(1)
-		s.m.deps.Hub.Rewind(r.sub, r.behind)
+		s.rewind(r.sub, r.behind)
 		s.m.deps.Hub.Start(r.sub)
 	}
 }

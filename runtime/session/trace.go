@@ -10,10 +10,10 @@ import (
 // event it was sent and nothing else.
 type trace struct {
 	mark  frame.Mark
-	first bool // it was sent none
 	at    map[uint64]uint64
-	known bool // the mark is in the trail
-	found bool // or behind its end, in one of the session's rooms
+	top   uint64 // the furthest offset of the mark's room that the trail knows
+	known bool   // the mark is in the trail
+	found bool   // or behind its end, in one of the session's rooms
 }
 
 // marks are the rooms that the session has, as a trail knows them; with s.mu held.
@@ -29,19 +29,19 @@ func (s *Session) marks() map[uint64]bool {
 
 // traceOf reads a client's offset against the trail of its session.
 func traceOf(offset string, kept []byte) *trace {
-	t := &trace{first: offset == ""}
-	if t.first {
-		t.found = true
+	t := &trace{}
+	whole, err := trail.Parse(kept)
+	if offset == "" { // it was sent none
+		t.at, t.known, t.found = whole.None(), true, true
 		return t
 	}
-	whole, err := trail.Parse(kept)
 	mark, ok := trail.ParseText(offset)
 	if err != nil || !ok {
 		return t // not known, not found
 	}
 	t.mark = mark
 	if t.at, t.known = whole.Positions(mark); !t.known {
-		t.at = whole.End()
+		t.at, t.top = whole.End(), whole.Top(mark.Room)
 	}
 	t.found = t.known
 	return t
@@ -53,14 +53,11 @@ const uncertain = "uncertain"
 // position is how far the client has come in a room. since is where the session joined
 // it, and where it stands if it was sent nothing there; why says that nobody knows.
 func (t *trace) position(name string, since event.Position, head event.Head) (at event.Position, why string) {
-	if t.first {
-		return since, ""
-	}
 	room := trail.Room(name, head.Epoch)
 	at = since
 	if offset, sent := t.at[room]; sent {
-		if since.Epoch == head.Epoch && since.Offset > offset {
-			return at, uncertain // it has left the room since, or has gone back in it
+		if offset == trail.Unsure || since.Epoch == head.Epoch && since.Offset > offset {
+			return at, uncertain // it has joined the room since, and had not read what it was sent before
 		}
 		at = event.Position{Epoch: head.Epoch, Offset: offset}
 	}
@@ -73,15 +70,15 @@ func (t *trace) position(name string, since event.Position, head event.Head) (at
 // beyond is position for a mark that the trail does not know. That of a node that was
 // killed ends too early: the mark is where its own room stands, if that is behind the
 // trail's end. Other rooms stand at that end if they have not moved since; otherwise the
-// client may have been sent more of them, or not. A mark that is not behind the end is
-// older than what the trail knows.
+// client may have been sent more of them, or not. A mark that is not behind all that the
+// trail knows of its room is older than that, or of a second time.
 func (t *trace) beyond(room uint64, end event.Position, head event.Head) (at event.Position, why string) {
 	switch {
 	case room != t.mark.Room && end.Offset == head.Offset && (end.Epoch == head.Epoch || end.Offset == 0):
 		return end, ""
 	case room != t.mark.Room || t.mark.Offset > head.Offset:
 		return end, uncertain
-	case end.Epoch == head.Epoch && t.mark.Offset <= end.Offset:
+	case t.mark.Offset <= t.top, end.Epoch == head.Epoch && t.mark.Offset <= end.Offset:
 		return end, uncertain
 	}
 	t.found = true

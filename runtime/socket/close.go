@@ -164,8 +164,8 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// cutRune cuts s to at most n bytes, not within a rune.
-func cutRune(s string, n int) string {
+// Cut is s cut to at most n bytes, not within a rune.
+func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}

@@ -19,7 +19,7 @@ type Config struct {
 	Origins        []string      `yaml:"origins" default:"[same-host]" doc:"Origins that browsers may connect from: same-host, *, https://app.example.com or https://*.example.com. Clients without an Origin header are always let in."`
 	QueryToken     bool          `yaml:"query_token" default:"false" doc:"Accept a token in the URL's query, where it may land in logs."`
 	MaxConnections int           `yaml:"max_connections" default:"250000" min:"1" max:"10000000" doc:"WebSocket connections that this node holds at once."`
-	MaxHTTP        int           `yaml:"max_http_connections" default:"8192" min:"1" max:"1000000" doc:"Connections at once that do not become WebSockets."`
+	MaxHTTP        int           `yaml:"max_http_connections" default:"8192" min:"1" max:"1000000" doc:"Connections at once that do not become WebSockets. When there are no more, those without a request are closed."`
 	MaxFrameBytes  config.Size   `yaml:"max_frame_bytes" default:"64KiB" min:"1KiB" max:"16MiB" doc:"Size of the largest message that a client may send, after inflating."`
 	ReadBuffer     config.Size   `yaml:"read_buffer" default:"4KiB" min:"512" max:"64KiB" doc:"Size of the pooled buffers for reading; only a TLS connection keeps one while it is idle."`
 	CloseTimeout   time.Duration `yaml:"close_timeout" default:"5s" min:"100ms" max:"1m" doc:"How long a connection that is being closed may take to flush, and then to answer."`

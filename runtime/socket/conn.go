@@ -208,9 +208,7 @@ func closeFrame(code uint16, reason string) []byte {
 	if code == 0 {
 		return []byte{0x88, 0}
 	}
-	for len(reason) > 123 { // a control frame's payload has at most 125 bytes
-		reason = cutRune(reason, 123)
-	}
+	reason = Cut(reason, 123) // a control frame's payload has at most 125 bytes
 	p := append(make([]byte, 0, 4+len(reason)), 0x88, byte(2+len(reason)))
 	return append(binary.BigEndian.AppendUint16(p, code), reason...)
 }

@@ -219,8 +219,8 @@ func (s *Server) secure(ctx context.Context, c net.Conn, br *bufio.Reader) (net.
 func (s *Server) notRead(v visitor, err error) {
 	s.count.refusedHead.Add(1)
 	if errors.Is(err, errHeadTooLarge) {
-		_ = refusal{status: http.StatusRequestHeaderFieldsTooLarge, code: "too_large",
-			message: fmt.Sprintf("the request head is larger than %s", s.cfg.Handshake.MaxHeaderBytes)}.write(v.net)
+		_ = refusal{status: http.StatusRequestHeaderFieldsTooLarge, fault: &fault.Error{Kind: fault.TooLarge,
+			Msg: fmt.Sprintf("the request head is larger than %s", s.cfg.Handshake.MaxHeaderBytes)}}.write(v.net)
 		s.linger(v.net)
 	}
 	_ = v.net.Close()
@@ -240,7 +240,7 @@ func (s *Server) dispatch(ctx context.Context, v visitor) {
 	r, err := v.head.request()
 	if err != nil {
 		s.count.refusedHead.Add(1)
-		_ = refusal{status: http.StatusBadRequest, code: "malformed", message: "not an HTTP/1.1 request"}.write(v.net)
+		_ = refuse(&fault.Error{Kind: fault.Malformed, Msg: "not an HTTP/1.1 request"}).write(v.net)
 		_ = v.net.Close()
 		return
 	}

@@ -226,17 +226,42 @@ func TestOtherRequestsAreServed(t *testing.T) {
 }
 
 func TestTooManyOtherRequests(t *testing.T) {
-	s := serve(t, newApp(), func(c *Config, _ *Deps) { c.MaxHTTP = 1 })
-	const page = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-	first := connect(t, s)
-	if r := first.ask(page); r.StatusCode != 404 { // no HTTP handler
+	inside, leave := make(chan struct{}), make(chan struct{})
+	s := serve(t, newApp(), func(c *Config, d *Deps) {
+		c.MaxHTTP = 2
+		d.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/long" {
+				inside <- struct{}{}
+				<-leave
+			}
+		})
+	})
+	ask := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+	// Those without a request give way, the longest first.
+	oldest, next := connect(t, s), connect(t, s)
+	for i, c := range []*client{oldest, next} {
+		if r := c.ask(ask("/")); r.StatusCode != 200 {
+			t.Errorf("status %d", r.StatusCode)
+		}
+		eventually(t, "it waits for requests", func() bool { s.web.mu.Lock(); defer s.web.mu.Unlock(); return s.web.waits.Len() == i+1 })
+	}
+	busy := connect(t, s)
+	_, _ = io.WriteString(busy, ask("/long"))
+	receive(t, "inside", inside)
+	if _, err := oldest.br.ReadByte(); err != io.EOF {
+		t.Errorf("the oldest one ends with %v", err)
+	}
+	if r := next.ask(ask("/")); r.StatusCode != 200 {
 		t.Errorf("status %d", r.StatusCode)
 	}
-	if r := connect(t, s).ask(page); r.StatusCode != 503 {
+	// Those that have one do not.
+	_, _ = io.WriteString(next, ask("/long"))
+	receive(t, "inside", inside)
+	if r := connect(t, s).ask(ask("/")); r.StatusCode != 503 {
 		t.Errorf("status %d", r.StatusCode)
 	}
-	_ = first.Close()
-	eventually(t, "place free", func() bool { return connect(t, s).ask(page).StatusCode == 404 })
+	close(leave)
+	eventually(t, "place free", func() bool { return connect(t, s).ask(ask("/")).StatusCode == 200 })
 }
 
 func TestStopAccepting(t *testing.T) {

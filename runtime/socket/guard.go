@@ -44,9 +44,9 @@ func newGuard(cfg Handshakes) *guard {
 	return g
 }
 
-// payer is the address that is held to account: of IPv6, the /64 that one
+// Payer is the address that is held to account: of IPv6, the /64 that one
 // customer has.
-func payer(a netip.Addr) netip.Addr {
+func Payer(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if p, err := a.Prefix(64); a.Is6() && err == nil {
 		return p.Addr()
@@ -88,7 +88,7 @@ func (s *guardShard) forget() {
 
 // enter notes a handshake under way, and is false if there are too many.
 func (g *guard) enter(a netip.Addr) bool {
-	a = payer(a)
+	a = Payer(a)
 	s := g.shard(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +102,7 @@ func (g *guard) enter(a netip.Addr) bool {
 
 // leave undoes enter.
 func (g *guard) leave(a netip.Addr) {
-	a = payer(a)
+	a = Payer(a)
 	s := g.shard(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +116,7 @@ func (g *guard) allow(a netip.Addr, now time.Time) bool {
 	if g.cfg.RatePerIP <= 0 {
 		return true
 	}
-	a = payer(a)
+	a = Payer(a)
 	s := g.shard(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()

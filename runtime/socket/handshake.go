@@ -4,15 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unique"
@@ -27,7 +23,7 @@ import (
 // (docs/PROTOCOL.md).
 const tokenPrefix = "heddle.token."
 
-const maxAgent = 256
+const maxAgent = 256 // bytes
 
 // Handshake is a request to become a WebSocket, for Admit to judge. Its strings
 // are parts of the request; clone what is kept, or all of it stays in memory.
@@ -45,6 +41,9 @@ type Handshake struct {
 	TLS          bool
 	Quiet        bool // set by Admit: somebody else finds out whether the client lives, and it is sent no pings
 }
+
+// Agent is the user agent to keep, cut at 256 bytes.
+func (h *Handshake) Agent() unique.Handle[string] { return unique.Make(Cut(h.UserAgent, maxAgent)) }
 
 // isUpgrade tells whether r asks for a WebSocket where there are some. Whether
 // it asks properly is for upgrade.
@@ -258,7 +257,7 @@ func (s *Server) newConn(nc net.Conn, h *Handshake, value any) *Conn {
 	id := s.ids.Add(1)
 	c := &Conn{
 		srv: s, flusher: s.flushers[id%uint64(len(s.flushers))], net: nc, raw: rawOf(nc),
-		value: value, agent: unique.Make(cutRune(h.UserAgent, maxAgent)), subprotocol: h.Subprotocol,
+		value: value, agent: h.Agent(), subprotocol: h.Subprotocol,
 		remote: h.Remote, id: id, holders: 2, quiet: h.Quiet,
 	}
 	c.life.Store(alive)
@@ -301,40 +300,4 @@ func upgraders(cfg *Config, subprotocols []string) map[string]*gws.Upgrader {
 		all[p] = gws.NewUpgrader(events{}, o)
 	}
 	return all
-}
-
-// refusal is an HTTP answer with the error object of docs/PROTOCOL.md.
-type refusal struct {
-	status  int
-	code    string
-	field   string
-	message string
-	retry   bool
-	after   time.Duration
-	header  string // more lines, each with its end
-}
-
-func refuse(f *fault.Error) *refusal {
-	return &refusal{status: f.Kind.Status(), code: f.Kind.Code(), field: f.Field, message: f.Message(),
-		retry: f.Kind.Retryable(), after: f.After}
-}
-
-func (f refusal) write(c net.Conn) error {
-	body, err := json.Marshal(struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-		Field   string `json:"field,omitempty"`
-		Retry   bool   `json:"retryable"`
-		After   int64  `json:"retry_after_ms"`
-	}{f.code, f.message, f.field, f.retry, f.after.Milliseconds()})
-	if err != nil {
-		return errors.Join(err, c.Close())
-	}
-	head := f.header
-	if f.after > 0 {
-		head += "Retry-After: " + strconv.Itoa(int((f.after+time.Second-1)/time.Second)) + "\r\n"
-	}
-	_, err = fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n%s\r\n%s",
-		f.status, http.StatusText(f.status), len(body), head, body)
-	return err
 }

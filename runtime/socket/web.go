@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"container/list"
 	"context"
 	"log/slog"
 	"net"
@@ -9,7 +10,7 @@ import (
 	"time"
 )
 
-// How long a kept-alive HTTP connection may be idle.
+// How long a kept-alive HTTP connection may be idle, if nobody else needs its place.
 const webIdle = time.Minute
 
 // web is the HTTP server for everything that is no WebSocket. Its connections
@@ -21,10 +22,14 @@ type web struct {
 	once   sync.Once
 	places chan struct{}
 	grace  time.Duration
+	log    *slog.Logger
+
+	mu    sync.Mutex
+	waits list.List // connections without a request, by the time since when: of *prefixed
 }
 
 func newWeb(cfg Config, h http.Handler, log *slog.Logger) *web {
-	return &web{
+	w := &web{
 		server: &http.Server{
 			Handler:           h,
 			ReadHeaderTimeout: cfg.Handshake.Timeout,
@@ -36,19 +41,59 @@ func newWeb(cfg Config, h http.Handler, log *slog.Logger) *web {
 		over:   make(chan struct{}),
 		places: make(chan struct{}, cfg.MaxHTTP),
 		grace:  cfg.CloseTimeout,
+		log:    log,
+	}
+	w.server.ConnState = w.state
+	return w
+}
+
+// reserve takes a place for c, which c's Close gives back. If there is none, the one
+// that has had no request for the longest time gives up its own. It is false if all
+// have one.
+func (w *web) reserve(c *prefixed) bool {
+	for {
+		select {
+		case w.places <- struct{}{}:
+			c.leave = func() { <-w.places }
+			return true
+		default:
+		}
+		if idle := w.idle(); idle == nil {
+			return false
+		} else if err := idle.Close(); err != nil {
+			w.log.Debug("a connection without a request did not close", "error", err)
+		}
 	}
 }
 
-// reserve takes a place for c, which c's Close gives back. It is false if there
-// is none.
-func (w *web) reserve(c *prefixed) bool {
-	select {
-	case w.places <- struct{}{}:
-		c.leave = func() { <-w.places }
-		return true
-	default:
-		return false
+// state follows which connections have a request.
+func (w *web) state(nc net.Conn, now http.ConnState) {
+	c, ok := nc.(*prefixed)
+	if !ok {
+		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.waits != nil {
+		w.waits.Remove(c.waits)
+		c.waits = nil
+	}
+	if now == http.StateIdle {
+		c.waits = w.waits.PushBack(c)
+	}
+}
+
+// idle takes out the one that has been without a request for longest; nil if all have one.
+func (w *web) idle() *prefixed {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.waits.Front()
+	if e == nil {
+		return nil
+	}
+	c := w.waits.Remove(e).(*prefixed)
+	c.waits = nil
+	return c
 }
 
 // take hands over a connection that has its place. It is false if the server
@@ -98,6 +143,7 @@ type prefixed struct {
 	remote net.Addr // the client behind a PROXY protocol header, or nil
 	leave  func()   // called once, on Close; may be nil
 	once   sync.Once
+	waits  *list.Element // guarded by web.mu; nil while it has a request
 }
 
 func (p *prefixed) Read(b []byte) (int, error) {

@@ -20,6 +20,7 @@ import (
 // channel is one namespace of a connection: the connection of its session.
 type channel struct {
 	conn    *engineio.Conn
+	opened  time.Time
 	over    atomic.Bool
 	client  *client
 	ns      *dialect.Namespace
@@ -55,10 +56,13 @@ func (ch *channel) packet(p *dialect.Packet) error {
 	b := make([]byte, 0, 1+len(p.ID)+len(p.Data))
 	b = append(append(append(b, p.Type), p.ID...), p.Data...)
 	if ch.peer.Frame(b, false); ch.dialect.Garbled {
-		return malformed("not a packet of Socket.IO")
+		return errGarbled
 	}
 	return nil
 }
+
+// errGarbled is a packet that its session cannot read.
+var errGarbled = malformed("not a packet of Socket.IO")
 
 // close ends the session's connection, once.
 func (ch *channel) close() {
@@ -104,6 +108,14 @@ func (ch *channel) note(f *frame.Frame) {
 		ch.begin()
 		ch.trail.Note(m)
 	}
+}
+
+// Joined notes where a room goes on.
+func (ch *channel) Joined(at frame.Mark) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.begin()
+	ch.trail.Join(at)
 }
 
 // begin has the trail go on from what the client has. That is known when its first
@@ -211,7 +223,9 @@ func (ch *channel) Drained(ctx context.Context, below int) error {
 	return ch.conn.Drained(ctx, below)
 }
 
-// Remote, UserAgent and Opened are the connection's.
+// Opened is when the client asked for the namespace, which may be long after it connected.
+func (ch *channel) Opened() time.Time { return ch.opened }
+
+// Remote and UserAgent are the connection's.
 func (ch *channel) Remote() netip.AddrPort { return ch.conn.Remote() }
 func (ch *channel) UserAgent() string      { return ch.conn.UserAgent() }
-func (ch *channel) Opened() time.Time      { return ch.conn.Opened() }

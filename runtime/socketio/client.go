@@ -135,7 +135,7 @@ func (c *client) connect(p *dialect.Packet) error {
 	case c.channel(p.Namespace) != nil:
 		return malformed("the namespace is connected already")
 	}
-	ch := &channel{client: c, conn: c.conn, ns: ns, dialect: ns.New()}
+	ch := &channel{client: c, conn: c.conn, opened: time.Now(), ns: ns, dialect: ns.New()}
 	id := c.id
 	if dialect.Bears(p.Data) {
 		id = nil // it is for this namespace, and may be newer
@@ -147,6 +147,7 @@ func (c *client) connect(p *dialect.Packet) error {
 	}
 	err := ch.packet(p)
 	if err == nil && ch.peer.Opened() {
+		c.stands()
 		c.srv.Connected.Add(1)
 		if ch.dialect.Recovered {
 			c.srv.Recovered.Add(1)
@@ -182,7 +183,7 @@ func (c *client) may() bool {
 func (c *client) count() error {
 	c.srv.Refused.Add(1)
 	if c.refused++; c.refused == maxRefused {
-		return malformed("too many namespaces were refused")
+		return fault.New(fault.Invalid, "", "too many namespaces were refused")
 	}
 	return nil
 }
@@ -191,6 +192,16 @@ func (c *client) all() []*channel {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.channels)
+}
+
+// opened is the peer of a channel whose session is open; nil if there is none.
+func (c *client) opened() Peer {
+	for _, ch := range c.all() {
+		if ch.peer.Opened() {
+			return ch.peer
+		}
+	}
+	return nil
 }
 
 // add makes a channel one of the connection's, if that is not over.
@@ -219,8 +230,18 @@ func (c *client) remove(ch *channel) bool {
 	}
 	if len(c.channels) == 0 && !c.over {
 		c.deadline.Reset(c.srv.cfg.ConnectTimeout)
+		c.conn.Stand(false)
 	}
 	return i >= 0
+}
+
+// stands tells the connection that a namespace is connected, if it still is.
+func (c *client) stands() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.channels) > 0 {
+		c.conn.Stand(true)
+	}
 }
 
 // closed ends all channels with the connection.

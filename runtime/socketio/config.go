@@ -14,7 +14,7 @@ import (
 type Config struct {
 	Path           string        `yaml:"path" default:"/socket.io/" doc:"URL path for clients of Socket.IO; empty: they are not served."`
 	Namespaces     []string      `yaml:"namespaces" doc:"Namespaces of the application's own, like /shop, beside those that Heddle knows; at most 8. Their sessions join no room by themselves."`
-	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"45s" min:"100ms" max:"10m" doc:"Within this time a client without a namespace must have connected to one, and all attachments of a packet must have come."`
+	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"10s" min:"100ms" max:"10m" doc:"Within this time a client without a namespace must have connected to one, and all attachments of a packet must have come."`
 	Conformance    bool          `yaml:"conformance" default:"false" doc:"For the protocol's own test suite only: to anybody, answer as it expects, and nothing else."`
 }
 

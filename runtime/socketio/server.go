@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -34,9 +35,10 @@ type Deps struct {
 	MaxPacket int
 	// FirstIndex is the first free slot among the frames of one event.
 	FirstIndex int
-	// Malformed is told of an address whose connection was closed for what it sent; it
-	// may be nil.
-	Malformed func(ip netip.Addr)
+	// Suspect is told of an address whose connection was closed because it sent what is no
+	// packet, and of the peer of one of its channels whose session is open, nil if there
+	// is none. What a session could not read counts there already. It may be nil.
+	Suspect func(ip netip.Addr, p Peer)
 }
 
 // Server is the engineio.Handler for clients of Socket.IO.
@@ -54,7 +56,7 @@ type Counters struct {
 	Connected atomic.Uint64 // to namespaces
 	Refused   atomic.Uint64 // CONNECT packets
 	Recovered atomic.Uint64 // clients whose state was
-	Malformed atomic.Uint64 // connections closed for what they sent
+	Malformed atomic.Uint64 // connections closed because they sent what is no packet
 }
 
 var (
@@ -87,12 +89,13 @@ func (s *Server) Open(c *engineio.Conn) error {
 
 // Frame takes one packet, or an attachment of one.
 func (s *Server) Frame(c *engineio.Conn, payload []byte, binary bool) {
-	if err := c.Value().(*client).frame(payload, binary); err != nil {
+	x := c.Value().(*client)
+	if err := x.frame(payload, binary); err != nil {
 		f := fault.Of(err)
-		if !f.Kind.Retryable() {
+		if f.Kind == fault.Malformed {
 			s.Malformed.Add(1)
-			if s.deps.Malformed != nil {
-				s.deps.Malformed(c.Remote().Addr())
+			if s.deps.Suspect != nil && !errors.Is(err, errGarbled) {
+				s.deps.Suspect(c.Remote().Addr(), x.opened())
 			}
 		}
 		c.CloseWith(f.Kind, f.Msg)

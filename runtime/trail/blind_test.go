@@ -16,6 +16,7 @@ func TestTwinOfWhatWasFolded(t *testing.T) {
 	}
 	for i := range uint64(maxRuns) {
 		if i == maxRuns-10 {
+			tr.Join(mark(1, 4))
 			tr.Note(mark(1, 5)) // again
 		}
 		tr.Note(mark(2+i%2, 1+i/2))

@@ -52,7 +52,7 @@ func ParseText(s string) (m frame.Mark, ok bool) {
 // ErrMalformed is a trail that cannot be read.
 var ErrMalformed = errors.New("trail: malformed")
 
-const version = 1
+const version = 2
 
 // Append adds the trail as records keep it: a version, the newest mark folded, how many
 // rooms are folded and runs follow, whether something was folded unconfirmed, and these;
@@ -68,7 +68,7 @@ func (t *Trail) Append(b []byte) []byte {
 	}
 	for _, r := range t.runs {
 		b = binary.AppendUvarint(appendRoom(b, r.room), r.from)
-		b = binary.AppendUvarint(b, r.to-r.from)
+		b = binary.AppendUvarint(b, r.marks())
 	}
 	return b
 }
@@ -95,8 +95,8 @@ func Parse(b []byte) (t Trail, _ error) {
 	}
 	for range runs {
 		x := run{room: r.room(), from: r.number()}
-		x.to = x.from + r.number()
-		if x.to < x.from {
+		x.to = x.from + r.number() - 1
+		if x.from == 0 || x.to < x.from-1 {
 			return Trail{}, ErrMalformed
 		}
 		t.runs = append(t.runs, x)

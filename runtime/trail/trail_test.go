@@ -166,18 +166,40 @@ func TestTrailThatGoesBack(t *testing.T) {
 	var tr Trail
 	note(&tr, 1, 1, 10)
 	note(&tr, 2, 1, 5)
+	tr.Join(frame.Mark{Room: 1, Offset: 3})
 	note(&tr, 1, 4, 12)
-	for offset, want := range map[uint64]bool{1: true, 3: true, 4: false, 10: false, 11: true, 12: true} {
-		if at, ok := tr.Positions(frame.Mark{Room: 1, Offset: offset}); ok != want || ok && at[1] != offset || ok && (at[2] == 5) != (offset > 10) {
+	for offset, want := range map[uint64]uint64{1: Unsure, 2: Unsure, 3: 3, 4: 0, 10: 0, 11: 11, 12: 12} {
+		if at, ok := tr.Positions(frame.Mark{Room: 1, Offset: offset}); ok != (want > 0) || ok && at[1] != want || ok && (at[2] == 5) != (offset > 10) {
 			t.Errorf("%d: %v %t", offset, at, ok)
 		}
 	}
 	tr.Confirm(15) // before it goes back
+	tr.Join(frame.Mark{Room: 2, Offset: 4})
 	note(&tr, 2, 5, 5)
 	if _, ok := tr.Positions(frame.Mark{Room: 2, Offset: 5}); ok {
 		t.Error("the newest that is folded was sent again, and is known")
 	}
 	if at := tr.End(); at[1] != 12 || at[2] != 5 {
 		t.Error(at)
+	}
+}
+
+// TestTrailThatIsNotFollowed: events that do not follow those before leave their room in
+// doubt until it is joined again, and no other.
+func TestTrailThatIsNotFollowed(t *testing.T) {
+	var tr Trail
+	for _, m := range []frame.Mark{{Room: 1, Offset: 1}, {Room: 1, Offset: 3}, {Room: 2, Offset: 1}, {Room: 1, Offset: 4}} {
+		tr.Note(m)
+	}
+	for range 2 {
+		if at, ok := tr.Positions(frame.Mark{Room: 2, Offset: 1}); !ok || at[1] != Unsure || at[2] != 1 {
+			t.Error(at, ok)
+		}
+		tr.Confirm(3)
+	}
+	tr.Join(frame.Mark{Room: 1, Offset: 7})
+	tr.Note(frame.Mark{Room: 2, Offset: 2})
+	if at, ok := tr.Positions(frame.Mark{Room: 2, Offset: 2}); !ok || at[1] != 7 || at[2] != 2 {
+		t.Error(at, ok)
 	}
 }

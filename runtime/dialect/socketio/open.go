@@ -14,15 +14,27 @@ import (
 //	<session>.<resume token>
 //
 // A client takes its state for recovered if it is given the pid that it had: a session
-// whose state is not has another secret.
+// whose state is not has another secret. Clients come with pids of other servers, too,
+// and with offsets of those: their sessions begin anew.
 type pid struct{ session, secret string }
 
 func (p pid) String() string { return p.session + "." + p.secret }
 
 func parsePID(s string) (p pid, ok bool) {
 	p.session, p.secret, ok = strings.Cut(s, ".")
-	return p, ok && p.session != "" && p.secret != ""
+	return p, ok && fits(p.session, maxSession) && fits(p.secret, maxSecret)
 }
+
+// Longer ones session:resume would not take: they are another server's.
+const (
+	maxSession = 64
+	maxSecret  = 128
+)
+
+func fits(s string, most int) bool { return s != "" && len(s) <= most }
+
+// unreadable stands for an offset that is none of ours.
+const unreadable = "?"
 
 // opened are the members of auth that session:open and session:resume know.
 var opened = map[string]bool{"token": true, "device": true, "attributes": true, "rooms": true, "acks": true}
@@ -56,6 +68,9 @@ func (d *Dialect) open(auth []byte, env *event.Envelope) error {
 		}
 		d.behind = offset // which the client keeps until it is sent another, whatever becomes of its state
 		if p, ok := parsePID(old); ok {
+			if _, ok := trail.ParseText(offset); !ok && offset != "" {
+				offset = unreadable
+			}
 			env.Action, d.came = "session:resume", p
 			data = appendText(data, `,"session":`, p.session)
 			data = appendText(data, `,"resume_token":`, p.secret)
