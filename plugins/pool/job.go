@@ -54,4 +54,14 @@ const levelError = 3
 
 // Forget clears the job for another event. Its actions' bytes stay whoever's holds
 // them.
-func (j *Job) Forget() { *j = Job{wake: j.wake} }
+func (j *Job) Forget() {
+	clear(j.Actions)
+	kept := j.Actions[:0]
+	if cap(kept) > keptActions {
+		kept = nil
+	}
+	*j = Job{wake: j.wake, Actions: kept}
+}
+
+// keptActions is for how many actions a job that waits for its next event has a place.
+const keptActions = 8

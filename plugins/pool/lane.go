@@ -41,7 +41,7 @@ func (l *lane) init(p *Pool) {
 
 // do runs a job, as leader of a batch or as part of another one's.
 func (l *lane) do(ctx context.Context, j *Job) {
-	j.ctx, j.checked, j.err, j.Actions = ctx, false, errUnfinished, nil
+	j.ctx, j.checked, j.err, j.Actions = ctx, false, errUnfinished, j.Actions[:0]
 	l.mu.Lock()
 	if l.busy {
 		if !l.wait(ctx, j) {

@@ -66,7 +66,8 @@ type Job struct {
 	// nil: all may be done.
 	Checker Checker
 
-	// Actions are what the guest wants done, copied: they are the job's own.
+	// Actions are what the guest wants done, copied: they are the job's own until it is used
+	// again, and what their bytes are in stays that of whoever holds them.
 	Actions []hostapi.Action
 	Fuel    int64         // of the batch, divided by its events
 	Took    time.Duration // likewise
