@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/observe"
 	"github.com/heddle-rt/heddle/runtime/room"
@@ -136,8 +137,8 @@ func reportBatches(b *testing.B, c *sequence.Committer) {
 func writeBare(db *pebble.DB, r *event.Record) error {
 	b := db.NewBatch()
 	k := sequence.KeyOf(r)
-	_ = b.Set(appendRecordKey(nil, r.Tenant, r.Room, r.Offset), appendRecord(nil, r), nil)
-	_ = b.Set(appendKeyRow(nil, 1, &k), appendStored(nil, sequence.StoredOf(r)), nil)
+	_ = b.Set(appendRecordKey(nil, r.Tenant, r.Room, r.Offset), codec.AppendRecord(nil, r), nil)
+	_ = b.Set(appendKeyRow(nil, 1, &k), codec.AppendStored(nil, sequence.StoredOf(r)), nil)
 	_ = b.Set(appendKey(nil, tableSent, r.Tenant, r.Room, r.From.User), binary.AppendUvarint(nil, r.Offset), nil)
 	if err := b.Commit(pebble.Sync); err != nil {
 		return err
@@ -185,14 +186,14 @@ func BenchmarkRecordCodec(b *testing.B) {
 	b.Run("encode", func(b *testing.B) {
 		b.ReportAllocs()
 		for range b.N {
-			buf = appendRecord(buf[:0], &r)
+			buf = codec.AppendRecord(buf[:0], &r)
 		}
 	})
 	b.Run("decode", func(b *testing.B) {
 		b.ReportAllocs()
 		for range b.N {
 			var out event.Record
-			if err := decodeRecord(buf, &out); err != nil {
+			if err := codec.DecodeRecord(buf, &out); err != nil {
 				b.Fatal(err)
 			}
 		}

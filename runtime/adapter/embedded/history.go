@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/room"
@@ -70,7 +71,7 @@ func (v *view) head(top uint64) (sequence.Head, error) {
 	if err != nil {
 		return sequence.Head{}, fault.Wrap("embedded.head", fault.Unavailable, err)
 	}
-	return decodeHead(value, recordOffset(v.it.Key()))
+	return codec.DecodeHead(value, recordOffset(v.it.Key()))
 }
 
 // read decodes the record that the view stands at, and how large it is.
@@ -80,7 +81,7 @@ func (v *view) read(now int64) (r event.Record, size int, err error) {
 		return r, 0, fault.Wrap("embedded.read", fault.Unavailable, err)
 	}
 	r.Tenant, r.Room, r.Offset = v.tenant, v.id, recordOffset(v.it.Key())
-	if err := decodeRecord(value, &r); err != nil {
+	if err := codec.DecodeRecord(value, &r); err != nil {
 		return r, 0, fault.Wrap("embedded.read", fault.Internal, err)
 	}
 	if r.Expires != 0 && r.Expires <= now {
@@ -167,7 +168,7 @@ func (v *view) standBehind(p event.Position, top uint64) error {
 	if err != nil {
 		return fault.Wrap("embedded.read", fault.Unavailable, err)
 	}
-	h, err := decodeHead(value, p.Offset)
+	h, err := codec.DecodeHead(value, p.Offset)
 	if err != nil {
 		return fault.Wrap("embedded.read", fault.Internal, err)
 	}

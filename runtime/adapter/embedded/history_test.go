@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/room"
@@ -87,7 +88,7 @@ func TestAfter(t *testing.T) {
 	r.wait(r.start("conv:1", 1, 6))
 	r.wait(r.start("conv:10", 1, 2)) // a neighbour
 	const all = 1 << 20
-	one := len(appendRecord(nil, new(numbered("conv:1", 1))))
+	one := len(codec.AppendRecord(nil, new(numbered("conv:1", 1))))
 	for _, c := range []struct {
 		name       string
 		room       string

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/sequence"
@@ -85,7 +86,7 @@ func (p *partition) Lookup(_ context.Context, k sequence.Key) (st sequence.Store
 	p.key = appendKeyRow(p.key[:0], 0, &k)
 	ok, err = p.s.window.find(p.key, func(row []byte) (bool, error) {
 		return p.s.get(row, func(v []byte) (err error) {
-			st, err = decodeStored(v)
+			st, err = codec.DecodeStored(v)
 			return err
 		})
 	})
@@ -124,7 +125,7 @@ func (p *partition) Append(_ context.Context, records []event.Record) (_ sequenc
 
 func (p *partition) put(b *pebble.Batch, r *event.Record) error {
 	p.key = appendRecordKey(p.key[:0], r.Tenant, r.Room, r.Offset)
-	p.value = appendRecord(p.value[:0], r)
+	p.value = codec.AppendRecord(p.value[:0], r)
 	if err := b.Set(p.key, p.value, nil); err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func (p *partition) put(b *pebble.Batch, r *event.Record) error {
 		k := sequence.KeyOf(r)
 		p.key = appendKeyRow(p.key[:0], 0, &k)
 		p.s.window.put(p.key)
-		p.value = appendStored(p.value[:0], sequence.StoredOf(r))
+		p.value = codec.AppendStored(p.value[:0], sequence.StoredOf(r))
 		if err := b.Set(p.key, p.value, nil); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/room"
@@ -49,14 +50,14 @@ func (t *tables) Redact(tenant, id string, offset uint64) {
 	key := appendRecordKey(nil, tenant, id, offset)
 	found, err := t.w.s.get(key, func(v []byte) error {
 		was = len(v)
-		return decodeRecord(v, &r)
+		return codec.DecodeRecord(v, &r)
 	})
 	if t.fail(err); err != nil || !found || t.redacted[string(key)] {
 		return
 	}
 	t.redacted[string(key)] = true
 	r.Data, r.Redacted = nil, true
-	t.value = appendRecord(t.value[:0], &r)
+	t.value = codec.AppendRecord(t.value[:0], &r)
 	t.usage.add(tenant, 0, int64(len(t.value)-was))
 	t.fail(t.b.Set(key, t.value, nil))
 	t.key = appendNotesKey(t.key[:0], tenant, id, offset)
@@ -117,13 +118,13 @@ func readNote(it *pebble.Iterator, prefix int) (n room.Note, err error) {
 	}
 	key := it.Key()[prefix:]
 	if len(key) < 8 {
-		return n, fault.Wrap("embedded.read", fault.Internal, errCorrupt)
+		return n, fault.Wrap("embedded.read", fault.Internal, codec.ErrCorrupt)
 	}
 	n.Offset = binary.BigEndian.Uint64(key)
 	kind, tail, ok := field(key[8:])
 	last, tail, ok2 := field(tail)
 	if !ok || !ok2 || len(tail) > 0 {
-		return n, fault.Wrap("embedded.read", fault.Internal, errCorrupt)
+		return n, fault.Wrap("embedded.read", fault.Internal, codec.ErrCorrupt)
 	}
 	n.Kind, n.Key, n.Value = kind, last, append([]byte(nil), value...)
 	return n, nil

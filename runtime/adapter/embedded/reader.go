@@ -5,6 +5,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
@@ -12,7 +13,7 @@ import (
 // Room is a room's row (room.Reader).
 func (s *Store) Room(ctx context.Context, tenant, id string) (room.Info, bool, error) {
 	info := room.Info{Tenant: tenant, ID: id}
-	ok, err := s.get(appendKey(nil, tableRoom, tenant, id), func(v []byte) error { return decodeInfo(v, &info) })
+	ok, err := s.get(appendKey(nil, tableRoom, tenant, id), func(v []byte) error { return codec.DecodeInfo(v, &info) })
 	if err == nil {
 		err = s.unsynced.awaitRoom(ctx, name{tenant, id})
 	}
@@ -25,7 +26,7 @@ func (s *Store) Room(ctx context.Context, tenant, id string) (room.Info, bool, e
 // Member is a user's row in a room (room.Reader).
 func (s *Store) Member(ctx context.Context, tenant, id, user string) (room.Member, bool, error) {
 	m := room.Member{User: user}
-	ok, err := s.get(appendKey(nil, tableMember, tenant, id, user), func(v []byte) error { return decodeMember(v, &m) })
+	ok, err := s.get(appendKey(nil, tableMember, tenant, id, user), func(v []byte) error { return codec.DecodeMember(v, &m) })
 	if err == nil {
 		err = s.unsynced.awaitRoom(ctx, name{tenant, id})
 	}
@@ -44,7 +45,7 @@ func (s *Store) Members(ctx context.Context, tenant, id, after string, limit int
 			return user == after && limit > 0, nil
 		}
 		m := room.Member{User: user}
-		if err := decodeMember(v, &m); err != nil {
+		if err := codec.DecodeMember(v, &m); err != nil {
 			return false, err
 		}
 		out = append(out, m)
@@ -98,7 +99,7 @@ func (s *Store) scan(ctx context.Context, prefix []byte, from string, fields int
 		if err != nil {
 			break // it.Error tells
 		}
-		more, err := false, errCorrupt
+		more, err := false, codec.ErrCorrupt
 		if readable {
 			more, err = use(last, value)
 		}
@@ -157,7 +158,7 @@ func (s *Store) marker(table byte, tenant, user, id string) (room.Marker, error)
 
 func (s *Store) markerAt(key []byte) (m room.Marker, err error) {
 	_, err = s.get(key, func(v []byte) error {
-		m, err = decodeMarker(v)
+		m, err = codec.DecodeMarker(v)
 		return err
 	})
 	return m, err

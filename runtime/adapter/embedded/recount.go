@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 )
 
 // restore reads the rows. A database from before they were kept, which does not
@@ -37,7 +39,7 @@ func (u *usage) take(it *pebble.Iterator) error {
 	if ok && len(tail) == 2 {
 		writer = int(binary.BigEndian.Uint16(tail))
 	} else if !ok || len(tail) > 0 {
-		return errCorrupt
+		return codec.ErrCorrupt
 	}
 	value, err := it.ValueAndErr()
 	if err != nil {
@@ -64,7 +66,7 @@ func (u *usage) count(s *Store) error {
 	for tenant, a := range all {
 		t.add(tenant, a.rooms, a.bytes)
 	}
-	if err := errors.Join(b.Set([]byte{tableUsage}, []byte{valueVersion}, nil), t.write(b)); err != nil {
+	if err := errors.Join(b.Set([]byte{tableUsage}, []byte{codec.Version}, nil), t.write(b)); err != nil {
 		return errors.Join(err, b.Close())
 	}
 	if err := s.apply(b, pebble.Sync); err != nil {
@@ -85,7 +87,7 @@ func (s *Store) recount() (map[string]amount, error) {
 		tenant, tail, whole := field(it.Key()[1:])
 		id, _, whole2 := field(tail)
 		if !whole || !whole2 {
-			return nil, errors.Join(errCorrupt, it.Close())
+			return nil, errors.Join(codec.ErrCorrupt, it.Close())
 		}
 		prefix := append([]byte(nil), it.Key()[:len(it.Key())-8]...)
 		_, bytes, _ := measure(it, appendOffset(prefix, math.MaxUint64), math.MaxInt)
@@ -126,6 +128,6 @@ func endsWith(it *pebble.Iterator, prefix []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	h, err := decodeHead(value, 0)
+	h, err := codec.DecodeHead(value, 0)
 	return h.Ended, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/session"
 )
@@ -21,7 +22,7 @@ func (s *Store) Save(_ context.Context, rs ...session.Record) error {
 	b := s.db.NewBatch()
 	for i := range rs {
 		err := errors.Join(
-			b.Set(appendKey(nil, tableSession, rs[i].Tenant, rs[i].ID), appendSession(nil, &rs[i]), nil),
+			b.Set(appendKey(nil, tableSession, rs[i].Tenant, rs[i].ID), codec.AppendSession(nil, &rs[i]), nil),
 			b.Set(appendKey(nil, tableSessionOf, rs[i].Tenant, rs[i].User, rs[i].ID), nil, nil))
 		if err != nil {
 			return fault.Wrap("embedded.save", fault.Internal, err)
@@ -33,7 +34,7 @@ func (s *Store) Save(_ context.Context, rs ...session.Record) error {
 // Delete forgets a session, durably (session.Store).
 func (s *Store) Delete(_ context.Context, tenant, id string) error {
 	key, r := appendKey(nil, tableSession, tenant, id), session.Record{}
-	if there, err := s.get(key, func(v []byte) error { return decodeSession(v, &r) }); err != nil || !there {
+	if there, err := s.get(key, func(v []byte) error { return codec.DecodeSession(v, &r) }); err != nil || !there {
 		return err
 	}
 	b := s.db.NewBatch()
@@ -70,7 +71,7 @@ func (s *Store) applySession(b *pebble.Batch) error {
 // Load finds a session that has not expired (session.Store).
 func (s *Store) Load(_ context.Context, tenant, id string) (session.Record, bool, error) {
 	r := session.Record{Tenant: tenant, ID: id}
-	ok, err := s.get(appendKey(nil, tableSession, tenant, id), func(v []byte) error { return decodeSession(v, &r) })
+	ok, err := s.get(appendKey(nil, tableSession, tenant, id), func(v []byte) error { return codec.DecodeSession(v, &r) })
 	if !ok || err != nil || r.Expires <= s.deps.Clock().UnixMilli() {
 		return session.Record{}, false, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/session"
+	"github.com/heddle-rt/heddle/runtime/session/storetest"
 )
 
 func TestSessionsOfAUser(t *testing.T) {
@@ -53,4 +54,10 @@ func TestSessionsOfAUser(t *testing.T) {
 	if err := r.scan(t.Context(), appendKey(nil, tableSessionOf, "acme", "ann"), "", 3, func(string, []byte) (bool, error) { left++; return true, nil }); err != nil || left != 2 {
 		t.Errorf("%d are in the index, %v", left, err)
 	}
+}
+
+func TestSessionStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) session.Store {
+		return newRig(t, func(_ *Config, d *Deps) { d.Clock = time.Now })
+	})
 }

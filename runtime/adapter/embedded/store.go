@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
@@ -200,16 +201,16 @@ func (s *Store) nextTerm(number int) (uint64, error) {
 	key := appendTermKey(nil, number)
 	var term uint64
 	_, err := s.get(key, func(v []byte) error {
-		d := decode(v)
-		term = d.uvarint()
-		return d.done()
+		d := codec.Decode(v)
+		term = d.Uvarint()
+		return d.Done()
 	})
 	if err != nil {
 		return 0, err
 	}
 	term++
 	b := s.db.NewBatch()
-	_ = b.Set(key, binary.AppendUvarint([]byte{valueVersion}, term), nil)
+	_ = b.Set(key, binary.AppendUvarint([]byte{codec.Version}, term), nil)
 	return term, s.apply(b, pebble.Sync)
 }
 

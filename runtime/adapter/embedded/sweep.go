@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 	"github.com/heddle-rt/heddle/runtime/session"
 )
@@ -83,7 +84,7 @@ func (s *Store) trim(it *pebble.Iterator, prefix, end []byte) error {
 	tenant, tail, ok := field(prefix[1:])
 	id, _, ok2 := field(tail)
 	if !ok || !ok2 {
-		return errCorrupt
+		return codec.ErrCorrupt
 	}
 	first := recordOffset(it.Key())
 	if !it.SeekLT(end) {
@@ -166,7 +167,7 @@ func (s *Store) cutSome(tenant, id string, below uint64) (more bool, err error) 
 func (s *Store) bury(tenant, id string, last uint64) (gone bool, err error) {
 	var h sequence.Head
 	_, err = s.get(appendRecordKey(nil, tenant, id, last), func(v []byte) (err error) {
-		h, err = decodeHead(v, last)
+		h, err = codec.DecodeHead(v, last)
 		return err
 	})
 	if err != nil || !h.Ended || s.deps.Clock().Add(-2*s.cfg.Window).UnixMilli() < h.Timestamp {
@@ -227,7 +228,7 @@ func firstAfter(it *pebble.Iterator, prefix []byte, from, last uint64, old int64
 		if err != nil {
 			return from, err
 		}
-		h, err := decodeHead(value, middle)
+		h, err := codec.DecodeHead(value, middle)
 		if err != nil {
 			return from, err
 		}
@@ -261,7 +262,7 @@ func (s *Store) expireSome() error {
 	for i := 0; ok && i < sessionRows; i++ {
 		if value, err := it.ValueAndErr(); err != nil {
 			return err
-		} else if t, err := sessionExpiry(value); err != nil {
+		} else if t, err := codec.SessionExpiry(value); err != nil {
 			return err
 		} else if t <= now {
 			expired = append(expired, append([]byte(nil), it.Key()...))
@@ -285,7 +286,7 @@ func (s *Store) deleteExpired(keys [][]byte, now int64) error {
 	b := s.db.NewBatch()
 	for _, key := range keys {
 		var r session.Record
-		ok, err := s.get(key, func(v []byte) error { return decodeSession(v, &r) })
+		ok, err := s.get(key, func(v []byte) error { return codec.DecodeSession(v, &r) })
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package embedded
 import (
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
@@ -49,7 +50,7 @@ func (t *tables) remove(table byte, fields ...string) {
 }
 
 func (t *tables) PutRoom(i room.Info) {
-	t.value = appendInfo(t.value[:0], &i)
+	t.value = codec.AppendInfo(t.value[:0], &i)
 	t.set(tableRoom, i.Tenant, i.ID)
 }
 
@@ -70,7 +71,7 @@ func (t *tables) EndRoom(tenant, room string) {
 
 func (t *tables) PutMember(tenant, room string, m room.Member) {
 	t.w.users = append(t.w.users, name{tenant, m.User})
-	t.value = appendMember(t.value[:0], m)
+	t.value = codec.AppendMember(t.value[:0], m)
 	t.set(tableMember, tenant, room, m.User)
 	t.value = t.value[:0]
 	t.set(tableMemberOf, tenant, m.User, room)
@@ -83,7 +84,7 @@ func (t *tables) DeleteMember(tenant, room, user string) {
 }
 
 func (t *tables) PutSent(tenant, user, room string, m room.Marker) {
-	t.value = appendMarker(t.value[:0], m)
+	t.value = codec.AppendMarker(t.value[:0], m)
 	t.set(tableSent, tenant, room, user)
 }
 
@@ -101,7 +102,7 @@ func (t *tables) PutRead(tenant, user, room string, m room.Marker) {
 		t.reads = map[string]event.Position{}
 	}
 	t.reads[string(t.key)] = m.Position
-	t.value = appendMarker(t.value[:0], m)
+	t.value = codec.AppendMarker(t.value[:0], m)
 	t.fail(t.b.Set(t.key, t.value, nil))
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
@@ -176,11 +177,11 @@ func appendUsageKey(key []byte, tenant string, writer int) []byte {
 }
 
 func appendAmount(b []byte, a amount) []byte {
-	return binary.AppendVarint(binary.AppendVarint(append(b, valueVersion), a.rooms), a.bytes)
+	return binary.AppendVarint(binary.AppendVarint(append(b, codec.Version), a.rooms), a.bytes)
 }
 
 func decodeAmount(value []byte) (amount, error) {
-	d := decode(value)
-	a := amount{d.varint(), d.varint()}
-	return a, d.done()
+	d := codec.Decode(value)
+	a := amount{d.Varint(), d.Varint()}
+	return a, d.Done()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/limit"
 	"github.com/heddle-rt/heddle/runtime/room"
@@ -52,7 +53,7 @@ func (r *rig) uses(tenant string, rooms, bytes int64) {
 
 // rowSize is what a record takes.
 func rowSize(r event.Record) int64 {
-	return int64(len(appendRecordKey(nil, r.Tenant, r.Room, r.Offset)) + len(appendRecord(nil, &r)))
+	return int64(len(appendRecordKey(nil, r.Tenant, r.Room, r.Offset)) + len(codec.AppendRecord(nil, &r)))
 }
 
 func TestUsed(t *testing.T) {
@@ -126,7 +127,7 @@ func TestUsedAfterABatchThatWasGivenUp(t *testing.T) {
 	r := newRig(t, nil)
 	r.deps.Projections["room:change"] = func(t room.Tables, _ *event.Record) {
 		t.Redact(crashTenant, "conv:1", 1)
-		t.(*tables).fail(errCorrupt)
+		t.(*tables).fail(codec.ErrCorrupt)
 	}
 	r.wait(r.start("conv:1", 1, 2))
 	bad := numbered("conv:1", 3)

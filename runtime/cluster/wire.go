@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/adapter/codec"
+	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/sequence"
+)
+
+// appendFault encodes what a client would be told: the cause stays in the other node's
+// log.
+func appendFault(b []byte, f *fault.Error) []byte {
+	b = codec.AppendText(b, f.Kind.Code())
+	b = codec.AppendText(b, f.Field)
+	b = codec.AppendText(b, f.Msg)
+	return binary.AppendVarint(b, int64(f.After))
+}
+
+func decodeFault(b []byte) (*fault.Error, error) {
+	d := codec.Bare(b)
+	code := d.Text()
+	f := &fault.Error{Op: "cluster.peer", Kind: fault.Unavailable, Field: d.Text(), Msg: d.Text(), After: time.Duration(d.Varint())}
+	for _, k := range fault.Kinds() {
+		if k.Code() == code { // otherwise the other node is newer, and it may be tried again
+			f.Kind = k
+		}
+	}
+	return f, d.Done()
+}
+
+// Flags of a submission.
+const (
+	flagCreate = 1 << iota
+	flagHeeds
+	flagProbe
+)
+
+func appendSubmission(b []byte, s *sequence.Submission) []byte {
+	var flags byte
+	for i, set := range [...]bool{s.Create, s.Heeds, s.Probe} {
+		if set {
+			flags |= 1 << i
+		}
+	}
+	b = append(b, flags)
+	b = binary.AppendUvarint(codec.AppendText(b, s.Subject), s.Seen)
+	b = codec.AppendText(codec.AppendText(b, s.Record.Tenant), s.Record.Room)
+	return codec.AppendRecord(b, &s.Record)
+}
+
+func decodeSubmission(b []byte, s *sequence.Submission) error {
+	d := codec.Bare(b)
+	flags := d.Byte()
+	s.Create, s.Heeds, s.Probe = flags&flagCreate != 0, flags&flagHeeds != 0, flags&flagProbe != 0
+	s.Subject, s.Seen = d.Text(), d.Uvarint()
+	s.Record.Tenant, s.Record.Room = d.Text(), d.Text()
+	d.Record(&s.Record)
+	return d.Done()
+}
+
+func appendOutcome(b []byte, o *sequence.Outcome) []byte {
+	var repeat byte
+	if o.Repeat {
+		repeat = 1
+	}
+	return append(codec.AppendStored(b, o.Stored), repeat)
+}
+
+func decodeOutcome(b []byte) (o sequence.Outcome, err error) {
+	if len(b) == 0 {
+		return o, codec.ErrCorrupt
+	}
+	o.Repeat = b[len(b)-1] != 0
+	o.Stored, err = codec.DecodeStored(b[:len(b)-1])
+	return o, err
+}
