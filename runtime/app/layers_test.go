@@ -122,6 +122,8 @@ var layers = map[string][]string{
 // with drivers of their own.
 var drivers = map[string][]string{
 	"github.com/lxzan/gws":               {"runtime/socket", "clients/go", "clients/go/heddletest", "cmd/heddle/loadtest"},
+	"github.com/redis/rueidis":           {"runtime/adapter/redis"},
+	"github.com/twmb/franz-go":           {"runtime/adapter/kafka"},
 	"github.com/cockroachdb/pebble/v2":   {"runtime/adapter/embedded"},
 	"github.com/prometheus":              {"runtime/observe"},
 	"github.com/goccy/go-yaml":           {"runtime/config"},
