@@ -210,8 +210,9 @@ func TestHostileLongCalls(t *testing.T) {
 			u.drop()
 			took := time.Since(began)
 			t.Logf("%s: %v", name, took)
-			if e.Payload.Data.Code != "plugin_failed" || r.failures(name, "deadline")+r.failures(name, "host_calls") != 1 {
-				t.Errorf("%s: %s; its failures: deadline %v, host_calls %v, all %v", name, e.js, r.failures(name, "deadline"), r.failures(name, "host_calls"), r.failures(name, ""))
+			// What the host does is paid for in fuel: on a fast machine that may be over first.
+			if e.Payload.Data.Code != "plugin_failed" || r.failures(name, "deadline")+r.failures(name, "host_calls")+r.failures(name, "fuel") != 1 {
+				t.Errorf("%s: %s; it has failed %v times", name, e.js, r.failures(name, ""))
 			}
 			if took > 5*time.Second { // twice a quarter of a second, on a busy machine
 				t.Errorf("%s: it took %v", name, took)
