@@ -72,15 +72,15 @@ var (
 	errSilent  = errors.New("the node does not answer")
 )
 
-// Ask sends a request. done is called once with the answer, the other node's error, or
-// a retryable one: then it is not known whether the request was carried out.
-func (p *Peers) Ask(node string, k Kind, body []byte, done func(body []byte, err error)) {
+// Ask sends a request. done is called once, from another goroutine, with the answer, the
+// other node's error, or a retryable one: then it is not known whether the request was
+// carried out. With an error nothing was sent, and it is not called.
+func (p *Peers) Ask(node string, k Kind, body []byte, done func(body []byte, err error)) error {
 	id := p.last.Add(1)
 	p.mu.Lock()
 	if len(p.waiting) >= p.cfg.Pending {
 		p.mu.Unlock()
-		done(nil, errPending)
-		return
+		return errPending
 	}
 	p.waiting[id] = &waiting{done, time.Now().Add(p.cfg.Timeout)}
 	p.order = append(p.order, id)
@@ -90,6 +90,7 @@ func (p *Peers) Ask(node string, k Kind, body []byte, done func(body []byte, err
 	b = binary.AppendUvarint(b, id)
 	b = codec.AppendText(b, p.self)
 	p.bus.Send(node, append(b, body...))
+	return nil
 }
 
 // Receive takes a message of another node.

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +28,6 @@ type RouterDeps struct {
 	Peers      *Peers
 	Local      sequence.Submitter
 	Now        func() time.Time
-	Log        *slog.Logger
 }
 
 // Router is a sequence.Submitter that has the partition's owner commit.
@@ -102,24 +100,39 @@ func (r *Router) forward(s *sequence.Submission) error {
 		s.Record.Key = "\x00" + ulid.Make().String()
 	}
 	r.Forwarded.Add(1)
-	(&flight{r, s, r.deps.Now().Add(r.cfg.Patience)}).send()
-	return nil
+	return (&flight{r, s, r.deps.Now().Add(r.cfg.Patience)}).send()
 }
 
-// send asks whoever owns the partition now, which may be this node.
-func (f *flight) send() {
+// send asks whoever owns the partition now, which may be this node, or has it tried again
+// while nobody does. With an error it is not under way any more.
+func (f *flight) send() error {
 	r := f.r
-	owner := r.owner(f.s)
-	switch owner {
+	switch owner := r.owner(f.s); owner {
 	case "":
-		f.answered(nil, ErrElsewhere)
+		if !f.again() {
+			return ErrElsewhere
+		}
+		return nil
 	case r.deps.Self:
-		if err := r.deps.Local.Offer(f.s); err != nil {
+		return r.deps.Local.Offer(f.s)
+	default:
+		return r.deps.Peers.Ask(owner, kindSubmit, appendSubmission(nil, f.s), f.answered)
+	}
+}
+
+// again has it sent once more after a pause, unless there is no time for that.
+func (f *flight) again() bool {
+	r := f.r
+	if !r.deps.Now().Before(f.until) {
+		return false
+	}
+	r.Retried.Add(1)
+	time.AfterFunc(r.cfg.Retry, func() { // bounded by Peers' pending, and by until
+		if err := f.send(); err != nil {
 			f.answered(nil, err)
 		}
-	default:
-		r.deps.Peers.Ask(owner, kindSubmit, appendSubmission(nil, f.s), f.answered)
-	}
+	})
+	return true
 }
 
 // answered completes the submission, or tries again where that may help.
@@ -133,12 +146,9 @@ func (f *flight) answered(body []byte, err error) {
 		return
 	}
 	// What is refused for good is; an overloaded owner is not asked more often.
-	if fault.Is(err, fault.Unavailable) && f.r.deps.Now().Before(f.until) {
-		f.r.Retried.Add(1)
-		time.AfterFunc(f.r.cfg.Retry, f.send) // bounded by Peers' pending, and by until
-		return
+	if !fault.Is(err, fault.Unavailable) || !f.again() {
+		f.s.Done.Committed(sequence.Outcome{Err: err})
 	}
-	f.s.Done.Committed(sequence.Outcome{Err: err})
 }
 
 // serve commits for another node.

@@ -1,11 +1,8 @@
 package kafka
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/clienttls"
 	"github.com/heddle-rt/heddle/runtime/config"
 )
 
@@ -27,23 +25,15 @@ type Config struct {
 
 	Window time.Duration `yaml:"window" default:"10m" min:"5m" max:"24h" doc:"How far back a node that takes a partition over reads, for the ids of events that may be sent again."`
 
-	TLS  TLS  `yaml:"tls" doc:"Encryption of the connections to the brokers."`
-	SASL SASL `yaml:"sasl" doc:"How to log in to the brokers."`
-}
-
-// TLS says how connections to the brokers are encrypted.
-type TLS struct {
-	Enabled bool   `yaml:"enabled" doc:"Whether they are."`
-	CA      string `yaml:"ca" doc:"File with the certificates that may have signed the brokers'; empty: the system's."`
-	Cert    string `yaml:"cert" doc:"File with the certificate of this client, if the brokers want one."`
-	Key     string `yaml:"key" doc:"File with its key."`
+	TLS  clienttls.Config `yaml:"tls" doc:"Encryption of the connections to the brokers."`
+	SASL SASL             `yaml:"sasl" doc:"How to log in to the brokers."`
 }
 
 // SASL says how to log in.
 type SASL struct {
 	Mechanism string `yaml:"mechanism" enum:",plain,scram-sha-256,scram-sha-512" doc:"Mechanism; empty: none."`
 	User      string `yaml:"user" doc:"Name."`
-	Password  string `yaml:"password" doc:"Password; $NAME is that of the environment."`
+	Password  string `yaml:"password" doc:"Password; ${NAME} is that of the environment."`
 }
 
 // options are the client's for all that is done with the brokers.
@@ -60,38 +50,17 @@ func (c *Config) options() (opts []kgo.Opt, err error) {
 		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(time.Duration(tries)*20*time.Millisecond, time.Second) }),
 		kgo.DialTimeout(5 * time.Second),
 	}
-	if c.TLS.Enabled {
-		t, err := c.TLS.config()
-		if err != nil {
-			return nil, err
-		}
-		opts = append(opts, kgo.DialTLSConfig(t))
+	encrypted, err := c.TLS.TLS()
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	if encrypted != nil {
+		opts = append(opts, kgo.DialTLSConfig(encrypted))
 	}
 	if m := c.SASL.mechanism(); m != nil {
 		opts = append(opts, kgo.SASL(m))
 	}
 	return opts, nil
-}
-
-func (t *TLS) config() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("kafka: tls.ca: %w", err)
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("kafka: tls.ca: no certificate in %s", t.CA)
-		}
-	}
-	if t.Cert != "" || t.Key != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("kafka: tls.cert: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }
 
 func (s *SASL) mechanism() sasl.Mechanism {

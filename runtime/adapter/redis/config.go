@@ -1,40 +1,33 @@
 package redis
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/heddle-rt/heddle/runtime/adapter/clienttls"
 )
 
 // Config says where Redis is.
 type Config struct {
 	Addresses []string      `yaml:"addresses" doc:"Addresses of Redis, host:port: of the one, of nodes of the Cluster, or with sentinel.master of Sentinels; without any the node is alone."`
 	Username  string        `yaml:"username" doc:"Name of the ACL's user; empty: the default one."`
-	Password  string        `yaml:"password" doc:"Password; $NAME is that of the environment."`
+	Password  string        `yaml:"password" doc:"Password; ${NAME} is that of the environment."`
 	Prefix    string        `yaml:"prefix" default:"heddle:" doc:"What the names of all keys and channels begin with: several clusters can share one Redis."`
 	Timeout   time.Duration `yaml:"timeout" default:"2s" min:"50ms" max:"1m" doc:"How long one request may take."`
 	Pipelines int           `yaml:"pipelines" default:"2" min:"0" max:"8" doc:"Connections to each Redis over which requests are pipelined, as a power of two."`
 
-	Sentinel Sentinel `yaml:"sentinel" doc:"Where Sentinels say which Redis is the master."`
-	TLS      TLS      `yaml:"tls" doc:"Encryption of the connections."`
+	Sentinel Sentinel         `yaml:"sentinel" doc:"Where Sentinels say which Redis is the master."`
+	TLS      clienttls.Config `yaml:"tls" doc:"Encryption of the connections."`
 }
 
 // Sentinel says what to ask Sentinels.
 type Sentinel struct {
 	Master   string `yaml:"master" doc:"Name of the master that they watch."`
 	Username string `yaml:"username" doc:"Name at the Sentinels, if they want one."`
-	Password string `yaml:"password" doc:"Password at the Sentinels; $NAME is that of the environment."`
-}
-
-// TLS says how connections are encrypted.
-type TLS struct {
-	Enabled bool   `yaml:"enabled" doc:"Whether they are."`
-	CA      string `yaml:"ca" doc:"File with the certificates that may have signed Redis'; empty: the system's."`
+	Password string `yaml:"password" doc:"Password at the Sentinels; ${NAME} is that of the environment."`
 }
 
 // Client is a connection to Redis.
@@ -56,17 +49,9 @@ func Connect(cfg Config) (*Client, error) {
 		ConnWriteTimeout:  cfg.Timeout,
 	}
 	opt.Dialer.Timeout = cfg.Timeout
-	if cfg.TLS.Enabled {
-		opt.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		if cfg.TLS.CA != "" {
-			pem, err := os.ReadFile(cfg.TLS.CA)
-			if err != nil {
-				return nil, fmt.Errorf("redis: tls.ca: %w", err)
-			}
-			if opt.TLSConfig.RootCAs = x509.NewCertPool(); !opt.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("redis: tls.ca: no certificate in %s", cfg.TLS.CA)
-			}
-		}
+	var err error
+	if opt.TLSConfig, err = cfg.TLS.TLS(); err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
 	}
 	r, err := rueidis.NewClient(opt)
 	if err != nil {
