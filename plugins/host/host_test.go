@@ -133,20 +133,15 @@ func deploy(t testing.TB, h *Host, b *manifest.Bundle, as string, share float64)
 	return m.Meta
 }
 
-// expecting tells what the filter is to say, and which version of it.
-func expecting(t *testing.T, h *Host) func(word string, number int) {
-	return func(word string, number int) {
+func TestLife(t *testing.T) {
+	store := &celltest.Store{}
+	h := newHost(t, store, nil)
+	expect := func(word string, number int) {
 		t.Helper()
 		if w, n := ask(h, "filter", "ann"); w != word || n != number {
 			t.Errorf("version %d says %q; want %d, %q", n, w, number, word)
 		}
 	}
-}
-
-func TestLife(t *testing.T) {
-	store := &celltest.Store{}
-	h := newHost(t, store, nil)
-	expect := expecting(t, h)
 	expect("no plugin", 0)
 	m := deploy(t, h, bundle(t, "filter", "one", ""), Live, 0)
 	if m.Number != 1 || m.By != "dev" || !m.Captured || m.Size == 0 || m.Digest == "" {
@@ -204,7 +199,12 @@ func TestLife(t *testing.T) {
 func TestGo(t *testing.T) {
 	store := &celltest.Store{}
 	h := newHost(t, store, nil)
-	expect := expecting(t, h)
+	expect := func(word string, number int) {
+		t.Helper()
+		if w, n := ask(h, "filter", "ann"); w != word || n != number {
+			t.Errorf("version %d says %q; want %d, %q", n, w, number, word)
+		}
+	}
 	m := deploy(t, h, goBundle(t, "filter", "one", ""), Live, 0)
 	if m.Number != 1 || !m.Captured || m.Size == 0 {
 		t.Errorf("%+v", m)

@@ -44,7 +44,7 @@ type station struct {
 func onAir(t *testing.T, c *Client, node string) *station {
 	t.Helper()
 	s := &station{published: make([][]string, 4)}
-	s.Bus = NewBus(c, BusConfig{Queue: 1000}, BusDeps{
+	s.Bus = NewBus(c, BusConfig{Queue: 2000}, BusDeps{
 		Node: node, Partitions: 4, Log: slog.New(slog.DiscardHandler),
 		Received:  func(m []byte) { s.mu.Lock(); s.received = append(s.received, string(m)); s.mu.Unlock() },
 		Published: func(p int, m []byte) { s.mu.Lock(); s.published[p] = append(s.published[p], string(m)); s.mu.Unlock() },
@@ -136,7 +136,7 @@ func TestBusWithoutRedis(t *testing.T) {
 	a, b := onAir(t, connect(t, server), "a"), onAir(t, connect(t, server), "b")
 	tuned(t, a, b)
 	server.Kill()
-	for range 2000 {
+	for range 4000 {
 		a.Publish(0, []byte("lost"))
 	}
 	eventually(t, "it is counted", func() bool { return a.Dropped.Load() > 0 && a.Failed.Load() > 0 })
