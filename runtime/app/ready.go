@@ -39,7 +39,7 @@ func (a *App) checks() []observe.Check {
 				switch {
 				case p.Stalled:
 					return fmt.Errorf("the log of partition %d has not answered for longer than sequence.timeout", i)
-				case p.Term == 0:
+				case p.Term == 0 && !p.Foreign:
 					return fmt.Errorf("partition %d is not open", i)
 				}
 			}

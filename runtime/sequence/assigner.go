@@ -17,6 +17,7 @@ const (
 var (
 	errNotOpen  = errors.New("the partition is not open")
 	errLifeOver = errors.New("an append before this one failed")
+	errLineOver = errors.New("an event that this one was to follow was not stored")
 )
 
 // assign is the lane's first goroutine: it turns what is queued into appended
@@ -46,6 +47,11 @@ func (l *lane) assign(ctx context.Context) {
 		case <-l.over:
 			l.free <- b
 			l.endLife()
+		case <-l.moved:
+			l.free <- b
+			if !l.owned() {
+				l.endLife()
+			}
 		}
 	}
 }
@@ -101,8 +107,12 @@ func (l *lane) fill(ctx context.Context, b *batch, s *Submission) {
 // decide gives one submission its position, or its refusal.
 func (l *lane) decide(ctx context.Context, b *batch, s *Submission) {
 	it := b.add(s)
-	if l.part == nil {
+	switch {
+	case l.part == nil:
 		it.refuse(fault.Wrap("sequence.commit", fault.Unavailable, errNotOpen))
+		return
+	case !s.Line.whole():
+		it.refuse(fault.Wrap("sequence.commit", fault.Unavailable, errLineOver))
 		return
 	}
 	if l.repeats(ctx, it, s) {

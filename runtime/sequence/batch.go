@@ -12,6 +12,7 @@ import (
 // batch becomes durable.
 type item struct {
 	done   Completer // nil once the watch has completed it; guarded by batch.mu
+	line   *Line
 	queued time.Time
 	probe  bool
 	final  bool // the outcome holds whatever becomes of the batch
@@ -55,7 +56,7 @@ func (b *batch) add(s *Submission) *item {
 	b.bytes += len(s.Record.Data)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.items = append(b.items, item{done: s.Done, queued: s.queued, probe: s.Probe})
+	b.items = append(b.items, item{done: s.Done, line: s.Line, queued: s.queued, probe: s.Probe})
 	return &b.items[len(b.items)-1]
 }
 

@@ -38,10 +38,18 @@ type Publisher interface {
 	Publish(records []event.Record)
 }
 
+// Ownership says which partitions of a log that several nodes write are the
+// committer's.
+type Ownership interface {
+	// Owned reports whether a partition is; changed is closed when that may be different.
+	Owned(partition int) (owned bool, changed <-chan struct{})
+}
+
 // Deps are what a Committer works with. Log and Publisher are required.
 type Deps struct {
 	Log       Log
 	Publisher Publisher
+	Ownership Ownership        // nil: all partitions are the committer's
 	Clock     func() time.Time // of the records' timestamps; nil: time.Now
 	Space     func() bool      // false: storage is too full to take more; nil: always true
 	Logger    *slog.Logger     // nil: discards

@@ -33,6 +33,7 @@ type lane struct {
 
 	stalled atomic.Bool               // the log has not answered for longer than Timeout, as the watch saw it last
 	opening atomic.Pointer[time.Time] // since when the log is asked to open the partition; nil if it is not
+	foreign atomic.Bool               // the partition is another's
 
 	// A life is one opening of the partition. Batches of a life that is over fail,
 	// even if the log took them.
@@ -40,7 +41,8 @@ type lane struct {
 	dead atomic.Uint64 // the last life that is over, set by the publisher
 
 	// The assigner's own.
-	part   Partition // nil while it is not open
+	part   Partition       // nil while it is not open
+	moved  <-chan struct{} // closed when the partition's ownership may have changed; nil if it never does
 	heads  *heads
 	flying map[Key]Stored // keys of the batches that have not come round yet
 	stamp  *stamper

@@ -4,12 +4,20 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// open begins a life of the partition. While the log refuses, what comes in is
-// refused too. It returns false if the lane was closed before it succeeded.
+// open begins a life of the partition as soon as it is the committer's. While the log
+// refuses, what comes in is refused too. It returns false if the lane was closed before
+// it succeeded.
 func (l *lane) open(ctx context.Context) bool {
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+		for !l.owned() {
+			if wait = minBackoff; !l.stand() {
+				return false
+			}
+		}
 		since := time.Now()
 		l.opening.Store(&since)
 		part, err := l.deps.Log.Open(ctx, l.index)
@@ -27,6 +35,39 @@ func (l *lane) open(ctx context.Context) bool {
 		}
 		if !l.refuse(ctx, wait/2+rand.N(wait/2)) {
 			return false
+		}
+	}
+}
+
+// owned asks whether the partition is the committer's, and notes how to learn of a change.
+func (l *lane) owned() (owned bool) {
+	if l.deps.Ownership == nil {
+		return true
+	}
+	owned, l.moved = l.deps.Ownership.Owned(l.index)
+	return owned
+}
+
+// ErrElsewhere is of what was submitted for a partition that is another's.
+var ErrElsewhere = fault.New(fault.Unavailable, "", "another node commits for this room")
+
+// stand refuses everything while the partition is another's; false once the lane is
+// closed and its queue empty.
+func (l *lane) stand() bool {
+	l.foreign.Store(true)
+	defer l.foreign.Store(false)
+	l.lost = nil // its owner brings out what is stored of that
+	for {
+		select {
+		case s, more := <-l.queue:
+			if !more {
+				return false
+			}
+			l.release(s.size())
+			l.counters.refused.Add(1)
+			s.complete(Outcome{Err: ErrElsewhere})
+		case <-l.moved:
+			return true
 		}
 	}
 }

@@ -21,6 +21,9 @@ func (l *lane) publish(ctx context.Context) {
 			if !it.probe {
 				l.counters.latency.Observe(now.Sub(it.queued))
 			}
+			if it.line.breaks(it.out.Err) {
+				it.line.broken.Store(true) // before the partition is opened again
+			}
 			it.done.Committed(it.out)
 		}
 		l.free <- b

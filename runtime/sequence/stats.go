@@ -32,6 +32,7 @@ func (c *counters) batch(n int) {
 // PartitionStats is what one partition has done since the start.
 type PartitionStats struct {
 	Term    uint64        // 0 while the partition is not open
+	Foreign bool          // another node commits for it
 	Stalled bool          // its log has not answered for longer than Config.Timeout; events are refused
 	Queued  int           // events that wait now
 	Bytes   int64         // that they hold, as Config.QueueBytes counts
@@ -50,7 +51,7 @@ func (c *Committer) Stats() []PartitionStats {
 	for i, l := range c.lanes {
 		n := &l.counters
 		out[i] = PartitionStats{
-			Term: n.term.Load(), Stalled: l.stalled.Load(), Queued: len(l.queue), Bytes: l.bytes.Load(), Records: n.records.Load(), Repeats: n.repeats.Load(),
+			Term: n.term.Load(), Foreign: l.foreign.Load(), Stalled: l.stalled.Load(), Queued: len(l.queue), Bytes: l.bytes.Load(), Records: n.records.Load(), Repeats: n.repeats.Load(),
 			Refused: n.refused.Load(), Failed: n.failed.Load(), Reopens: n.reopens.Load(), Latency: n.latency.Summary(),
 		}
 		for j := range n.sizes {

@@ -1,9 +1,11 @@
 package sequence
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // Submission is one durable record on its way to the log. It belongs to the
@@ -26,6 +28,9 @@ type Submission struct {
 	// outcome is a Repeat if such a record is stored, or the fate of one that is in
 	// flight; it is NotFound if the log knows none.
 	Probe bool
+	// Line is that of several submissions that are to be stored in their order, or not at
+	// all; nil for none.
+	Line *Line
 	// Done learns the outcome.
 	Done Completer
 
@@ -44,6 +49,25 @@ const overhead = 512
 
 // size is what the submission counts for in Config.QueueBytes.
 func (s *Submission) size() int64 { return overhead + int64(len(s.Record.Data)) }
+
+// Line is what submissions of one partition have in common of which none may be stored
+// behind one that was not. It breaks with the first that the log is away for: those
+// behind it are refused as that one was, and whoever submits them begins another.
+type Line struct{ broken atomic.Bool }
+
+// breaks reports whether an outcome ends the line.
+func (l *Line) breaks(err error) bool { return l != nil && fault.Is(err, fault.Unavailable) }
+
+// whole reports whether the line has not ended.
+func (l *Line) whole() bool { return l == nil || !l.broken.Load() }
+
+// complete tells the outcome of a submission that no batch holds.
+func (s *Submission) complete(o Outcome) {
+	if s.Line.breaks(o.Err) {
+		s.Line.broken.Store(true)
+	}
+	s.Done.Committed(o)
+}
 
 // Completer learns what became of a submission.
 type Completer interface {

@@ -60,7 +60,7 @@ func (l *lane) expire(before time.Time) {
 			}
 			l.release(s.size())
 			l.counters.refused.Add(1)
-			s.Done.Committed(Outcome{Err: l.away()})
+			s.complete(Outcome{Err: l.away()})
 		default:
 			return
 		}
