@@ -21,8 +21,9 @@ type Bus interface {
 	Send(node string, message []byte)
 }
 
-// Handler answers a request; answer is called once, then or later, from any goroutine.
-type Handler func(body []byte, answer func(body []byte, err error))
+// Handler answers a request of a node; answer is called once, then or later, from any
+// goroutine.
+type Handler func(from string, body []byte, answer func(body []byte, err error))
 
 // Kind of a request.
 type Kind byte
@@ -166,7 +167,7 @@ func (p *Peers) serve(rest []byte) error {
 		p.bus.Send(from, append(b, body...))
 	}
 	if h := p.handlers[kind]; h != nil {
-		h(body, answer)
+		h(from, body, answer)
 		return nil
 	}
 	answer(nil, fault.New(fault.Unavailable, "", fmt.Sprintf("this node does not know requests of kind %d", kind)))

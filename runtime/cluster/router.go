@@ -2,11 +2,11 @@ package cluster
 
 import (
 	"context"
-	"errors"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/sequence"
@@ -18,7 +18,8 @@ const kindSubmit Kind = 1
 // RouterConfig says how long a partition may be without an owner.
 type RouterConfig struct {
 	Patience time.Duration `yaml:"patience" default:"4s" min:"100ms" max:"1m" doc:"How long an event waits for a node that takes its partition over, before it is refused with a retryable error."`
-	Retry    time.Duration `yaml:"retry" default:"100ms" min:"5ms" max:"5s" doc:"Pause before the owner of a partition is asked again."`
+	Retry    time.Duration `yaml:"retry" default:"50ms" min:"5ms" max:"5s" doc:"Pause before the owner of a partition is asked again."`
+	Queue    int           `yaml:"queue" default:"8192" min:"64" max:"1000000" doc:"Events of this node that may be on their way to one partition, or wait for its owner; above it they are refused as overloaded."`
 }
 
 // RouterDeps are what a Router works with.
@@ -26,146 +27,142 @@ type RouterDeps struct {
 	Self       string
 	Partitions int
 	Peers      *Peers
-	Local      sequence.Submitter
+	Local      sequence.Submitter // its partitions are those that the Router owns
 	Now        func() time.Time
 }
 
-// Router is a sequence.Submitter that has the partition's owner commit.
+// Router is a sequence.Submitter that has the owner of a partition commit, and the
+// sequence.Ownership of the committer of this node.
 type Router struct {
-	cfg    RouterConfig
-	deps   RouterDeps
-	owners atomic.Pointer[[]string] // by partition
+	cfg   RouterConfig
+	deps  RouterDeps
+	view  atomic.Pointer[view]
+	lines []*line // by partition
 
-	// Forwarded counts what went to other nodes, Retried what was sent there again.
+	mu      sync.Mutex
+	inbound map[inboundKey]*inbound
+
+	// Forwarded counts what went to other nodes, Retried what was sent once more.
 	Forwarded, Retried atomic.Uint64
 }
 
-// ErrElsewhere is of a partition that another node owns.
-var ErrElsewhere = fault.New(fault.Unavailable, "", "another node commits for this room")
+// view is who owns what.
+type view struct {
+	owners  []string      // by partition
+	changed chan struct{} // closed when there is another view
+}
 
-// NewRouter owns nothing yet.
+// NewRouter owns nothing yet; Local is set before the first submission.
 func NewRouter(cfg RouterConfig, deps RouterDeps) *Router {
-	r := &Router{cfg: cfg, deps: deps}
-	r.owners.Store(new(make([]string, deps.Partitions)))
+	r := &Router{cfg: cfg, deps: deps, inbound: map[inboundKey]*inbound{}}
+	r.view.Store(&view{make([]string, deps.Partitions), make(chan struct{})})
+	for p := range deps.Partitions {
+		r.lines = append(r.lines, newLine(r, p))
+	}
 	deps.Peers.Handle(kindSubmit, r.serve)
 	return r
 }
 
-// Assign says who is there to own partitions.
+// Assign says who is there to own partitions. One goroutine calls it.
 func (r *Router) Assign(nodes []string) {
-	owners := make([]string, r.deps.Partitions)
-	for p := range owners {
-		owners[p] = Owner(p, nodes)
+	v := &view{make([]string, r.deps.Partitions), make(chan struct{})}
+	for p := range v.owners {
+		v.owners[p] = Owner(p, nodes)
 	}
-	r.owners.Store(&owners)
+	was := r.view.Swap(v)
+	close(was.changed)
+	r.mu.Lock()
+	maps.DeleteFunc(r.inbound, func(k inboundKey, _ *inbound) bool { return !slices.Contains(nodes, k.node) })
+	r.mu.Unlock()
+	for p, l := range r.lines {
+		if was.owners[p] != v.owners[p] {
+			l.resume()
+		}
+	}
 }
 
 // OwnerOf is the node that owns a partition, "" if nobody is there.
-func (r *Router) OwnerOf(partition int) string { return (*r.owners.Load())[partition] }
+func (r *Router) OwnerOf(partition int) string { return r.view.Load().owners[partition] }
 
-// Owns reports whether this node does.
-func (r *Router) Owns(partition int) bool { return r.OwnerOf(partition) == r.deps.Self }
-
-func (r *Router) owner(s *sequence.Submission) string {
-	return r.OwnerOf(sequence.PartitionOf(s.Record.Tenant, s.Record.Room, r.deps.Partitions))
+// Owned reports whether this node does (sequence.Ownership).
+func (r *Router) Owned(partition int) (owned bool, changed <-chan struct{}) {
+	v := r.view.Load()
+	return v.owners[partition] == r.deps.Self, v.changed
 }
 
-// Submit hands a submission to the partition's owner. Done may be called from any
-// goroutine, and must not block.
+// PartitionOf is that of a room.
+func (r *Router) PartitionOf(tenant, room string) int {
+	return sequence.PartitionOf(tenant, room, r.deps.Partitions)
+}
+
+// Submit hands a submission to the partition's owner. It waits only while the queue of
+// this node's own committer is full.
 func (r *Router) Submit(ctx context.Context, s *sequence.Submission) error {
-	if r.owner(s) == r.deps.Self {
-		return r.deps.Local.Submit(ctx, s)
-	}
-	return r.forward(s)
+	return r.line(s).submit(s, func() error { return r.deps.Local.Submit(ctx, s) })
 }
 
 // Offer is Submit for those who must not block.
 func (r *Router) Offer(s *sequence.Submission) error {
-	if r.owner(s) == r.deps.Self {
-		return r.deps.Local.Offer(s)
-	}
-	return r.forward(s)
+	return r.line(s).submit(s, func() error { return r.deps.Local.Offer(s) })
 }
 
-// flight is a submission that is committed elsewhere.
-type flight struct {
-	r     *Router
-	s     *sequence.Submission
-	until time.Time
+func (r *Router) line(s *sequence.Submission) *line {
+	return r.lines[r.PartitionOf(s.Record.Tenant, s.Record.Room)]
 }
 
-func (r *Router) forward(s *sequence.Submission) error {
-	if s.Record.Key == "" && !s.Probe {
-		// It is sent again if no answer comes. No sender's id looks like this one.
-		s.Record.Key = "\x00" + ulid.Make().String()
-	}
-	r.Forwarded.Add(1)
-	return (&flight{r, s, r.deps.Now().Add(r.cfg.Patience)}).send()
+// inbound is what a partition of this node gets from a line of another.
+type inbound struct {
+	try, next uint64
+	line      *sequence.Line
 }
 
-// send asks whoever owns the partition now, which may be this node, or has it tried again
-// while nobody does. With an error it is not under way any more.
-func (f *flight) send() error {
-	r := f.r
-	switch owner := r.owner(f.s); owner {
-	case "":
-		if !f.again() {
-			return ErrElsewhere
-		}
-		return nil
-	case r.deps.Self:
-		return r.deps.Local.Offer(f.s)
-	default:
-		return r.deps.Peers.Ask(owner, kindSubmit, appendSubmission(nil, f.s), f.answered)
-	}
+type inboundKey struct {
+	node      string
+	partition int
 }
 
-// again has it sent once more after a pause, unless there is no time for that.
-func (f *flight) again() bool {
-	r := f.r
-	if !r.deps.Now().Before(f.until) {
-		return false
-	}
-	r.Retried.Add(1)
-	time.AfterFunc(r.cfg.Retry, func() { // bounded by Peers' pending, and by until
-		if err := f.send(); err != nil {
-			f.answered(nil, err)
-		}
-	})
-	return true
-}
+var errOutOfLine = fault.New(fault.Unavailable, "", "an event before this one did not arrive")
 
-// answered completes the submission, or tries again where that may help.
-func (f *flight) answered(body []byte, err error) {
-	if err == nil {
-		o, bad := decodeOutcome(body)
-		if bad != nil {
-			o = sequence.Outcome{Err: fault.Wrap("cluster.submit", fault.Unavailable, bad)}
-		}
-		f.s.Done.Committed(o)
-		return
-	}
-	// What is refused for good is; an overloaded owner is not asked more often.
-	if !fault.Is(err, fault.Unavailable) || !f.again() {
-		f.s.Done.Committed(sequence.Outcome{Err: err})
-	}
-}
-
-// serve commits for another node.
-func (r *Router) serve(body []byte, answer func([]byte, error)) {
+// serve commits for another node what follows the line of that.
+func (r *Router) serve(from string, body []byte, answer func([]byte, error)) {
 	s := &sequence.Submission{}
-	if err := decodeSubmission(body, s); err != nil {
+	try, number, err := decodeSubmission(body, s)
+	if err != nil {
 		answer(nil, fault.Wrap("cluster.serve", fault.Internal, err))
 		return
 	}
-	if r.owner(s) != r.deps.Self {
-		answer(nil, ErrElsewhere)
+	p := r.PartitionOf(s.Record.Tenant, s.Record.Room)
+	if r.OwnerOf(p) != r.deps.Self {
+		answer(nil, sequence.ErrElsewhere)
+		return
+	}
+	if s.Line = r.follow(inboundKey{from, p}, try, number); s.Line == nil {
+		answer(nil, errOutOfLine)
 		return
 	}
 	s.Done = reply(answer)
 	if err := r.deps.Local.Offer(s); err != nil {
+		if fault.Is(err, fault.Unavailable) {
+			s.Line.Break()
+		}
 		answer(nil, err)
 	}
+}
+
+// follow moves a line of another node on; nil if a message of it is missing.
+func (r *Router) follow(k inboundKey, try, number uint64) *sequence.Line {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in := r.inbound[k]
+	if number == 1 && (in == nil || in.try != try) {
+		in = &inbound{try, 1, new(sequence.Line)}
+		r.inbound[k] = in
+	}
+	if in == nil || in.try != try || in.next != number {
+		return nil
+	}
+	in.next++
+	return in.line
 }
 
 // reply tells another node the outcome.
@@ -173,11 +170,7 @@ type reply func([]byte, error)
 
 func (answer reply) Committed(o sequence.Outcome) {
 	if o.Err != nil {
-		var f *fault.Error
-		if !errors.As(o.Err, &f) {
-			f = fault.Of(o.Err)
-		}
-		answer(nil, f)
+		answer(nil, fault.Of(o.Err))
 		return
 	}
 	answer(appendOutcome(nil, &o), nil)

@@ -19,25 +19,46 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
-// lines carry messages between nodes of a test.
-type lines struct {
+// wires carry messages between nodes of a test, those to one node in their order.
+type wires struct {
 	mu    sync.Mutex
-	peers map[string]*Peers
+	ends  map[string]chan []byte
 	lose  func(to string, message []byte) bool
 	twice bool
 }
 
-func (l *lines) Send(node string, message []byte) {
-	l.mu.Lock()
-	p, lost, twice := l.peers[node], l.lose != nil && l.lose(node, message), l.twice
-	l.mu.Unlock()
-	if p == nil || lost {
+func (w *wires) Send(node string, message []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	end := w.ends[node]
+	if end == nil || w.lose != nil && w.lose(node, message) {
 		return
 	}
-	go p.Receive(message) // ends by itself
-	if twice {
-		go p.Receive(message)
+	end <- message
+	if w.twice {
+		end <- message
 	}
+}
+
+// connect has a node get its messages until the test ends.
+func (w *wires) connect(t *testing.T, name string, p *Peers) {
+	end, gone := make(chan []byte, 1<<16), make(chan struct{})
+	w.mu.Lock()
+	w.ends[name] = end
+	w.mu.Unlock()
+	go func() {
+		defer close(gone)
+		for m := range end {
+			p.Receive(m)
+		}
+	}()
+	t.Cleanup(func() {
+		w.mu.Lock()
+		delete(w.ends, name)
+		w.mu.Unlock()
+		close(end)
+		<-gone
+	})
 }
 
 // desk is a committer that keeps what it is given, once for each key.
@@ -46,6 +67,21 @@ type desk struct {
 	refuse error
 	stored []sequence.Submission
 	keys   map[sequence.Key]sequence.Stored
+
+	answers chan func()
+}
+
+// newDesk answers until the test ends.
+func newDesk(t testing.TB) *desk {
+	d, gone := &desk{keys: map[sequence.Key]sequence.Stored{}, answers: make(chan func(), 1<<16)}, make(chan struct{})
+	go func() {
+		defer close(gone)
+		for answer := range d.answers {
+			answer()
+		}
+	}()
+	t.Cleanup(func() { close(d.answers); <-gone })
+	return d
 }
 
 func (d *desk) Submit(_ context.Context, s *sequence.Submission) error { return d.Offer(s) }
@@ -63,7 +99,7 @@ func (d *desk) Offer(s *sequence.Submission) error {
 		first = sequence.Stored{Position: event.Position{Epoch: "e", Offset: uint64(len(d.stored))}, ID: "id", Timestamp: 7}
 		d.keys[key] = first
 	}
-	go s.Done.Committed(sequence.Outcome{Stored: first, Repeat: repeat}) // ends by itself
+	d.answers <- func() { s.Done.Committed(sequence.Outcome{Stored: first, Repeat: repeat}) }
 	return nil
 }
 
@@ -74,17 +110,17 @@ type site struct {
 	peers *Peers
 }
 
-func sites(t *testing.T, l *lines, names ...string) map[string]*site {
+func sites(t *testing.T, w *wires, names ...string) map[string]*site {
 	t.Helper()
-	l.peers = map[string]*Peers{}
+	w.ends = map[string]chan []byte{}
 	all := map[string]*site{}
 	for _, name := range names {
-		p := NewPeers(PeersConfig{Timeout: 100 * time.Millisecond, Pending: 64}, name, l, slog.New(slog.DiscardHandler))
-		s := &site{desk: &desk{keys: map[sequence.Key]sequence.Stored{}}, peers: p}
-		s.Router = NewRouter(RouterConfig{Patience: 2 * time.Second, Retry: 10 * time.Millisecond},
+		p := NewPeers(PeersConfig{Timeout: 100 * time.Millisecond, Pending: 64}, name, w, slog.New(slog.DiscardHandler))
+		s := &site{desk: newDesk(t), peers: p}
+		s.Router = NewRouter(RouterConfig{Patience: 2 * time.Second, Retry: 10 * time.Millisecond, Queue: 1 << 10},
 			RouterDeps{Self: name, Partitions: 16, Peers: p, Local: s.desk, Now: time.Now})
 		s.Assign(names)
-		l.peers[name] = p
+		w.connect(t, name, p)
 		all[name] = s
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
@@ -109,17 +145,24 @@ func roomOf(r *Router, node string) string {
 	}
 }
 
-func submission(room, key string) *sequence.Submission {
-	s := &sequence.Submission{Record: event.Record{Key: key, Unread: true}, Done: make(outcomes, 9)}
+// asked is a submission whose outcome can be waited for.
+type asked struct {
+	sequence.Submission
+	out outcomes
+}
+
+func submission(room, key string) *asked {
+	s := &asked{sequence.Submission{Record: event.Record{Key: key, Unread: true}}, make(outcomes, 9)}
+	s.Done = s.out
 	s.Record.Type, s.Record.Tenant, s.Record.Room, s.Record.From = event.TypeMessage, "acme", room, event.Sender{User: "ann", Device: "d"}
 	s.Record.Action, s.Record.Data = "message:send", []byte(`{"text":"x"}`)
 	return s
 }
 
-func outcome(t *testing.T, s *sequence.Submission) sequence.Outcome {
+func outcome(t *testing.T, s *asked) sequence.Outcome {
 	t.Helper()
 	select {
-	case o := <-s.Done.(outcomes):
+	case o := <-s.out:
 		return o
 	case <-time.After(patience):
 		t.Fatal("there is no outcome")
@@ -128,14 +171,14 @@ func outcome(t *testing.T, s *sequence.Submission) sequence.Outcome {
 }
 
 func TestRouter(t *testing.T) {
-	l := &lines{}
-	all := sites(t, l, "a", "b", "c")
+	w := &wires{}
+	all := sites(t, w, "a", "b", "c")
 	for _, owner := range []string{"a", "b", "c"} {
 		room := roomOf(all["a"].Router, owner)
 		for i, from := range []string{"a", "b", "c"} {
 			s := submission(room, "k")
 			s.Create, s.Subject, s.Seen, s.Heeds = true, "members", 17, true
-			if err := all[from].Submit(t.Context(), s); err != nil {
+			if err := all[from].Submit(t.Context(), &s.Submission); err != nil {
 				t.Fatal(err)
 			}
 			o := outcome(t, s)
@@ -146,8 +189,8 @@ func TestRouter(t *testing.T) {
 		got := all[owner].desk.stored[0]
 		want := submission(room, "k")
 		want.Create, want.Subject, want.Seen, want.Heeds = true, "members", 17, true
-		got.Done, want.Done = nil, nil
-		if len(all[owner].desk.stored) != 1 || !reflect.DeepEqual(&got, want) {
+		got.Done, got.Line, want.Done = nil, nil, nil
+		if len(all[owner].desk.stored) != 1 || !reflect.DeepEqual(got, want.Submission) {
 			t.Errorf("%s has stored %+v", owner, all[owner].desk.stored)
 		}
 	}
@@ -155,19 +198,19 @@ func TestRouter(t *testing.T) {
 
 // TestRouterStoresOnce what is lost, late or doubled on the way.
 func TestRouterStoresOnce(t *testing.T) {
-	for name, hurt := range map[string]func(l *lines){
-		"requests are lost": func(l *lines) { l.lose = first(3, "b") },
-		"answers are lost":  func(l *lines) { l.lose = first(3, "a") },
-		"all comes twice":   func(l *lines) { l.twice = true },
+	for name, hurt := range map[string]func(w *wires){
+		"requests are lost": func(w *wires) { w.lose = first(3, "b") },
+		"answers are lost":  func(w *wires) { w.lose = first(3, "a") },
+		"all comes twice":   func(w *wires) { w.twice = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &lines{}
-			hurt(l)
-			all := sites(t, l, "a", "b")
+			w := &wires{}
+			hurt(w)
+			all := sites(t, w, "a", "b")
 			room := roomOf(all["a"].Router, "b")
 			for _, key := range []string{"", "k"} {
 				s := submission(room, key)
-				if err := all["a"].Submit(t.Context(), s); err != nil {
+				if err := all["a"].Submit(t.Context(), &s.Submission); err != nil {
 					t.Fatal(err)
 				}
 				if o := outcome(t, s); o.Err != nil {
@@ -193,13 +236,13 @@ func first(n int, node string) func(string, []byte) bool {
 }
 
 func TestRouterFollowsTheOwner(t *testing.T) {
-	l := &lines{}
-	all := sites(t, l, "a", "b", "c")
+	w := &wires{}
+	all := sites(t, w, "a", "b", "c")
 	a := all["a"]
 	room := roomOf(a.Router, "b")
-	l.lose = func(to string, _ []byte) bool { return to == "b" } // it is dead
+	w.lose = func(to string, _ []byte) bool { return to == "b" } // it is dead
 	s := submission(room, "k")
-	if err := a.Submit(t.Context(), s); err != nil {
+	if err := a.Submit(t.Context(), &s.Submission); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []string{"a", "c"} {
@@ -216,7 +259,7 @@ func TestRouterFollowsTheOwner(t *testing.T) {
 	a.Assign(nil)
 	s = submission(room, "k2")
 	before := time.Now()
-	if err := a.Submit(t.Context(), s); err != nil {
+	if err := a.Submit(t.Context(), &s.Submission); err != nil {
 		t.Fatal(err)
 	}
 	if o := outcome(t, s); !fault.Is(o.Err, fault.Unavailable) || time.Since(before) < a.cfg.Patience {
@@ -225,15 +268,15 @@ func TestRouterFollowsTheOwner(t *testing.T) {
 }
 
 func TestRouterRefusals(t *testing.T) {
-	l := &lines{}
-	all := sites(t, l, "a", "b")
+	w := &wires{}
+	all := sites(t, w, "a", "b")
 	room := roomOf(all["a"].Router, "b")
 	for _, want := range []*fault.Error{
 		{Kind: fault.Overloaded, Msg: "full", After: 3 * time.Second}, {Kind: fault.Conflict, Field: "room", Msg: "exists"}, {Kind: fault.Draining},
 	} {
 		all["b"].desk.refuse = want
 		s := submission(room, "k")
-		if err := all["a"].Submit(t.Context(), s); err != nil {
+		if err := all["a"].Submit(t.Context(), &s.Submission); err != nil {
 			t.Fatal(err)
 		}
 		got := fault.Of(outcome(t, s).Err)
@@ -244,12 +287,12 @@ func TestRouterRefusals(t *testing.T) {
 }
 
 func TestTooMuchWaits(t *testing.T) {
-	l := &lines{lose: func(string, []byte) bool { return true }}
-	all := sites(t, l, "a", "b")
+	w := &wires{lose: func(string, []byte) bool { return true }}
+	all := sites(t, w, "a", "b")
 	a := all["a"]
 	room := roomOf(a.Router, "b")
 	for i := range 65 {
-		err := a.Submit(t.Context(), submission(room, fmt.Sprint(i)))
+		err := a.Submit(t.Context(), &submission(room, fmt.Sprint(i)).Submission)
 		if full := fault.Is(err, fault.Overloaded); full != (i == 64) || !full && err != nil {
 			t.Fatalf("%d: %v", i, err)
 		}
@@ -265,7 +308,7 @@ func TestSubmissionsComeBackAsTheyWere(t *testing.T) {
 		s.Record.From = event.Sender{User: text("user"), Device: text("device")}
 		s.Record.Expires = rapid.Int64().Draw(t, "expires")
 		var got sequence.Submission
-		if err := decodeSubmission(appendSubmission(nil, &s), &got); err != nil || !reflect.DeepEqual(got, s) {
+		if try, number, err := decodeSubmission(appendSubmission(nil, 3, 4, &s), &got); err != nil || try != 3 || number != 4 || !reflect.DeepEqual(got, s) {
 			t.Fatalf("%+v, %v; want %+v", got, err, s)
 		}
 	})
@@ -275,14 +318,14 @@ func TestSubmissionsComeBackAsTheyWere(t *testing.T) {
 func FuzzReceive(f *testing.F) {
 	caught := ""
 	grab := NewPeers(PeersConfig{Timeout: time.Hour, Pending: 9}, "x", busFunc(func(_ string, m []byte) { caught = string(m) }), slog.New(slog.DiscardHandler))
-	_ = grab.Ask("y", kindSubmit, appendSubmission(nil, submission("conv:1", "k")), func([]byte, error) {})
+	_ = grab.Ask("y", kindSubmit, appendSubmission(nil, 7, 1, &submission("conv:1", "k").Submission), func([]byte, error) {})
 	f.Add([]byte(caught))
 	f.Add([]byte{1, failure, 1, 3, 'a', 'b', 'c'})
 	f.Add([]byte{1, response, 1})
 	f.Fuzz(func(t *testing.T, message []byte) {
 		p := NewPeers(PeersConfig{Timeout: time.Hour, Pending: 9}, "a", busFunc(func(string, []byte) {}), slog.New(slog.DiscardHandler))
-		d := &desk{keys: map[sequence.Key]sequence.Stored{}}
-		r := NewRouter(RouterConfig{Patience: time.Millisecond, Retry: time.Hour}, RouterDeps{Self: "a", Partitions: 16, Peers: p, Local: d, Now: time.Now})
+		d := newDesk(t)
+		r := NewRouter(RouterConfig{Patience: time.Millisecond, Retry: time.Hour, Queue: 9}, RouterDeps{Self: "a", Partitions: 16, Peers: p, Local: d, Now: time.Now})
 		r.Assign([]string{"a"})
 		_ = p.Ask("b", kindSubmit, nil, func([]byte, error) {})
 		p.Receive(message)

@@ -37,7 +37,9 @@ const (
 	flagProbe
 )
 
-func appendSubmission(b []byte, s *sequence.Submission) []byte {
+// appendSubmission encodes a submission behind its place in a line.
+func appendSubmission(b []byte, try, number uint64, s *sequence.Submission) []byte {
+	b = binary.AppendUvarint(binary.AppendUvarint(b, try), number)
 	var flags byte
 	for i, set := range [...]bool{s.Create, s.Heeds, s.Probe} {
 		if set {
@@ -50,14 +52,15 @@ func appendSubmission(b []byte, s *sequence.Submission) []byte {
 	return codec.AppendRecord(b, &s.Record)
 }
 
-func decodeSubmission(b []byte, s *sequence.Submission) error {
+func decodeSubmission(b []byte, s *sequence.Submission) (try, number uint64, err error) {
 	d := codec.Bare(b)
+	try, number = d.Uvarint(), d.Uvarint()
 	flags := d.Byte()
 	s.Create, s.Heeds, s.Probe = flags&flagCreate != 0, flags&flagHeeds != 0, flags&flagProbe != 0
 	s.Subject, s.Seen = d.Text(), d.Uvarint()
 	s.Record.Tenant, s.Record.Room = d.Text(), d.Text()
 	d.Record(&s.Record)
-	return d.Done()
+	return try, number, d.Done()
 }
 
 func appendOutcome(b []byte, o *sequence.Outcome) []byte {

@@ -22,7 +22,7 @@ func (l *lane) publish(ctx context.Context) {
 				l.counters.latency.Observe(now.Sub(it.queued))
 			}
 			if it.line.breaks(it.out.Err) {
-				it.line.broken.Store(true) // before the partition is opened again
+				it.line.Break() // before the partition is opened again
 			}
 			it.done.Committed(it.out)
 		}

@@ -55,6 +55,9 @@ func (s *Submission) size() int64 { return overhead + int64(len(s.Record.Data)) 
 // behind it are refused as that one was, and whoever submits them begins another.
 type Line struct{ broken atomic.Bool }
 
+// Break ends the line.
+func (l *Line) Break() { l.broken.Store(true) }
+
 // breaks reports whether an outcome ends the line.
 func (l *Line) breaks(err error) bool { return l != nil && fault.Is(err, fault.Unavailable) }
 
@@ -64,7 +67,7 @@ func (l *Line) whole() bool { return l == nil || !l.broken.Load() }
 // complete tells the outcome of a submission that no batch holds.
 func (s *Submission) complete(o Outcome) {
 	if s.Line.breaks(o.Err) {
-		s.Line.broken.Store(true)
+		s.Line.Break()
 	}
 	s.Done.Committed(o)
 }
