@@ -44,7 +44,7 @@ type apiDeps struct {
 // api makes the server API.
 func (a *App) api(d apiDeps) (*api.API, error) {
 	return api.New(api.Deps{
-		Keys: d.Keys, Run: d.Run, Rooms: d.Rooms, Reader: a.store, History: a.store, Actions: d.Actions,
+		Keys: d.Keys, Run: d.Run, Rooms: d.Rooms, Reader: a.stores.rooms, History: a.stores.rooms, Actions: d.Actions,
 		Timeout: a.cfg.Timeout, Log: a.log, Now: a.now, Leaving: a.leaving,
 		Sessions: apiSessions{a}, Presence: d.Presence, Disconnect: d.Disconnect, Revoke: d.Revoke, Plugins: d.Plugins,
 	})
@@ -67,7 +67,7 @@ func web(served *api.API, hooks, next http.Handler) http.Handler {
 
 // runner runs envelopes that come over no connection, once there is a pipeline.
 func (a *App) runner(policy *room.Rooms) *api.Runner {
-	return api.NewRunner(api.RunnerDeps{Route: a.pipeline, Rooms: policy, Reader: a.store, Decode: native.JSON{}.Decode})
+	return api.NewRunner(api.RunnerDeps{Route: a.pipeline, Rooms: policy, Reader: a.stores.rooms, Decode: native.JSON{}.Decode})
 }
 
 // apiSessions shows sessions to their tenants.
@@ -120,7 +120,7 @@ func (d apiDisconnect) Disconnect(ctx context.Context, tenant string, t api.Targ
 // deadLetters keeps events that fail, and knows those that are in the store.
 func (a *App) deadLetters(Config) (*deadletter.Letters, error) {
 	l := deadletter.New(deadletter.Deps{
-		Committer: a.committer, Rows: a.store, History: a.store, Now: a.now, Log: a.log, Tenants: a.tenants,
+		Committer: a.submit, Rows: a.stores.rooms, History: a.stores.rooms, Now: a.now, Log: a.log, Tenants: a.tenants,
 	})
 	return l, l.Load(context.Background())
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -18,7 +17,6 @@ import (
 	rooms "github.com/heddle-rt/heddle/builtin/room"
 	"github.com/heddle-rt/heddle/builtin/typing"
 	"github.com/heddle-rt/heddle/runtime/ack"
-	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
 	"github.com/heddle-rt/heddle/runtime/api"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
 	"github.com/heddle-rt/heddle/runtime/config"
@@ -58,13 +56,15 @@ type App struct {
 
 	resolver *net.Resolver
 
-	store       *embedded.Store
+	stores      *stores
 	verifier    *tokens
 	revocations *authenticate.Revocations
 	rooms       *room.Rooms
 	reload      *reloader
 	hub         *deliver.Hub
 	committer   *sequence.Committer
+	submit      sequence.Direct // to the committer, of whichever node
+	emit        deliver.Emitter // to the sessions, of all nodes
 	sessions    *session.Manager
 	pipeline    *pipeline.Pipeline
 	workers     *pipeline.Workers
@@ -110,18 +110,18 @@ func New(cfg Config, deps Deps) (*App, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if err := a.storage(cfg); err != nil {
+	if a.stores, err = a.alone(cfg); err != nil {
 		return nil, err
 	}
 	a.actions, err = a.core(cfg)
 	if err != nil {
-		return nil, errors.Join(err, a.store.Close())
+		return nil, errors.Join(err, a.stores.close())
 	}
 	if err := a.edges(cfg, deps); err != nil {
-		return nil, errors.Join(err, a.store.Close())
+		return nil, errors.Join(err, a.stores.close())
 	}
 	if err := a.plugins.load(context.Background()); err != nil {
-		return nil, errors.Join(err, a.store.Close())
+		return nil, errors.Join(err, a.stores.close())
 	}
 	a.reload = newReloader(loaded, cfg.Reload.Watch, reloadDeps{
 		Load: deps.Load, Files: deps.Files, Level: deps.Level, Verifier: a.verifier.Reloadable, Limits: a.limits, Rules: a.rules, Actions: a.actions,
@@ -132,41 +132,25 @@ func New(cfg Config, deps Deps) (*App, error) {
 	return a, nil
 }
 
-func (a *App) storage(cfg Config) (err error) {
-	projections := builtin.Projections()
-	maps.Copy(projections, authenticate.Projections())
-	maps.Copy(projections, deadletter.Projections())
-	a.store, err = embedded.Open(cfg.Storage, embedded.Deps{
-		Projections: projections,
-		Retention:   func(tenant, id string) (uint64, time.Duration) { return a.rooms.Retention(tenant, id) },
-		Fatal: func(err error) {
-			select {
-			case a.fatal <- fmt.Errorf("%w: %w", errDisk, err):
-			default:
-			}
-		},
-		Logger: a.log,
-	})
-	return err
-}
-
 // core makes what lies between the sockets and the store.
 func (a *App) core(cfg Config) (actions []event.Action, err error) {
-	policy := room.New(cfg.Rooms, a.store)
+	kept := a.stores.rooms
+	policy := room.New(cfg.Rooms, kept)
 	a.rooms = policy
 	a.workers = pipeline.NewWorkers(cfg.Workers, a.log)
 	a.hub = deliver.New(cfg.Deliver, deliver.Deps{
-		History: a.store, Log: a.log, Now: a.now,
+		History: kept, Log: a.log, Now: a.now,
 		Observe: func(r *event.Record) { a.sessions.Observe(r); a.presence.Observe(r) },
 	})
 	a.committer, err = sequence.New(cfg.Sequence, sequence.Deps{
-		Log: a.store.Log(), Publisher: publisher{a}, Space: a.store.Space, Logger: a.log,
+		Log: a.stores.log, Publisher: publisher{a}, Space: a.stores.space, Logger: a.log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.submit, a.emit = sequence.Direct{Submitter: a.committer}, a.hub
 	a.revocations = authenticate.NewRevocations(authenticate.RevocationsDeps{
-		Committer: a.committer, Rows: a.store, Tenants: a.tenants, Now: a.now, Log: a.log,
+		Committer: a.submit, Rows: kept, Tenants: a.tenants, Now: a.now, Log: a.log,
 		Life: func(tenant string) time.Duration { return a.verifier.Current().Life(tenant) },
 		Disconnect: func(tenant, user string, revoked func(*event.Identity) bool, reason string) {
 			a.sessions.Disconnect(tenant, user, revoked, reason)
@@ -176,17 +160,17 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 		return nil, err
 	}
 	a.presence = presence.New(cfg.Presence, presence.Deps{
-		Emit: a.hub, Rooms: policy, Notes: a.store, Now: a.now, Clock: func() int64 { return a.pipeline.Now() },
+		Emit: a.hub, Rooms: policy, Notes: kept, Now: a.now, Clock: func() int64 { return a.pipeline.Now() },
 		Mode: func(name string) string { t, _ := policy.Type(name); return t.PresenceMode() },
 	})
 	a.notify = a.notifications(cfg, policy)
-	a.typing = typing.New(cfg.Typing, typing.Deps{Emit: a.hub, Now: a.now})
+	a.typing = typing.New(cfg.Typing, typing.Deps{Emit: a.emit, Now: a.now})
 	a.expirer = rooms.NewExpirer(rooms.ExpirerDeps{
-		Rooms: policy, Reader: a.store, History: a.store, Notes: a.store, Committer: a.committer,
+		Rooms: policy, Reader: kept, History: kept, Notes: kept, Committer: a.submit,
 		Tenants: a.tenants, Now: a.now, Log: a.log,
 	})
 	actions = append(session.Actions(), builtin.All(builtin.Deps{
-		Rooms: policy, Reader: a.store, History: a.store, Notes: a.store, JSON: native.JSON{}, Typing: a.typing, Devices: devices{a}, Presence: a.presence,
+		Rooms: policy, Reader: kept, History: kept, Notes: kept, JSON: native.JSON{}, Typing: a.typing, Devices: devices{a}, Presence: a.presence,
 	})...)
 	if err := a.guard(cfg, actions); err != nil {
 		return nil, err
@@ -201,7 +185,7 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 	a.pipeline = pipeline.New(pipeline.Deps{Log: a.log, Second: a.sequence.Second, Timeout: cfg.Timeout}, a.workers, route...)
 	a.run = a.runner(policy)
 	a.sessions = session.NewManager(cfg.Session, session.Deps{
-		Route: a.pipeline, Workers: a.workers, Hub: a.hub, Rooms: policy, Reader: a.store, History: a.store, Store: a.store,
+		Route: a.pipeline, Workers: a.workers, Hub: a.hub, Rooms: policy, Reader: kept, History: kept, Store: a.stores.sessions,
 		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.left, Disconnected: a.disconnected,
 		Tokens: a.verifier, Revoked: a.revocations.Revoked, Presence: a.presence,
 		Limits: session.Limits{Heartbeat: cfg.Socket.Heartbeat.Interval, MaxFrameBytes: int(cfg.Socket.MaxFrameBytes)},
@@ -216,7 +200,7 @@ func (a *App) guard(cfg Config, actions []event.Action) (err error) {
 		return err
 	}
 	a.suspects = limit.NewSuspects(cfg.Limit.Score, limit.SuspectsDeps{Log: a.log, Now: a.now})
-	a.quotas = limit.NewQuotas(nil, a.store)
+	a.quotas = limit.NewQuotas(nil, a.stores.usage)
 	a.limits = limit.New(cfg.Limit)
 	a.limits.Suspects, a.limits.Quotas = a.suspects, a.quotas
 	return a.limits.Reload(cfg.Limit, tenants)

@@ -170,13 +170,5 @@ func (a *App) storeMetrics(r *observe.Registry) {
 		return float64(n)
 	})
 	r.HistogramsFunc("heddle_commit_seconds", "From handing an event over to its being on disk and published.", nil, func(y summary) { y(c.Latency()) })
-	r.GaugeFunc("heddle_storage_free_bytes", "Free space where the data is.", func() float64 { return float64(a.store.FreeBytes()) })
-	r.GaugeFunc("heddle_storage_disk_bytes", "Size of the data.", func() float64 { return float64(a.store.Stats().DiskBytes) })
-	r.CountersFunc("heddle_storage_events_total", "Events of the store that operators should know.", []string{"what"}, func(y yield) {
-		s := a.store.Stats()
-		y(float64(s.BackgroundErrors), "background_error")
-		y(float64(s.SlowWrites), "slow_write")
-		y(float64(s.Stalls), "stall")
-		y(float64(s.Trimmed), "trimmed")
-	})
+	a.stores.metrics(r)
 }

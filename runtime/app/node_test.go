@@ -166,7 +166,7 @@ func (n *node) stored() (sum uint64) {
 // records reads a room's whole stream from the store.
 func (n *node) records(tenant, room string) []event.Record {
 	n.t.Helper()
-	rs, err := n.app.store.Before(context.Background(), tenant, room, 0, 100_000, 1<<30)
+	rs, err := n.app.stores.rooms.Before(context.Background(), tenant, room, 0, 100_000, 1<<30)
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (a *App) notifications(cfg Config, policy *room.Rooms) *notification.Notifi
 	}
 	notifiers = append(notifiers, a.native.Named()...)
 	return notification.New(cfg.Notify, notification.Deps{
-		Emit: a.hub, Types: policy, Reader: a.store, History: a.store, People: people{a}, Notifiers: notifiers, Log: a.log, Now: a.now,
+		Emit: a.emit, Types: policy, Reader: a.stores.rooms, History: a.stores.rooms, People: people{a}, Notifiers: notifiers, Log: a.log, Now: a.now,
 	})
 }
 
@@ -90,7 +90,7 @@ func (p people) Look(tenant, user, name string) notification.User {
 // Quiet reads the row that presence:update is projected to.
 func (p people) Quiet(ctx context.Context, tenant, user string) (bool, error) {
 	const update = "presence:update"
-	raw, found, err := p.a.store.Row(ctx, tenant, room.OfUser(user), update, "")
+	raw, found, err := p.a.stores.rooms.Row(ctx, tenant, room.OfUser(user), update, "")
 	if err != nil || !found {
 		return false, err
 	}
@@ -109,7 +109,7 @@ const knownDevices = 20
 
 func (p people) Devices(ctx context.Context, tenant, user string) ([]string, error) {
 	all := p.a.presence.State(tenant, user).Devices
-	records, err := p.a.store.OfUser(ctx, tenant, user, knownDevices)
+	records, err := p.a.stores.sessions.OfUser(ctx, tenant, user, knownDevices)
 	for i := range records {
 		all = append(all, records[i].Device)
 	}

@@ -339,7 +339,7 @@ func receive(n *node, t *testing.T, d dial, s *stream, way int, total uint64, re
 
 // epoch is the room's life at present.
 func (n *node) epoch(tenant, room string) string {
-	head, err := n.app.store.Head(n.t.Context(), tenant, room)
+	head, err := n.app.stores.rooms.Head(n.t.Context(), tenant, room)
 	if err != nil {
 		n.t.Error(err)
 	}

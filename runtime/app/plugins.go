@@ -71,17 +71,17 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 		Answer: func(ctx context.Context, r *fetch.Response) { p.service.Answered(ctx, r) },
 	})
 	p.timers = timer.New(timer.Deps{
-		Cells: a.store, Log: a.log, Now: a.now, Fire: func(ctx context.Context, f timer.Firing) error { return p.service.Fired(ctx, f) },
+		Cells: a.stores.cells, Log: a.log, Now: a.now, Fire: func(ctx context.Context, f timer.Firing) error { return p.service.Fired(ctx, f) },
 		There:  func(tenant, name string) bool { return p.host.Find(tenant, name) != nil },
 		Rate:   func(tenant string) float64 { return p.host.TimersPerSecond(tenant) },
 		Writes: func(tenant string, bytes int64) bool { return p.host.Writes(tenant, bytes) },
 		Heavy:  func(tenant string) bool { return p.host.Heavy(tenant) },
 		Busy:   notAsked, GivenUp: p.givenUp,
 	})
-	store := kv.New(a.store, a.now)
+	store := kv.New(a.stores.kv, a.now)
 	store.Writes = func(tenant string, bytes int64) bool { return p.host.Writes(tenant, bytes) }
 	p.host = host.New(cfg.Plugins.Run, host.Deps{
-		Engine: p.engine, Cells: a.store, KV: store, Log: a.log, Now: a.now,
+		Engine: p.engine, Cells: a.stores.cells, KV: store, Log: a.log, Now: a.now,
 		Policy: p.policy,
 		Taken:  func(action string) bool { return p.service.Taken(action) }, Lookup: a.lookup,
 		Fixtures: fixture.RunOn(p.engine), Dropped: p.timers.Drop,
@@ -263,9 +263,9 @@ func (a *App) storedBefore(ctx context.Context, ev *event.Event) bool {
 // emitOfPlugin brings an event to its room that no other event brings along.
 func (a *App) emitOfPlugin(ctx context.Context, e event.Effect) error {
 	if e.Durable {
-		return a.committer.Commit(ctx, e)
+		return a.submit.Commit(ctx, e)
 	}
-	a.hub.Emit(&e.Envelope, e.Merge)
+	a.emit.Emit(&e.Envelope, e.Merge)
 	return nil
 }
 
@@ -277,12 +277,12 @@ func (a *App) lookup(ctx context.Context, tenant string, kind hostapi.Lookup, na
 	switch kind {
 	case hostapi.LookupRoom:
 		var r room.Info
-		if r, found, err = a.store.Room(ctx, tenant, first); found && err == nil {
+		if r, found, err = a.stores.rooms.Room(ctx, tenant, first); found && err == nil {
 			value = roomOf(&r)
 		}
 	case hostapi.LookupMember:
 		var m room.Member
-		if m, found, err = a.store.Member(ctx, tenant, first, second); found {
+		if m, found, err = a.stores.rooms.Member(ctx, tenant, first, second); found {
 			value = map[string]any{"role": m.Role, "joined_at": m.Joined}
 		}
 	case hostapi.LookupMembers:
@@ -321,7 +321,7 @@ func roomOf(r *room.Info) map[string]any {
 const lookupMembers = 100
 
 func (a *App) membersOf(ctx context.Context, tenant, name, after string) (any, error) {
-	list, err := a.store.Members(ctx, tenant, name, after, lookupMembers)
+	list, err := a.stores.rooms.Members(ctx, tenant, name, after, lookupMembers)
 	out := struct {
 		Members []map[string]string `json:"members"`
 		Next    string              `json:"next,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/heddle-rt/heddle/runtime/observe"
@@ -26,14 +27,8 @@ func (r *readiness) probe(context.Context) error {
 
 // checks are what /readyz asks.
 func (a *App) checks() []observe.Check {
-	return append([]observe.Check{
+	return slices.Concat([]observe.Check{
 		{Name: "serving", Probe: a.ready.probe},
-		{Name: "storage", Probe: func(context.Context) error {
-			if !a.store.Space() {
-				return fmt.Errorf("%d bytes are free, fewer than storage.min_free: durable events are refused", a.store.FreeBytes())
-			}
-			return nil
-		}},
 		{Name: "log", Probe: func(context.Context) error {
 			for i, p := range a.committer.Stats() {
 				switch {
@@ -45,5 +40,5 @@ func (a *App) checks() []observe.Check {
 			}
 			return nil
 		}},
-	}, a.native.checks()...)
+	}, a.stores.checks, a.native.checks())
 }

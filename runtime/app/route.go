@@ -18,7 +18,7 @@ import (
 // before it.
 func (a *App) route(actions []event.Action) []pipeline.Stage {
 	a.answers = ack.NewStage(a.log, a.now, actions, noters{a.suspects, a.dead})
-	a.sequence = sequence.NewStage(sequence.StageDeps{Committer: a.committer, Continue: a.resume})
+	a.sequence = sequence.NewStage(sequence.StageDeps{Committer: a.submit, Continue: a.resume})
 	return []pipeline.Stage{
 		decode.New(actions, a.plugins.service.Action),
 		authenticate.NewStage(a.verifier, a.now),
@@ -29,7 +29,7 @@ func (a *App) route(actions []event.Action) []pipeline.Stage {
 		builtin.NewStage(),
 		limit.NewSpace(a.quotas),
 		a.sequence,
-		deliver.NewStage(a.hub),
+		deliver.NewStage(a.emit),
 		a.plugins.after,
 		a.answers,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,12 +29,11 @@ type part struct {
 // first, the store last.
 func (a *App) layers() [][]part {
 	return [][]part{
-		{
-			{"storage", a.store.Run},
+		slices.Concat(a.stores.parts, []part{
 			{"admin", a.admin.Run},
 			{"heap", (&heap{cfg: a.cfg.Heap}).run},
 			{"native", a.native.run},
-		},
+		}),
 		{
 			{"sequence", a.committer.Run},
 			{"deliver", a.hub.Run},
@@ -114,7 +114,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err // no goroutine that writes may ever return
 	}
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(parts.stop(), a.plugins.engine.Close(), a.store.Close()) }() // ends with done, or with the process
+	go func() { done <- errors.Join(parts.stop(), a.plugins.engine.Close(), a.stores.close()) }() // ends with done, or with the process
 	select {
 	case err := <-done:
 		if err == nil {

@@ -169,7 +169,7 @@ func (s *script) command(line string) {
 	case who == "saved":
 		user, count, _ := strings.Cut(rest, " ")
 		eventually(s.t, "the sessions of "+user+" are saved", func() bool {
-			records, err := s.node.app.store.OfUser(s.t.Context(), "acme", user, 100)
+			records, err := s.node.app.stores.sessions.OfUser(s.t.Context(), "acme", user, 100)
 			return err == nil && fmt.Sprint(len(records)) == count
 		})
 	case who == "wait":

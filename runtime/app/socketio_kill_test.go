@@ -60,12 +60,12 @@ func TestSocketIORecoveryAfterAKill(t *testing.T) {
 			ben.drop()
 			n.stop()
 			n.start()
-			record, found, err := n.app.store.Load(t.Context(), "acme", r.sid)
+			record, found, err := n.app.stores.sessions.Load(t.Context(), "acme", r.sid)
 			if err != nil || !found {
 				t.Fatal(found, err)
 			}
 			record.Trail = known.Append(nil)
-			if err := n.app.store.Save(t.Context(), record); err != nil {
+			if err := n.app.stores.sessions.Save(t.Context(), record); err != nil {
 				t.Fatal(err)
 			}
 			ben = n.open(t, dial{user: "ben"})
@@ -105,7 +105,7 @@ func TestSocketIORecoveryAfterAKillWhileItGoesBack(t *testing.T) {
 	var record session.Record
 	eventually(t, "the record knows it", func() bool {
 		var err error
-		if record, _, err = n.app.store.Load(t.Context(), "acme", f.sid); err != nil {
+		if record, _, err = n.app.stores.sessions.Load(t.Context(), "acme", f.sid); err != nil {
 			t.Fatal(err)
 		}
 		kept, err := trail.Parse(record.Trail)
@@ -117,7 +117,7 @@ func TestSocketIORecoveryAfterAKillWhileItGoesBack(t *testing.T) {
 	ben.drop()
 	n.stop()
 	n.start()
-	if err := n.app.store.Save(t.Context(), record); err != nil { // as a kill leaves it
+	if err := n.app.stores.sessions.Save(t.Context(), record); err != nil { // as a kill leaves it
 		t.Fatal(err)
 	}
 	if f.resume(byWebSocket); f.recovered {

@@ -245,7 +245,7 @@ func (f *follower) join(room string) uint64 {
 func (f *follower) behind(n *node) (string, bool) {
 	f.t.Helper()
 	for room, at := range f.at {
-		h, err := n.app.store.Head(f.t.Context(), "acme", room)
+		h, err := n.app.stores.rooms.Head(f.t.Context(), "acme", room)
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -419,7 +419,7 @@ func TestSocketIORecoveryOfWhatIsGone(t *testing.T) {
 }
 
 func (n *node) head(room string) uint64 {
-	h, err := n.app.store.Head(n.t.Context(), "acme", room)
+	h, err := n.app.stores.rooms.Head(n.t.Context(), "acme", room)
 	if err != nil {
 		n.t.Fatal(err)
 	}

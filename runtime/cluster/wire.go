@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/adapter/codec"
+	"github.com/heddle-rt/heddle/runtime/deliver"
+	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 )
@@ -26,6 +28,9 @@ func decodeFault(b []byte) (*fault.Error, error) {
 		if k.Code() == code { // otherwise the other node is newer, and it may be tried again
 			f.Kind = k
 		}
+	}
+	if f.Kind == fault.Unavailable && f.Msg == sequence.ErrElsewhere.Msg {
+		f = sequence.ErrElsewhere
 	}
 	return f, d.Done()
 }
@@ -78,4 +83,39 @@ func decodeOutcome(b []byte) (o sequence.Outcome, err error) {
 	o.Repeat = b[len(b)-1] != 0
 	o.Stored, err = codec.DecodeStored(b[:len(b)-1])
 	return o, err
+}
+
+func appendWheres(b []byte, list []deliver.Where) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, w := range list {
+		b = codec.AppendPosition(codec.AppendText(codec.AppendText(b, w.Tenant), w.Room), w.Position)
+	}
+	return b
+}
+
+func wheres(d *codec.Decoder) (list []deliver.Where) {
+	for range d.Count() {
+		list = append(list, deliver.Where{Tenant: d.Text(), Room: d.Text(), Position: d.Position()})
+	}
+	return list
+}
+
+// appendEnvelope encodes an ephemeral event.
+func appendEnvelope(b []byte, env *event.Envelope, merge string) []byte {
+	b = append(b, byte(env.Type))
+	for _, t := range [...]string{env.ID, env.Tenant, env.Room, env.From.User, env.From.Device, env.Ref, env.Action, merge} {
+		b = codec.AppendText(b, t)
+	}
+	b = binary.AppendVarint(binary.AppendVarint(b, env.Timestamp), env.Expires)
+	return codec.AppendBytes(b, env.Data)
+}
+
+func envelope(d *codec.Decoder) (env event.Envelope, merge string) {
+	env.Type = event.Type(d.Byte())
+	for _, t := range [...]*string{&env.ID, &env.Tenant, &env.Room, &env.From.User, &env.From.Device, &env.Ref, &env.Action, &merge} {
+		*t = d.Text()
+	}
+	env.Timestamp, env.Expires = d.Varint(), d.Varint()
+	env.Data = d.Bytes()
+	return env, merge
 }

@@ -36,11 +36,15 @@ func (f *feed) hold(records []event.Record) {
 // first on: either it is over, or its first record was lost.
 func (f *feed) suspect(records []event.Record) {
 	f.hub.Gaps.Add(uint64(len(records)))
-	last := records[len(records)-1].Position
-	if f.stray.Epoch == last.Epoch {
-		last.Offset = max(last.Offset, f.stray.Offset)
+	f.astray(records[len(records)-1].Position)
+}
+
+// astray notes a position of another life. With f.mu held.
+func (f *feed) astray(p event.Position) {
+	if f.stray.Epoch == p.Epoch {
+		p.Offset = max(p.Offset, f.stray.Offset)
 	}
-	f.stray = last
+	f.stray = p
 	f.mend()
 }
 

@@ -97,6 +97,7 @@ type Counters struct {
 	Refused    atomic.Uint64 // frames that a connection dropped or that closed it
 	Repeats    atomic.Uint64 // records at or behind a room's position
 	Gaps       atomic.Uint64 // records ahead of it
+	Missed     atomic.Uint64 // times that a room had come further than was published here
 	CaughtUp   atomic.Uint64 // records read from history for subscribers
 	Panics     atomic.Uint64 // contained; each cost a room its subscribers, or one of them
 }

@@ -16,11 +16,18 @@ type Joiner interface {
 	LeaveRoom(ctx context.Context, room string)
 }
 
-// Stage carries out an event's ephemeral effects.
-type Stage struct{ hub *Hub }
+// Emitter brings ephemeral events to the sessions of their room.
+type Emitter interface {
+	// Emit delivers an event. Of two with the same merge key, only the newer stays in a slow
+	// client's queue.
+	Emit(env *event.Envelope, merge string)
+}
 
-// NewStage delivers through the hub.
-func NewStage(h *Hub) *Stage { return &Stage{hub: h} }
+// Stage carries out an event's ephemeral effects.
+type Stage struct{ emit Emitter }
+
+// NewStage delivers through the hub, or what brings events to those of all nodes.
+func NewStage(e Emitter) *Stage { return &Stage{emit: e} }
 
 // Name is the stage's name in metrics.
 func (s *Stage) Name() string { return "deliver" }
@@ -42,7 +49,7 @@ func (s *Stage) Process(ctx context.Context, ev *event.Event) (pipeline.Verdict,
 		case e.Kind == event.Leave:
 			ev.Origin.(Joiner).LeaveRoom(ctx, e.Room)
 		case e.Kind == event.Publish && !e.Durable:
-			s.hub.Emit(&e.Envelope, e.Merge)
+			s.emit.Emit(&e.Envelope, e.Merge)
 		}
 	}
 	return pipeline.Pass, nil

@@ -12,14 +12,17 @@ type waiter chan Outcome
 
 func (w waiter) Committed(o Outcome) { w <- o }
 
-// Commit stores one durable effect of the node itself, and waits. It returns the
-// *fault.Error that refuses it. When ctx ends first, that is a Timeout, and whether
-// the effect is, or will be, stored is not known.
-func (c *Committer) Commit(ctx context.Context, e event.Effect) error {
+// Direct stores what the node itself says.
+type Direct struct{ Submitter }
+
+// Commit stores one durable effect, and waits. It returns the *fault.Error that refuses
+// it. When ctx ends first, that is a Timeout, and whether the effect is, or will be,
+// stored is not known.
+func (d Direct) Commit(ctx context.Context, e event.Effect) error {
 	done := make(waiter, 1)
 	s := &Submission{Done: done}
 	s.take(&e)
-	if err := c.Submit(ctx, s); err != nil {
+	if err := d.Submit(ctx, s); err != nil {
 		return err
 	}
 	select {

@@ -19,18 +19,18 @@ func TestCommitEndsWithItsContext(t *testing.T) {
 		e := event.Effect{Durable: true, Envelope: event.Envelope{Tenant: "acme", Room: "conv:1", Data: []byte("{}")}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := r.Commit(ctx, e); !fault.Is(err, fault.Timeout) || !errors.Is(err, context.DeadlineExceeded) {
+		if err := (Direct{r}).Commit(ctx, e); !fault.Is(err, fault.Timeout) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("while the log hangs: %v", err)
 		}
 		if len(r.pub.seen) != 0 {
 			t.Error("it was stored")
 		}
 		close(log.gate)
-		if err := r.Commit(t.Context(), e); err != nil {
+		if err := (Direct{r}).Commit(t.Context(), e); err != nil {
 			t.Error(err)
 		}
 		e.Create = true
-		if err := r.Commit(t.Context(), e); !fault.Is(err, fault.Conflict) {
+		if err := (Direct{r}).Commit(t.Context(), e); !fault.Is(err, fault.Conflict) {
 			t.Errorf("in a room that is there: %v", err)
 		}
 		r.stop()

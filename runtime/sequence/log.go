@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"context"
+	"errors"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 )
@@ -45,6 +46,10 @@ type Pending interface {
 	// each once.
 	Wait(ctx context.Context) error
 }
+
+// ErrSuperseded is in the chain of what a Partition fails with because another term has
+// begun.
+var ErrSuperseded = errors.New("another term of the partition has begun")
 
 // Head is the newest position of a room as its committer needs it.
 type Head struct {

@@ -14,7 +14,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/sequence"
 )
 
-var errSuperseded = errors.New("embedded: the partition was opened again")
+var errSuperseded = fmt.Errorf("embedded: the partition was opened again: %w", sequence.ErrSuperseded)
 
 // Log is the store as the committer's log. Rooms are kept by name, so that the
 // number of partitions may change between runs.
