@@ -98,8 +98,17 @@ func (s *sources) run(base string, web http.Handler, started func(*app.App)) err
 		return err
 	}
 	log, level := observe.NewLogger(r.Value.Log, os.Stderr)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go obey(signals, stop) // ends with the process
+	backends, err := app.Connect(ctx, *r.Value, log)
+	if err != nil {
+		return err
+	}
 	node, err := app.New(*r.Value, app.Deps{
-		Log: log, Level: level, HTTP: web, Files: s.Config,
+		Log: log, Level: level, HTTP: web, Files: s.Config, Backends: backends,
 		Load: func() (*config.Result[app.Config], error) { return s.read(base) },
 	})
 	if err != nil {
@@ -108,11 +117,6 @@ func (s *sources) run(base string, web http.Handler, started func(*app.App)) err
 	if err := node.Listen(); err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go obey(signals, stop) // ends with the process
 	if started != nil {
 		started(node)
 	}

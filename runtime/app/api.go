@@ -118,11 +118,10 @@ func (d apiDisconnect) Disconnect(ctx context.Context, tenant string, t api.Targ
 }
 
 // deadLetters keeps events that fail, and knows those that are in the store.
-func (a *App) deadLetters(Config) (*deadletter.Letters, error) {
-	l := deadletter.New(deadletter.Deps{
+func (a *App) deadLetters() *deadletter.Letters {
+	return deadletter.New(deadletter.Deps{
 		Committer: a.submit, Rows: a.stores.rooms, History: a.stores.rooms, Now: a.now, Log: a.log, Tenants: a.tenants,
 	})
-	return l, l.Load(context.Background())
 }
 
 // replayer runs dead letters again, as from their senders.

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
@@ -46,6 +45,8 @@ type Deps struct {
 	Files []string
 	// Resolver finds the hosts that plugins send requests to; nil for the system's.
 	Resolver *net.Resolver
+	// Backends are those of a cluster, from Connect; nil for a node that is alone.
+	Backends *Backends
 }
 
 // App is one node.
@@ -64,7 +65,9 @@ type App struct {
 	hub         *deliver.Hub
 	committer   *sequence.Committer
 	submit      sequence.Direct // to the committer, of whichever node
+	publish     sequence.Publisher
 	emit        deliver.Emitter // to the sessions, of all nodes
+	cluster     *clustered      // nil for a node that is alone
 	sessions    *session.Manager
 	pipeline    *pipeline.Pipeline
 	workers     *pipeline.Workers
@@ -97,9 +100,7 @@ type App struct {
 // New builds a node and opens its store; Listen and Run start it.
 func New(cfg Config, deps Deps) (*App, error) {
 	loaded := cfg
-	if cfg.Node == "" {
-		cfg.Node, _ = os.Hostname()
-	}
+	cfg.name()
 	a := &App{cfg: cfg, log: deps.Log.With("node", cfg.Node), now: time.Now, resolver: deps.Resolver, fatal: make(chan error, 1), leaving: make(chan struct{})}
 	var err error
 	if a.native, err = a.natives(cfg); err != nil {
@@ -110,7 +111,12 @@ func New(cfg Config, deps Deps) (*App, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if a.stores, err = a.alone(cfg); err != nil {
+	if deps.Backends != nil {
+		a.stores, err = a.join(cfg, deps.Backends)
+	} else {
+		a.stores, err = a.alone(cfg)
+	}
+	if err != nil {
 		return nil, err
 	}
 	a.actions, err = a.core(cfg)
@@ -118,9 +124,6 @@ func New(cfg Config, deps Deps) (*App, error) {
 		return nil, errors.Join(err, a.stores.close())
 	}
 	if err := a.edges(cfg, deps); err != nil {
-		return nil, errors.Join(err, a.stores.close())
-	}
-	if err := a.plugins.load(context.Background()); err != nil {
 		return nil, errors.Join(err, a.stores.close())
 	}
 	a.reload = newReloader(loaded, cfg.Reload.Watch, reloadDeps{
@@ -142,13 +145,18 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 		History: kept, Log: a.log, Now: a.now,
 		Observe: func(r *event.Record) { a.sessions.Observe(r); a.presence.Observe(r) },
 	})
-	a.committer, err = sequence.New(cfg.Sequence, sequence.Deps{
-		Log: a.stores.log, Publisher: publisher{a}, Space: a.stores.space, Logger: a.log,
-	})
+	committing := sequence.Deps{Log: a.stores.log, Publisher: publisher{a}, Space: a.stores.space, Logger: a.log}
+	if a.cluster != nil {
+		committing.Ownership = a.cluster.router
+	}
+	a.committer, err = sequence.New(cfg.Sequence, committing)
 	if err != nil {
 		return nil, err
 	}
-	a.submit, a.emit = sequence.Direct{Submitter: a.committer}, a.hub
+	a.submit, a.publish, a.emit = sequence.Direct{Submitter: a.committer}, a.hub, a.hub
+	if a.cluster != nil {
+		a.cluster.serve()
+	}
 	a.revocations = authenticate.NewRevocations(authenticate.RevocationsDeps{
 		Committer: a.submit, Rows: kept, Tenants: a.tenants, Now: a.now, Log: a.log,
 		Life: func(tenant string) time.Duration { return a.verifier.Current().Life(tenant) },
@@ -156,9 +164,6 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 			a.sessions.Disconnect(tenant, user, revoked, reason)
 		},
 	})
-	if err := a.revocations.Load(context.Background()); err != nil {
-		return nil, err
-	}
 	a.presence = presence.New(cfg.Presence, presence.Deps{
 		Emit: a.hub, Rooms: policy, Notes: kept, Now: a.now, Clock: func() int64 { return a.pipeline.Now() },
 		Mode: func(name string) string { t, _ := policy.Type(name); return t.PresenceMode() },
@@ -175,9 +180,7 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 	if err := a.guard(cfg, actions); err != nil {
 		return nil, err
 	}
-	if a.dead, err = a.deadLetters(cfg); err != nil {
-		return nil, err
-	}
+	a.dead = a.deadLetters()
 	if a.plugins, err = a.newPlugins(cfg, actions); err != nil {
 		return nil, err
 	}

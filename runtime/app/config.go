@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -12,6 +13,9 @@ import (
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/native"
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
+	"github.com/heddle-rt/heddle/runtime/adapter/kafka"
+	"github.com/heddle-rt/heddle/runtime/adapter/mongo"
+	"github.com/heddle-rt/heddle/runtime/adapter/redis"
 	"github.com/heddle-rt/heddle/runtime/api"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
 	"github.com/heddle-rt/heddle/runtime/deliver"
@@ -24,11 +28,13 @@ import (
 	"github.com/heddle-rt/heddle/runtime/session"
 	"github.com/heddle-rt/heddle/runtime/socket"
 	"github.com/heddle-rt/heddle/runtime/socketio"
+	"github.com/heddle-rt/heddle/runtime/worker"
 )
 
 // Config is a node's whole configuration.
 type Config struct {
-	Node     string                     `yaml:"node" doc:"Name of this node in logs and metrics; the host's name if left out."`
+	Node     string                     `yaml:"node" doc:"Name of this node in logs and metrics, and to others of its cluster; the host's name if left out."`
+	Roles    []string                   `yaml:"roles" default:"[edge, worker]" enum:"edge,worker" doc:"What the process does in a cluster: edge has the connections, worker writes the log to MongoDB. A node that is alone does all."`
 	Log      observe.LogConfig          `yaml:"log" doc:"Logging, to standard error."`
 	Admin    observe.Config             `yaml:"admin" doc:"Metrics, health and profiles, on an address of their own."`
 	Metrics  observe.MetricsConfig      `yaml:"metrics" doc:"Bounds on metrics."`
@@ -42,7 +48,12 @@ type Config struct {
 	Notify   notification.Config        `yaml:"notifications" doc:"Who is told of messages that the user does not see."`
 	Sequence sequence.Config            `yaml:"sequence" doc:"Committer of durable events."`
 	Deliver  deliver.Config             `yaml:"deliver" doc:"Delivery and catching up."`
-	Storage  embedded.Config            `yaml:"storage" doc:"The embedded store: log, history, rooms, sessions."`
+	Storage  embedded.Config            `yaml:"storage" doc:"The embedded store of a node that is alone: log, history, rooms, sessions."`
+	Cluster  ClusterConfig              `yaml:"cluster" doc:"Nodes that act as one, on Redis, Kafka and MongoDB."`
+	Redis    redis.Config               `yaml:"redis" doc:"Redis of a cluster: messages between nodes, who is alive, sessions."`
+	Kafka    kafka.Config               `yaml:"kafka" doc:"Kafka of a cluster: the log."`
+	Mongo    mongo.Config               `yaml:"mongo" doc:"MongoDB of a cluster: what workers have kept of the log."`
+	Worker   worker.Config              `yaml:"worker" doc:"The worker role: from the log to MongoDB."`
 	Rooms    map[string]room.TypeConfig `yaml:"rooms" default:"{conv: {members: true, join: members, max_events: 1000000, max_age: 8640h}, channel: {}, user: {join: self, publish: server, max_events: 10000}}" doc:"Types of rooms, by the part of a room's name before the colon. What is written of conv, channel and user goes over their defaults."`
 	Tenants  map[string]Tenant          `yaml:"tenants" doc:"Tenants by name. At least one."`
 	Plugins  PluginsConfig              `yaml:"plugins" doc:"Tenants' own WebAssembly in the route."`
@@ -93,6 +104,7 @@ func (c *Config) Check(report func(path, problem string)) {
 		}
 	}
 	c.checkNative(report)
+	c.checkCluster(report)
 	for name := range c.Rooms {
 		switch {
 		case !room.IsWord(name):
@@ -107,6 +119,31 @@ func (c *Config) Check(report func(path, problem string)) {
 	}
 	if c.Storage.Window < minWindow {
 		report("storage.window", "retries must be recognised for at least 5m")
+	}
+}
+
+// name gives the node its name, if it has none.
+func (c *Config) name() {
+	if c.Node == "" {
+		c.Node, _ = os.Hostname()
+	}
+}
+
+// checkCluster wants all of what a cluster needs, or nothing.
+func (c *Config) checkCluster(report func(path, problem string)) {
+	if !c.Clustered() {
+		return
+	}
+	for path, there := range map[string]bool{"redis.addresses": len(c.Redis.Addresses) > 0, "kafka.brokers": len(c.Kafka.Brokers) > 0, "mongo.uri": c.Mongo.URI != ""} {
+		if !there {
+			report(path, "a node of a cluster needs Redis, Kafka and MongoDB")
+		}
+	}
+	if len(c.Roles) == 0 {
+		report("roles", "at least one is needed")
+	}
+	if c.Cluster.Nodes.Lease < 2*c.Cluster.Nodes.Heartbeat {
+		report("cluster.nodes.lease", "it has to be at least twice cluster.nodes.heartbeat")
 	}
 }
 

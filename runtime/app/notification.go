@@ -50,7 +50,7 @@ func (a *App) reloadWebhooks(next *Config) (func(), error) {
 type publisher struct{ a *App }
 
 func (p publisher) Publish(records []event.Record) {
-	p.a.hub.Publish(records)
+	p.a.publish.Publish(records)
 	for i := range records {
 		p.a.notify.Observe(&records[i])
 	}

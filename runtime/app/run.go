@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
 // stopTimeout is how long a node may take to stop once its clients are gone: a disk
@@ -25,16 +27,16 @@ type part struct {
 	run  func(context.Context) error
 }
 
-// layers are the parts from below. Each layer outlives those above it: sockets stop
-// first, the store last.
-func (a *App) layers() [][]part {
+// inner are the layers below the sockets, from below. Each outlives those above it: the
+// store stops last.
+func (a *App) inner() [][]part {
 	return [][]part{
 		slices.Concat(a.stores.parts, []part{
 			{"admin", a.admin.Run},
 			{"heap", (&heap{cfg: a.cfg.Heap}).run},
 			{"native", a.native.run},
 		}),
-		{
+		slices.Concat([]part{
 			{"sequence", a.committer.Run},
 			{"deliver", a.hub.Run},
 			{"workers", a.workers.Run},
@@ -53,7 +55,13 @@ func (a *App) layers() [][]part {
 			{"plugin timers", a.plugins.timers.Run},
 			{"session", a.sessions.Run},
 			{"reload", a.reload.run},
-		},
+		}, a.cluster.parts()),
+	}
+}
+
+// outer are those that begin once the node knows what it has to know: they stop first.
+func (a *App) outer() [][]part {
+	return [][]part{
 		{
 			{"moderators", a.native.moderate}, // their verdicts are events
 		},
@@ -72,8 +80,8 @@ type layer struct {
 	stop  context.CancelFunc
 }
 
-// start runs all parts. One that fails has failed called with why.
-func start(ctx context.Context, layers [][]part, failed context.CancelCauseFunc) (r running) {
+// start runs more parts. One that fails has failed called with why.
+func (r running) start(ctx context.Context, layers [][]part, failed context.CancelCauseFunc) running {
 	for _, parts := range layers {
 		l := &layer{}
 		var inner context.Context
@@ -108,7 +116,12 @@ func (r running) stop() (err error) {
 func (a *App) Run(ctx context.Context) error {
 	base, fail := context.WithCancelCause(context.Background())
 	defer fail(nil)
-	parts := start(base, a.layers(), fail)
+	parts := running{}.start(base, a.inner(), fail)
+	if err := a.prepare(ctx, base); err == nil {
+		parts = parts.start(base, a.outer(), fail)
+	} else if ctx.Err() == nil {
+		fail(err)
+	}
 	a.log.Info("serving", "address", a.Addr().String(), "admin", a.AdminAddr().String())
 	if err := a.serve(ctx, base); err != nil {
 		return err // no goroutine that writes may ever return
@@ -126,6 +139,33 @@ func (a *App) Run(ctx context.Context) error {
 	case <-time.After(stopTimeout + a.native.ending()):
 		return errStuck
 	}
+}
+
+// prepare reads what has to be known before the first client comes. The other nodes of a
+// cluster, and what it shares, may have to be waited for.
+func (a *App) prepare(ctx, base context.Context) error {
+	for _, load := range [...]func(context.Context) error{a.revocations.Load, a.dead.Load, a.plugins.load} {
+		for said := false; ; said = true {
+			err := load(base)
+			if err == nil {
+				break
+			}
+			if a.cluster == nil || !fault.Of(err).Kind.Retryable() {
+				return err
+			}
+			if !said {
+				a.log.Warn("the node waits for its cluster", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-base.Done():
+				return context.Cause(base)
+			case <-time.After(time.Second):
+			}
+		}
+	}
+	return nil
 }
 
 // serve waits until ctx ends, and then drains, or until a part fails and base ends. The
@@ -159,6 +199,7 @@ func (a *App) drain(ctx context.Context) {
 	a.log.Info("draining", "over", a.cfg.Drain)
 	a.server.StopAccepting()
 	a.engine.server.StopAccepting()
+	a.cluster.drain()
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain+5*time.Second)
 	defer cancel()
 	a.sessions.Drain(ctx, a.cfg.Drain)

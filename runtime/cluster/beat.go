@@ -121,13 +121,13 @@ func (s *Spread) serve(_ string, body []byte, answer func([]byte, error)) {
 		return
 	}
 	select {
-	case s.deps.Reads.owned.slots <- struct{}{}:
+	case s.deps.Owned.slots <- struct{}{}:
 	default:
 		answer(nil, errBusy)
 		return
 	}
 	go func() { // ends with the answer
-		defer func() { <-s.deps.Reads.owned.slots }()
+		defer func() { <-s.deps.Owned.slots }()
 		ahead, err := s.ahead(list)
 		if err != nil {
 			answer(nil, err)
@@ -143,7 +143,7 @@ func (s *Spread) ahead(list []deliver.Where) (out []deliver.Where, err error) {
 	defer cancel()
 	for _, w := range list {
 		p := s.deps.Router.PartitionOf(w.Tenant, w.Room)
-		a, err := s.deps.Reads.owned.answer(ctx, p, &query{op: opHead, tenant: w.Tenant, room: w.Room})
+		a, err := s.deps.Owned.answer(ctx, p, &query{op: opHead, tenant: w.Tenant, room: w.Room})
 		if err != nil {
 			return nil, err
 		}

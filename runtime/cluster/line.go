@@ -101,7 +101,7 @@ func (l *line) send(f *flight) error {
 	case l.to == l.r.deps.Self:
 		f.s.Line = l.whole
 		l.under = append(l.under, f)
-		if err := l.r.deps.Local.Offer(f.s); err != nil {
+		if err := l.r.local.Offer(f.s); err != nil {
 			l.land(f)
 			return err
 		}

@@ -53,7 +53,7 @@ func TestOrderOverMoves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.deps.Local = c
+		r.Use(c)
 		routers[name] = r
 		w.connect(t, name, p)
 		ctx, cancel := context.WithCancel(context.Background())

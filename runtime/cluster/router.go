@@ -27,7 +27,6 @@ type RouterDeps struct {
 	Self       string
 	Partitions int
 	Peers      *Peers
-	Local      sequence.Submitter // its partitions are those that the Router owns
 	Now        func() time.Time
 }
 
@@ -38,6 +37,7 @@ type Router struct {
 	deps  RouterDeps
 	view  atomic.Pointer[view]
 	lines []*line // by partition
+	local sequence.Submitter
 
 	mu      sync.Mutex
 	inbound map[inboundKey]*inbound
@@ -52,7 +52,7 @@ type view struct {
 	changed chan struct{} // closed when there is another view
 }
 
-// NewRouter owns nothing yet; Local is set before the first submission.
+// NewRouter owns nothing yet.
 func NewRouter(cfg RouterConfig, deps RouterDeps) *Router {
 	r := &Router{cfg: cfg, deps: deps, inbound: map[inboundKey]*inbound{}}
 	r.view.Store(&view{make([]string, deps.Partitions), make(chan struct{})})
@@ -62,6 +62,10 @@ func NewRouter(cfg RouterConfig, deps RouterDeps) *Router {
 	deps.Peers.Handle(kindSubmit, r.serve)
 	return r
 }
+
+// Use has this node's committer commit for the partitions that the Router owns; before the
+// first submission, and the first Assign.
+func (r *Router) Use(local sequence.Submitter) { r.local = local }
 
 // Assign says who is there to own partitions. One goroutine calls it.
 func (r *Router) Assign(nodes []string) {
@@ -98,12 +102,12 @@ func (r *Router) PartitionOf(tenant, room string) int {
 // Submit hands a submission to the partition's owner. It waits only while the queue of
 // this node's own committer is full.
 func (r *Router) Submit(ctx context.Context, s *sequence.Submission) error {
-	return r.line(s).submit(s, func() error { return r.deps.Local.Submit(ctx, s) })
+	return r.line(s).submit(s, func() error { return r.local.Submit(ctx, s) })
 }
 
 // Offer is Submit for those who must not block.
 func (r *Router) Offer(s *sequence.Submission) error {
-	return r.line(s).submit(s, func() error { return r.deps.Local.Offer(s) })
+	return r.line(s).submit(s, func() error { return r.local.Offer(s) })
 }
 
 func (r *Router) line(s *sequence.Submission) *line {
@@ -141,7 +145,7 @@ func (r *Router) serve(from string, body []byte, answer func([]byte, error)) {
 		return
 	}
 	s.Done = reply(answer)
-	if err := r.deps.Local.Offer(s); err != nil {
+	if err := r.local.Offer(s); err != nil {
 		if fault.Is(err, fault.Unavailable) {
 			s.Line.Break()
 		}

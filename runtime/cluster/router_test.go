@@ -118,7 +118,8 @@ func sites(t *testing.T, w *wires, names ...string) map[string]*site {
 		p := NewPeers(PeersConfig{Timeout: 100 * time.Millisecond, Pending: 64}, name, w, slog.New(slog.DiscardHandler))
 		s := &site{desk: newDesk(t), peers: p}
 		s.Router = NewRouter(RouterConfig{Patience: 2 * time.Second, Retry: 10 * time.Millisecond, Queue: 1 << 10},
-			RouterDeps{Self: name, Partitions: 16, Peers: p, Local: s.desk, Now: time.Now})
+			RouterDeps{Self: name, Partitions: 16, Peers: p, Now: time.Now})
+		s.Use(s.desk)
 		s.Assign(names)
 		w.connect(t, name, p)
 		all[name] = s
@@ -325,7 +326,8 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message []byte) {
 		p := NewPeers(PeersConfig{Timeout: time.Hour, Pending: 9}, "a", busFunc(func(string, []byte) {}), slog.New(slog.DiscardHandler))
 		d := newDesk(t)
-		r := NewRouter(RouterConfig{Patience: time.Millisecond, Retry: time.Hour, Queue: 9}, RouterDeps{Self: "a", Partitions: 16, Peers: p, Local: d, Now: time.Now})
+		r := NewRouter(RouterConfig{Patience: time.Millisecond, Retry: time.Hour, Queue: 9}, RouterDeps{Self: "a", Partitions: 16, Peers: p, Now: time.Now})
+		r.Use(d)
 		r.Assign([]string{"a"})
 		_ = p.Ask("b", kindSubmit, nil, func([]byte, error) {})
 		p.Receive(message)

@@ -43,7 +43,7 @@ type SpreadConfig struct {
 type SpreadDeps struct {
 	Self    string
 	Router  *Router
-	Reads   *Reads
+	Owned   *Owned
 	Channel Channel
 	Hub     Hub
 	Log     *slog.Logger

@@ -1,0 +1,227 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/heddle-rt/heddle/runtime/adapter/kafka"
+	"github.com/heddle-rt/heddle/runtime/adapter/mongo"
+	"github.com/heddle-rt/heddle/runtime/adapter/redis"
+	"github.com/heddle-rt/heddle/runtime/cluster"
+	"github.com/heddle-rt/heddle/runtime/config"
+	"github.com/heddle-rt/heddle/runtime/deliver"
+	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/observe"
+	"github.com/heddle-rt/heddle/runtime/sequence"
+	"github.com/heddle-rt/heddle/runtime/tail"
+	"github.com/heddle-rt/heddle/runtime/worker"
+)
+
+// ClusterConfig is of nodes that act as one.
+type ClusterConfig struct {
+	Nodes   redis.NodesConfig    `yaml:"nodes" doc:"How nodes know of each other."`
+	Bus     redis.BusConfig      `yaml:"bus" doc:"Messages between nodes."`
+	Peers   cluster.PeersConfig  `yaml:"peers" doc:"Requests to other nodes."`
+	Route   cluster.RouterConfig `yaml:"route" doc:"Events on their way to the node that commits them."`
+	Spread  cluster.SpreadConfig `yaml:"spread" doc:"Events on their way to the sessions of all nodes."`
+	Owned   tail.Config          `yaml:"owned" doc:"What a node knows of the rooms that it commits for."`
+	KV      redis.CellsConfig    `yaml:"kv" doc:"Values of plugins, in Redis."`
+	Queries int                  `yaml:"queries" default:"256" min:"1" max:"100000" doc:"Questions of other nodes that are answered at once."`
+	Behind  config.Size          `yaml:"behind" default:"256MiB" min:"1MiB" max:"1024GiB" doc:"Bytes of events of one partition that the workers may be behind with, which its node has in memory; above it the node refuses events."`
+}
+
+// Roles of a process.
+const (
+	roleEdge   = "edge"
+	roleWorker = "worker"
+)
+
+// clustered is what a node of a cluster has beside.
+type clustered struct {
+	a      *App
+	cfg    Config
+	redis  *redis.Client
+	base   *mongo.Store
+	log    *kafka.Log
+	nodes  *redis.Nodes
+	bus    *redis.Bus
+	peers  *cluster.Peers
+	router *cluster.Router
+	owned  *cluster.Owned
+	reads  *cluster.Reads
+	spread *cluster.Spread
+	worker *worker.Worker // nil: other processes have that role
+	ctx    context.Context
+	stop   context.CancelFunc
+
+	behind []atomic.Int64 // by partition: bytes of events that the workers have not kept
+}
+
+// space reports whether the workers are not too far behind.
+func (c *clustered) space() bool {
+	for p := range c.behind {
+		if c.behind[p].Load() > int64(c.cfg.Cluster.Behind) {
+			return false
+		}
+	}
+	return true
+}
+
+// base is what the workers have kept, for who opens a partition.
+type base struct{ *mongo.Store }
+
+func (b base) Mark(ctx context.Context, partition int, before time.Time) (kafka.Mark, error) {
+	m, err := b.Store.Mark(ctx, partition, before)
+	return kafka.Mark(m), err
+}
+
+func (b base) Head(ctx context.Context, tenant, room string) (sequence.Head, error) {
+	return b.SequenceHead(ctx, tenant, room)
+}
+
+// join makes what a node shares with others.
+func (a *App) join(cfg Config, b *Backends) (*stores, error) {
+	c := &clustered{a: a, cfg: cfg, redis: b.redis, base: b.mongo, behind: make([]atomic.Int64, cfg.Sequence.Partitions)}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	a.cluster = c
+	var err error
+	c.log, err = kafka.New(cfg.Kafka, kafka.Deps{
+		Node: cfg.Node, Partitions: cfg.Sequence.Partitions, Buffered: cfg.Sequence.Partitions * cfg.Sequence.MaxBatch * cfg.Sequence.MaxInFlight,
+		Timeout: cfg.Sequence.Timeout, Base: base{c.base}, Tables: c.table, Logger: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.nodes = redis.NewNodes(c.redis, cfg.Cluster.Nodes, redis.Node{ID: cfg.Node, Roles: cfg.Roles}, a.log, c.view)
+	c.bus = redis.NewBus(c.redis, cfg.Cluster.Bus, redis.BusDeps{
+		Node: cfg.Node, Partitions: cfg.Sequence.Partitions, Log: a.log,
+		Received:  func(m []byte) { c.peers.Receive(m) },
+		Published: func(p int, m []byte) { c.spread.Received(p, m) },
+		Missed:    func(p int) { c.spread.Missed(p) },
+	})
+	c.peers = cluster.NewPeers(cfg.Cluster.Peers, cfg.Node, c.bus, a.log)
+	c.router = cluster.NewRouter(cfg.Cluster.Route, cluster.RouterDeps{Self: cfg.Node, Partitions: cfg.Sequence.Partitions, Peers: c.peers, Now: a.now})
+	c.owned = cluster.NewOwned(cfg.Cluster.Queries, c.alive)
+	c.reads = cluster.NewReads(c.ctx, c.router, c.owned)
+	kv := redis.NewCells(c.redis, cfg.Cluster.KV, a.log)
+	s := &stores{
+		log: cluster.NewLog(terms{c}, c.owned), rooms: c.reads, sessions: redis.NewSessions(c.redis, a.now),
+		cells: c.base, kv: kv, usage: unmetered{}, space: c.space,
+		parts: []part{
+			{"mongo", c.base.Run}, {"plugin values", kv.Run}, {"bus", c.bus.Run}, {"peers", c.peers.Run}, {"nodes", c.nodes.Run},
+		},
+		checks:  c.checks(),
+		metrics: c.metrics,
+		close:   func() error { c.stop(); c.log.Close(); return b.close() },
+	}
+	if slices.Contains(cfg.Roles, roleWorker) {
+		group := kafka.NewGroup(c.log)
+		c.worker = worker.New(cfg.Worker, worker.Deps{Log: group, Keeper: c.base, Streams: c.base, Letters: kafka.NewDead(c.log), Window: cfg.Kafka.Window, Logger: a.log})
+		s.parts = append(s.parts, part{"worker", c.worker.Run}, part{"sweep", c.base.RunSweep})
+	}
+	return s, nil
+}
+
+// unmetered does not count what tenants store.
+type unmetered struct{}
+
+func (unmetered) Used(string) (rooms, bytes int64) { return 0, 0 }
+
+// serve has the node commit, and deliver what others have committed.
+func (c *clustered) serve() {
+	a := c.a
+	c.router.Use(a.committer)
+	c.spread = cluster.NewSpread(c.cfg.Cluster.Spread, cluster.SpreadDeps{
+		Self: c.cfg.Node, Router: c.router, Owned: c.owned, Channel: c.bus, Hub: a.hub, Log: a.log,
+	})
+	a.submit, a.emit, a.publish = sequence.Direct{Submitter: c.router}, c.spread, c.spread
+}
+
+// parts run beside the committer.
+func (c *clustered) parts() []part {
+	if c == nil {
+		return nil
+	}
+	return []part{{"spread", c.spread.Run}}
+}
+
+// drain has other nodes commit for this one's partitions.
+func (c *clustered) drain() {
+	if c != nil {
+		c.nodes.Drain()
+	}
+}
+
+// view learns who is there.
+func (c *clustered) view(v redis.View) {
+	var edges []string
+	for _, n := range v.Nodes {
+		if !n.Draining && slices.Contains(n.Roles, roleEdge) {
+			edges = append(edges, n.ID)
+		}
+	}
+	c.a.log.Info("nodes that commit", "nodes", edges)
+	c.router.Assign(edges)
+}
+
+// alive reports whether the others still take this node to be so, for all it knows.
+func (c *clustered) alive() bool { return time.Since(c.nodes.View().Asked) < c.cfg.Cluster.Nodes.Lease }
+
+// table is that of a term of a partition.
+func (c *clustered) table(partition int) kafka.Table {
+	return &table{c: c, partition: partition, Tail: tail.New(c.cfg.Cluster.Owned, tail.Deps{Base: c.base, Projections: projections(), Now: c.a.now})}
+}
+
+// table is a Tail that forgets what the workers have kept, and says which rooms it has
+// found in the log: some of their events may not have reached anybody.
+type table struct {
+	*tail.Tail
+	c         *clustered
+	partition int
+	open      bool
+}
+
+func (t *table) Apply(records []event.Record, at []int64) {
+	t.Tail.Apply(records, at)
+	t.Trim(t.c.base.Passed(t.partition))
+	t.c.behind[t.partition].Store(t.Dirty())
+	if !t.open {
+		t.c.spread.Note(t.partition, records)
+	}
+}
+
+// terms are those of the log in Kafka.
+type terms struct{ c *clustered }
+
+func (t terms) Open(ctx context.Context, partition int) (sequence.Partition, cluster.Tables, func(context.Context) error, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.c.cfg.Sequence.Timeout)
+	defer cancel()
+	p, err := t.c.log.Open(ctx, partition)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	own := p.(*kafka.Partition)
+	tables := own.Table().(*table)
+	tables.open = true
+	return p, tables, own.Last, nil
+}
+
+// checks are what /readyz asks of a node of a cluster.
+func (c *clustered) checks() []observe.Check {
+	return []observe.Check{
+		{Name: "redis", Probe: func(ctx context.Context) error {
+			if since := time.Since(c.nodes.View().Asked); since > c.cfg.Cluster.Nodes.Lease {
+				return errors.New("Redis does not say who is alive")
+			}
+			return nil
+		}},
+		{Name: "mongo", Probe: c.base.Ping},
+	}
+}
+
+func (c *clustered) metrics(*observe.Registry) {}
+
+var _ deliver.Emitter = (*cluster.Spread)(nil)
