@@ -120,21 +120,13 @@ func (s *Spread) serve(_ string, body []byte, answer func([]byte, error)) {
 		answer(nil, fault.Wrap("cluster.heads", fault.Internal, err))
 		return
 	}
-	select {
-	case s.deps.Owned.slots <- struct{}{}:
-	default:
-		answer(nil, errBusy)
-		return
-	}
-	go func() { // ends with the answer
-		defer func() { <-s.deps.Owned.slots }()
+	s.deps.Owned.serve(context.Background(), func() ([]byte, error) {
 		ahead, err := s.ahead(list)
 		if err != nil {
-			answer(nil, err)
-			return
+			return nil, err
 		}
-		answer(appendWheres(nil, ahead), nil)
-	}()
+		return appendWheres(nil, ahead), nil
+	}, answer)
 }
 
 // ahead picks the rooms that have come further than a position.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
@@ -16,6 +17,7 @@ type Owned struct {
 	// knows.
 	valid func() bool
 	slots chan struct{} // held while another node's query is answered
+	asked atomic.Int64  // queries of other nodes that are answered, or wait for a slot
 
 	mu   sync.RWMutex
 	open map[int]*term
@@ -65,23 +67,35 @@ func (o *Owned) answer(ctx context.Context, partition int, q *query) (answer, er
 
 var errBusy = fault.New(fault.Overloaded, "", "too much is asked of the node that commits for this room")
 
-// serve answers another node's query, on a goroutine that ends with the answer.
-func (o *Owned) serve(ctx context.Context, partition int, q *query, answer func([]byte, error)) {
-	select {
-	case o.slots <- struct{}{}:
-	default:
+// inLine is how many queries may wait for each slot.
+const inLine = 32
+
+// serve has another node's question answered, on a goroutine that ends with the answer.
+func (o *Owned) serve(ctx context.Context, ask func() ([]byte, error), answer func([]byte, error)) {
+	if o.asked.Add(1) > int64(inLine*cap(o.slots)) {
+		o.asked.Add(-1)
 		answer(nil, errBusy)
 		return
 	}
 	go func() {
-		defer func() { <-o.slots }()
-		a, err := o.answer(ctx, partition, q)
-		if err != nil {
-			answer(nil, err)
-			return
+		defer o.asked.Add(-1)
+		select {
+		case o.slots <- struct{}{}:
+		case <-ctx.Done():
+			return // so has the asking node's patience
 		}
-		answer(a.append(nil, q.op), nil)
+		defer func() { <-o.slots }()
+		answer(ask())
 	}()
+}
+
+// query answers one of another node.
+func (o *Owned) query(ctx context.Context, partition int, q *query) ([]byte, error) {
+	a, err := o.answer(ctx, partition, q)
+	if err != nil {
+		return nil, err
+	}
+	return a.append(nil, q.op), nil
 }
 
 // Terms is the log of all nodes.

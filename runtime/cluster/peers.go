@@ -22,7 +22,7 @@ type Bus interface {
 }
 
 // Handler answers a request of a node; answer is called once, then or later, from any
-// goroutine.
+// goroutine, or not at all for one that has come before.
 type Handler func(from string, body []byte, answer func(body []byte, err error))
 
 // Kind of a request.

@@ -193,8 +193,8 @@ func (q *query) decode(b []byte) (a answer, err error) {
 	flags := d.Byte()
 	a.found, a.trimmed = flags&isFound != 0, flags&isTrimmed != 0
 	if flags&hasInfo != 0 {
-		a.info = room.Info{Tenant: q.tenant, ID: q.room}
 		if v := d.Bytes(); a.found {
+			a.info = room.Info{Tenant: q.tenant, ID: q.room}
 			err = codec.DecodeInfo(v, &a.info)
 		}
 	}

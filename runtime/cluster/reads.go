@@ -31,7 +31,11 @@ func NewReads(ctx context.Context, r *Router, o *Owned) *Reads {
 			answer(nil, fault.Wrap("cluster.query", fault.Internal, err))
 			return
 		}
-		o.serve(ctx, r.PartitionOf(q.tenant, q.of()), &q, answer)
+		o.serve(ctx, func() ([]byte, error) {
+			ctx, cancel := context.WithTimeout(ctx, r.deps.Peers.cfg.Timeout) // nobody waits for longer
+			defer cancel()
+			return o.query(ctx, r.PartitionOf(q.tenant, q.of()), &q)
+		}, answer)
 	})
 	return &Reads{r, o}
 }
@@ -143,8 +147,11 @@ func (r *Reads) RoomsOf(ctx context.Context, tenant, user string, limit int) ([]
 		p := <-parts
 		out, err = append(out, p.names...), errors.Join(err, p.err)
 	}
+	if err != nil {
+		return nil, err
+	}
 	slices.Sort(out)
-	return out, err
+	return out, nil
 }
 
 // Marker is the further one of what a user has sent and read. Of two lives of the room, the

@@ -140,7 +140,11 @@ func (r *Router) serve(from string, body []byte, answer func([]byte, error)) {
 		answer(nil, sequence.ErrElsewhere)
 		return
 	}
-	if s.Line = r.follow(inboundKey{from, p}, try, number); s.Line == nil {
+	var again bool
+	switch s.Line, again = r.follow(inboundKey{from, p}, try, number); {
+	case again:
+		return // it is answered, or about to be
+	case s.Line == nil:
 		answer(nil, errOutOfLine)
 		return
 	}
@@ -153,8 +157,9 @@ func (r *Router) serve(from string, body []byte, answer func([]byte, error)) {
 	}
 }
 
-// follow moves a line of another node on; nil if a message of it is missing.
-func (r *Router) follow(k inboundKey, try, number uint64) *sequence.Line {
+// follow moves a line of another node on; nil if a message of it is missing, or if this one
+// has come before.
+func (r *Router) follow(k inboundKey, try, number uint64) (l *sequence.Line, again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	in := r.inbound[k]
@@ -163,10 +168,10 @@ func (r *Router) follow(k inboundKey, try, number uint64) *sequence.Line {
 		r.inbound[k] = in
 	}
 	if in == nil || in.try != try || in.next != number {
-		return nil
+		return nil, in != nil && in.try == try && number < in.next
 	}
 	in.next++
-	return in.line
+	return in.line, false
 }
 
 // reply tells another node the outcome.

@@ -235,7 +235,7 @@ func TestADiskThatHangs(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	h.await("stalled", stalled)
-	err := h.commit.Commit(t.Context(), event.Effect{Durable: true, Envelope: event.Envelope{Tenant: crashTenant, Room: "conv:1"}})
+	err := sequence.Direct{Submitter: h.commit}.Commit(t.Context(), event.Effect{Durable: true, Envelope: event.Envelope{Tenant: crashTenant, Room: "conv:1"}})
 	if !fault.Is(err, fault.Unavailable) || len(l.heard()) != 1 {
 		t.Errorf("behind it: %v, delivered %v", err, l.heard())
 	}
