@@ -107,10 +107,14 @@ func (s *sources) run(base string, web http.Handler, started func(*app.App)) err
 	if err != nil {
 		return err
 	}
-	node, err := app.New(*r.Value, app.Deps{
+	deps := app.Deps{
 		Log: log, Level: level, HTTP: web, Files: s.Config, Backends: backends,
 		Load: func() (*config.Result[app.Config], error) { return s.read(base) },
-	})
+	}
+	if !r.Value.Edge() {
+		return work(ctx, *r.Value, deps)
+	}
+	node, err := app.New(*r.Value, deps)
 	if err != nil {
 		return err
 	}
@@ -121,6 +125,18 @@ func (s *sources) run(base string, web http.Handler, started func(*app.App)) err
 		started(node)
 	}
 	return node.Run(ctx)
+}
+
+// work is what a process does without clients.
+func work(ctx context.Context, cfg app.Config, deps app.Deps) error {
+	w, err := app.NewWork(cfg, deps)
+	if err != nil {
+		return err
+	}
+	if err := w.Listen(); err != nil {
+		return err
+	}
+	return w.Run(ctx)
 }
 
 // obey drains at the first signal. At the second the process ends as by the

@@ -278,6 +278,9 @@ func (a *App) edges(cfg Config, deps Deps) (err error) {
 	if err != nil {
 		return err
 	}
+	if a.cluster != nil && a.cluster.worker != nil {
+		workerRoutes(a.admin, a.cluster.worker)
+	}
 	for pattern, h := range a.dead.Routes(replayer{a.run}) {
 		a.admin.Handle(pattern, h)
 	}

@@ -118,8 +118,7 @@ func (a *App) join(cfg Config, b *Backends) (*stores, error) {
 		close:   func() error { c.stop(); c.log.Close(); return b.close() },
 	}
 	if slices.Contains(cfg.Roles, roleWorker) {
-		group := kafka.NewGroup(c.log)
-		c.worker = worker.New(cfg.Worker, worker.Deps{Log: group, Keeper: c.base, Streams: c.base, Letters: kafka.NewDead(c.log), Window: cfg.Kafka.Window, Logger: a.log})
+		c.worker = b.worker(cfg, c.log, a.log)
 		s.parts = append(s.parts, part{"worker", c.worker.Run}, part{"sweep", c.base.RunSweep})
 	}
 	return s, nil
@@ -221,7 +220,5 @@ func (c *clustered) checks() []observe.Check {
 		{Name: "mongo", Probe: c.base.Ping},
 	}
 }
-
-func (c *clustered) metrics(*observe.Registry) {}
 
 var _ deliver.Emitter = (*cluster.Spread)(nil)
