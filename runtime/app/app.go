@@ -189,7 +189,7 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 	a.run = a.runner(policy)
 	a.sessions = session.NewManager(cfg.Session, session.Deps{
 		Route: a.pipeline, Workers: a.workers, Hub: a.hub, Rooms: policy, Reader: kept, History: kept, Store: a.stores.sessions,
-		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.left, Disconnected: a.disconnected,
+		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.left, Disconnected: a.disconnected, Locate: a.cluster.locate(),
 		Tokens: a.verifier, Revoked: a.revocations.Revoked, Presence: a.presence,
 		Limits: session.Limits{Heartbeat: cfg.Socket.Heartbeat.Interval, MaxFrameBytes: int(cfg.Socket.MaxFrameBytes)},
 	})

@@ -147,6 +147,14 @@ func (c *clustered) parts() []part {
 	return []part{{"spread", c.spread.Run}}
 }
 
+// locate says which node commits for a room; nil for a node that is alone.
+func (c *clustered) locate() func(tenant, room string) string {
+	if c == nil {
+		return nil
+	}
+	return func(tenant, room string) string { return c.router.OwnerOf(c.router.PartitionOf(tenant, room)) }
+}
+
 // drain has other nodes commit for this one's partitions.
 func (c *clustered) drain() {
 	if c != nil {

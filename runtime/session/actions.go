@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/heddle-rt/heddle/runtime/event"
 )
@@ -54,8 +55,13 @@ func Actions() []event.Action {
 			Permission: event.AnyUser, Rate: event.RateControl, Slow: true, Handle: goodbye,
 		},
 		{
-			Name: "session:devices", Doc: "Lists the user's devices: those connected to this node, and those with a session that can be resumed; at most 100.",
+			Name: "session:devices", Doc: "Lists the user's devices: those connected, and those with a session that can be resumed; at most 100.",
 			Reply: devicesFields(), Permission: event.AnyUser, Rate: event.RateQuery, Slow: true, Handle: listDevices,
+		},
+		{
+			Name: "session:locate", Doc: "Tells which node commits a room's events. A client that is connected there spares them a hop; where the load balancer can choose by it, the name goes into the URL that the client connects to.",
+			Reply:     event.Payload{{Name: "node", Kind: event.String, Required: true, Doc: "its name; empty while the room has none"}},
+			NeedsRoom: true, Permission: event.AnyUser, Rate: event.RateQuery, Handle: locate,
 		},
 		{
 			Name: "auth:refresh", Doc: "Gives the session a fresh token of the same user. Rooms that this one does not grant are left; rooms that it grants newly can be joined.",
@@ -67,6 +73,18 @@ func Actions() []event.Action {
 			Permission: event.AnyUser, Rate: event.RateControl, Slow: true, Handle: refresh,
 		},
 	}
+}
+
+// locate tells where a room's events are committed.
+func locate(_ context.Context, ev *event.Event) error {
+	m := ev.Origin.(*Session).m
+	node := m.deps.Node
+	if m.deps.Locate != nil {
+		node = m.deps.Locate(ev.Tenant, ev.Room)
+	}
+	data, _ := json.Marshal(map[string]string{"node": node})
+	ev.Respond(data)
+	return nil
 }
 
 func positionFields() event.Payload {
