@@ -4,7 +4,7 @@ BIN     := bin/heddle
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-socketio bench-plugins sdks e2e e2e-socketio clean
+.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-socketio bench-plugins bench-bus sdks e2e e2e-socketio clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench-socketio: ## Socket.IO beside the native protocol and the Node reference s
 
 bench-plugins: ## plugins: the host beside its peers, metering, instances, deploys, chat (an hour or more; PLUGINS=-quick: three minutes)
 	cd bench && $(GO) run ./cmd/plugins -md $(PLUGINS)
+
+bench-bus: ## the bus between nodes against bare Redis (needs redis-server; two minutes; BUS=-quick: seconds)
+	cd bench && $(GO) run ./cmd/bus -md $(BUS)
 
 sdks: build ## plugins in every language: SDKs, examples, templates (needs clang, lld, rustc with a library for wasm32, Node)
 	cd sdk-wasm/as && npm ci --no-audit --no-fund

@@ -43,14 +43,22 @@
 // Config.Interval, longer for more than 1,000 watchers in proportion to them: so one
 // room never costs more than 1,000 frames in each Config.Interval.
 //
+// # On several nodes
+//
+// Each node knows the sessions of all (OnlineElsewhere and what follows), sees to all
+// users, and tells its own watchers. A session whose node has died has a grace of five
+// seconds at most, for it takes some until that is known. What users elsewhere have
+// chosen is read behind, by 16 readers, and again if Observe may have missed it
+// (Recheck). Nodes' clocks make since; so they should agree.
+//
 // # Place in the route
 //
 // Handlers return joins and leaves; the answer to a subscription is made by an effect
 // that is performed behind the join, so that no change is lost between. Package session
-// tells of sessions, their rooms and their activity; the hub's Observe tells of
-// choices, in the order of the user's room. These calls change a few fields, and never
-// wait but for Online, which reads the row of what was chosen; until it is read the
-// user is not shown.
+// tells of sessions, their rooms and their activity, package directory of those
+// elsewhere; the hub's Observe tells of choices, in the order of the user's room. These
+// calls change a few fields, and never wait but for Online, which reads the row of what
+// was chosen; until it is read the user is not shown.
 //
 // Users are spread over eight shards, rooms over eight others. Run owns a goroutine
 // and a timer for each: these alone make states and events. The lock of a user's shard

@@ -40,11 +40,7 @@ func (p *Presence) Online(ctx context.Context, tenant, user, device string, resu
 	k := userKey{tenant, user}
 	s := p.people(k)
 	s.mu.Lock()
-	w := s.person(k)
-	if len(w.here) == 0 {
-		p.users.Add(1)
-	}
-	w.here = append(w.here, entry{device: device, used: used, ended: running})
+	w := p.arrive(s, k, entry{device: device, used: used, ended: running})
 	if resumed {
 		w.resumed(&w.here[len(w.here)-1])
 	}
@@ -67,13 +63,28 @@ func (p *Presence) Online(ctx context.Context, tenant, user, device string, resu
 	return fault.Wrap("presence.Online", fault.Unavailable, err)
 }
 
+// arrive notes one more session of a user.
+func (p *Presence) arrive(s *people, k userKey, e entry) *person {
+	w := s.person(k)
+	if len(w.here) == 0 {
+		p.users.Add(1)
+	}
+	w.here = append(w.here, e)
+	return w
+}
+
 // Offline tells that a session's connection is closed. The rooms that it leaves
 // behind that are left when the grace is over, unless another session of the user
 // has joined them.
 func (p *Presence) Offline(tenant, user string, used *atomic.Int64) {
+	p.end(tenant, user, used, p.cfg.Grace)
+}
+
+// end has a session end that is followed by so much grace.
+func (p *Presence) end(tenant, user string, used *atomic.Int64, grace time.Duration) {
 	p.with(tenant, user, func(s *people, w *person) {
 		if e := w.session(used); e != nil {
-			w.end(e, p.now(), p.cfg.Grace)
+			w.end(e, p.now()-p.cfg.Grace+grace, p.cfg.Grace)
 			p.changedUser(s, w)
 		}
 	})
@@ -95,6 +106,7 @@ func (p *Presence) Observe(r *event.Record) {
 	}
 	p.with(r.Tenant, r.Room[len(room.UserType)+1:], func(s *people, w *person) {
 		w.known, w.chosen = true, parse(r.Data, p.wall())
+		w.updates++
 		p.changedUser(s, w)
 	})
 }

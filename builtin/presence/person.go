@@ -15,7 +15,9 @@ type person struct {
 	key      userKey
 	here     []entry
 	watchers int32
-	known    bool // chosen was loaded, or told; until then nobody sees the user
+	known    bool   // chosen was loaded, or told; until then nobody sees the user
+	awaited  bool   // in the backlog of those whose choice is to be read
+	updates  uint16 // times that it was told
 	chosen   *choice
 	view     *view
 	told     *view         // to the watchers
@@ -46,12 +48,17 @@ func (w *person) session(used *atomic.Int64) *entry {
 func (e *entry) active() time.Duration { return time.Duration(e.used.Load()) }
 
 // resumed sets a session back to what is known of its device: to come back after a
-// drop is nothing that the user does.
+// drop is nothing that the user does. The one that it continues may last still, on a node
+// that has died.
 func (w *person) resumed(e *entry) {
+	last, known := running, false
 	for i := range w.here {
-		if o := &w.here[i]; o.ended != running && o.device == e.device {
-			e.used.Store(int64(o.active()))
+		if o := &w.here[i]; o != e && o.device == e.device {
+			last, known = max(last, o.active()), true
 		}
+	}
+	if known {
+		e.used.Store(int64(last))
 	}
 }
 

@@ -54,13 +54,14 @@ const crowd = 1000
 
 const mergePrefix = "presence:"
 
-// Presence keeps who is here, on this node.
+// Presence keeps who is here.
 type Presence struct {
 	cfg        Config
 	deps       Deps
 	seed       maphash.Seed
 	userShards [shardCount]people
 	roomShards [shardCount]halls
+	backlog    backlog
 	counters
 }
 
@@ -69,7 +70,7 @@ func New(cfg Config, deps Deps) *Presence {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	p := &Presence{cfg: cfg, deps: deps, seed: maphash.MakeSeed()}
+	p := &Presence{cfg: cfg, deps: deps, seed: maphash.MakeSeed(), backlog: backlog{wake: make(chan struct{}, 1)}}
 	for i := range shardCount {
 		p.userShards[i].users, p.userShards[i].wake = map[userKey]*person{}, make(chan struct{}, 1)
 		p.roomShards[i].rooms, p.roomShards[i].wake = map[roomKey]*hall{}, make(chan struct{}, 1)
@@ -77,10 +78,13 @@ func New(cfg Config, deps Deps) *Presence {
 	return p
 }
 
-// Run tells watchers until ctx ends. Its goroutines, two for each shard, end with
-// ctx.
+// Run tells watchers until ctx ends. Its goroutines, two for each shard and those that
+// read choices, end with ctx.
 func (p *Presence) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
+	for range readers {
+		wg.Go(func() { p.read(ctx) })
+	}
 	for i := range shardCount {
 		users, rooms := &p.userShards[i], &p.roomShards[i]
 		wg.Go(func() {

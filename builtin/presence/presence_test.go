@@ -45,6 +45,7 @@ type world struct {
 	told     []event.Envelope
 	lines    []string
 	sessions map[string]*client
+	remotes  []*remote
 }
 
 func (w *world) Emit(env *event.Envelope, merge string) {
@@ -249,6 +250,9 @@ func (w *world) restart(t *testing.T, cfg Config, f func()) {
 	}()
 	for _, c := range w.sessions {
 		c.close()
+	}
+	for _, r := range w.remotes {
+		r.close()
 	}
 	time.Sleep(cfg.Grace + time.Hour)
 	synctest.Wait()

@@ -31,6 +31,11 @@
 // A start or stop is an effect that the stage deliver performs on Typing: here many
 // changes make one event later.
 //
+// A start that counts, and a stop, are told to the other nodes of a cluster: each knows
+// all typers, and tells those of its own sessions. So a room costs its members no more on
+// several nodes than on one. What of that is lost ends with the next start, or with the
+// time out, at most eight seconds; so does the typing of users whose node has died.
+//
 // Rooms are spread over eight shards. Run owns a goroutine and a timer for each,
 // which alone tell rooms; so a room's events keep their order, handlers never pay
 // for a room's size, and a node that can not keep up tells rooms less often.

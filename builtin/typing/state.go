@@ -38,14 +38,19 @@ type state struct {
 type typer struct {
 	user    string
 	renewed time.Duration // by the last start that counted
+	until   time.Duration // then the user has stopped
+}
+
+func (o *typer) renew(now, until time.Duration) {
+	o.renewed, o.until = now, max(until, o.until)
 }
 
 func (r *state) find(user string) int {
 	return slices.IndexFunc(r.typers, func(t typer) bool { return t.user == user })
 }
 
-func (r *state) add(user string, now time.Duration) {
-	r.typers = append(r.typers, typer{strings.Clone(user), now})
+func (r *state) add(user string, now, until time.Duration) {
+	r.typers = append(r.typers, typer{strings.Clone(user), now, until})
 }
 
 func (r *state) remove(user string) bool {
@@ -60,7 +65,7 @@ func (r *state) remove(user string) bool {
 // to send, nil for none.
 func (t *Typing) look(r *state, now time.Duration) *event.Envelope {
 	before := len(r.typers)
-	r.typers = slices.DeleteFunc(r.typers, func(o typer) bool { return now-o.renewed >= t.cfg.Timeout })
+	r.typers = slices.DeleteFunc(r.typers, func(o typer) bool { return now >= o.until })
 	if gone := before - len(r.typers); gone > 0 {
 		r.dirty = true
 		t.typers.Add(-int64(gone))
@@ -100,7 +105,7 @@ func (r *state) next(cfg *Config) time.Duration {
 	}
 	at := r.told + cfg.Timeout
 	for i := range r.typers {
-		at = min(at, r.typers[i].renewed+cfg.Timeout)
+		at = min(at, r.typers[i].until)
 	}
 	return at
 }

@@ -28,11 +28,14 @@ type Emitter interface {
 type Deps struct {
 	Emit Emitter          // required; called by Run's goroutines alone
 	Now  func() time.Time // nil means time.Now
+	// Tell hands a note to the other nodes, which is for their Told, or loses it; nil if
+	// there are none. It must not block.
+	Tell func(note []byte)
 }
 
 const shardCount = 8
 
-// Typing keeps who is typing on this node.
+// Typing keeps who is typing.
 type Typing struct {
 	cfg     Config
 	deps    Deps
@@ -92,12 +95,18 @@ func (t *Typing) Run(ctx context.Context) error {
 	return nil
 }
 
-// start makes the user a typer of the room, or keeps the user one.
+// start makes the user a typer of the room, or keeps the user one, on all nodes.
 func (t *Typing) start(tenant, room, user string) {
-	k := roomKey{tenant, room}
+	t.starts.Add(1)
+	if t.begin(roomKey{tenant, room}, user, t.cfg.Timeout) && t.deps.Tell != nil {
+		t.deps.Tell(noteOf(started, tenant, room, user))
+	}
+}
+
+// begin makes the user a typer for a time; false if that comes to nothing.
+func (t *Typing) begin(k roomKey, user string, timeout time.Duration) bool {
 	s := t.shard(k)
 	now := t.now()
-	t.starts.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rooms[k]
@@ -105,37 +114,49 @@ func (t *Typing) start(tenant, room, user string) {
 		owner := t.tenant(k.tenant)
 		if !owner.admit(t.cfg.Rooms) {
 			t.roomsFull.Add(1)
-			return
+			return false
 		}
-		r = s.open(owner, room, now-t.cfg.Interval)
+		r = s.open(owner, k.room, now-t.cfg.Interval)
 	}
 	switch i := r.find(user); {
 	case i < 0 && len(r.typers) >= t.cfg.Typers:
 		t.typersFull.Add(1)
+		return false
 	case i < 0:
-		r.add(user, now)
+		r.add(user, now, now+timeout)
 		t.typers.Add(1)
 		s.changed(r, t.cfg.Interval)
 	case now-r.typers[i].renewed < t.cfg.Throttle:
 		t.throttled.Add(1)
+		return false
 	default:
-		r.typers[i].renewed = now
+		r.typers[i].renew(now, now+timeout)
+	}
+	return true
+}
+
+// Stop ends the user's typing in the room, if there is any, on all nodes: when a message
+// was sent, the room was left, or the last of the user's sessions was closed. It takes
+// no other lock while it has its own, and never blocks for long.
+func (t *Typing) Stop(tenant, room, user string) {
+	if t.end(roomKey{tenant, room}, user) && t.deps.Tell != nil {
+		t.deps.Tell(noteOf(stopped, tenant, room, user))
 	}
 }
 
-// Stop ends the user's typing in the room, if there is any: when a message was
-// sent, the room was left, or the last of the user's sessions was closed. It takes
-// no other lock while it has its own, and never blocks for long.
-func (t *Typing) Stop(tenant, room, user string) {
-	k := roomKey{tenant, room}
+// end reports whether the user was a typer.
+func (t *Typing) end(k roomKey, user string) bool {
 	s := t.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.rooms[k]; r != nil && r.remove(user) {
-		t.stops.Add(1)
-		t.typers.Add(-1)
-		s.changed(r, t.cfg.Interval)
+	r := s.rooms[k]
+	if r == nil || !r.remove(user) {
+		return false
 	}
+	t.stops.Add(1)
+	t.typers.Add(-1)
+	s.changed(r, t.cfg.Interval)
+	return true
 }
 
 // tenant bounds the rooms of one tenant.

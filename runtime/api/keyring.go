@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/limit"
 )
 
 // Keyring knows the keys of all tenants.
 type Keyring struct {
 	reload sync.Mutex
+	pool   *limit.Pool // nil: the node is alone
 	byID   atomic.Pointer[map[string][]*grant]
 }
 
@@ -29,8 +31,12 @@ type grant struct {
 	*usage
 }
 
-// usage is what outlives a reload.
+// usage is what outlives a reload. It is a limit.Member.
 type usage struct {
+	budget string
+	pool   *limit.Pool
+	tally  limit.Tally
+
 	mu       sync.Mutex
 	every    time.Duration // of one request
 	room     time.Duration // how far ahead may be
@@ -44,6 +50,18 @@ func NewKeyring(tenants map[string][]Key) (*Keyring, error) {
 	k := &Keyring{}
 	k.byID.Store(&map[string][]*grant{})
 	return k, k.Reload(tenants)
+}
+
+// Share has the keys' budgets hold over all nodes. It is called before the first request.
+func (k *Keyring) Share(p *limit.Pool) {
+	k.reload.Lock()
+	defer k.reload.Unlock()
+	k.pool = p
+	for _, list := range *k.byID.Load() {
+		for _, g := range list {
+			g.pool = p
+		}
+	}
 }
 
 // Reload puts other keys in force, for requests that come after it. What was spent
@@ -62,6 +80,7 @@ func (k *Keyring) Reload(tenants map[string][]Key) error {
 		for i := range keys {
 			keys[i].Check(func(option, problem string) { tell(fmt.Sprintf("api_keys[%d].%s", i, option), problem) })
 			g := newGrant(tenant, &keys[i])
+			g.pool = k.pool
 			for _, other := range next[g.id] {
 				if other.hash == g.hash {
 					tell(fmt.Sprintf("api_keys[%d]", i), "another tenant has the same key")
@@ -92,7 +111,7 @@ func (k *Keyring) Reload(tenants map[string][]Key) error {
 }
 
 func newGrant(tenant string, key *Key) *grant {
-	g := &grant{tenant: tenant, id: key.ID, scopes: map[string]bool{}, usage: &usage{}}
+	g := &grant{tenant: tenant, id: key.ID, scopes: map[string]bool{}, usage: &usage{budget: fmt.Sprintf("key:%d:%s%s", len(tenant), tenant, key.ID)}}
 	if key.Secret != "" {
 		g.hash = sha256.Sum256([]byte(key.Secret))
 	} else {
@@ -153,10 +172,12 @@ func (u *usage) enter(now time.Time) error {
 	if now.After(u.ahead) {
 		u.ahead = now
 	}
-	if over := u.ahead.Add(u.every).Sub(now) - u.room; over > 0 {
+	every := u.pool.Part(u.every)
+	if over := u.ahead.Add(every).Sub(now) - max(u.room, every); over > 0 {
 		return &fault.Error{Kind: fault.RateLimited, Msg: "more requests than this key may make", After: over.Round(time.Millisecond) + time.Millisecond}
 	}
-	u.ahead = u.ahead.Add(u.every)
+	u.ahead = u.ahead.Add(every)
+	u.pool.Took(u, &u.tally, 1)
 	u.open++
 	return nil
 }
@@ -167,6 +188,26 @@ func (u *usage) spend(n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.ahead = u.ahead.Add(time.Duration(n) * u.every)
+	u.pool.Took(u, &u.tally, int64(n))
+}
+
+// Budget names the key's budget in a cluster.
+func (u *usage) Budget() string { return u.budget }
+
+// Every is how long one of the key's requests takes to come.
+func (u *usage) Every() time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.every
+}
+
+// Raise has the key's requests wait.
+func (u *usage) Raise(ahead time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if to := time.Now().Add(ahead); to.After(u.ahead) {
+		u.ahead = to
+	}
 }
 
 // carry takes a place for an archive, which carried gives back.

@@ -1,14 +1,18 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/limit"
 )
 
 func TestKeysAreChecked(t *testing.T) {
@@ -113,6 +117,54 @@ func TestAKeyHasItsRequestsAtOnce(t *testing.T) {
 	if err := g.enter(time.Now()); err != nil {
 		t.Error(err)
 	}
+}
+
+// everywhere is a limit.Ledger of nodes that have taken a key's budget for a minute.
+type everywhere struct{ taken map[string]time.Duration }
+
+func (e *everywhere) Settle(_ context.Context, all []limit.Taking) error {
+	for i, t := range all {
+		e.taken[t.Budget] += t.Cost
+		all[i].Ahead = time.Minute
+	}
+	return nil
+}
+
+// TestAKeyHasOneBudgetOverAllNodes: what others have taken of it counts here.
+func TestAKeyHasOneBudgetOverAllNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger := &everywhere{taken: map[string]time.Duration{}}
+		pool := limit.NewPool(limit.PoolConfig{Every: time.Second}, ledger, func() int { return 2 }, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- pool.Run(ctx) }()
+		defer func() { cancel(); <-ended }()
+		keys := map[string][]Key{"acme": {{ID: "k", Secret: secret, Rate: 10, Burst: 100}}}
+		k, err := NewKeyring(keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.Share(pool)
+		if err := k.Reload(keys); err != nil {
+			t.Fatal(err)
+		}
+		g, err := k.find("Bearer k." + secret)
+		if err != nil || g.enter(time.Now()) != nil {
+			t.Fatal("refused")
+		}
+		g.spend(4)
+		time.Sleep(1500 * time.Millisecond)
+		if err := g.enter(time.Now()); !fault.Is(err, fault.RateLimited) {
+			t.Errorf("others have taken all: %v", err)
+		}
+		if got := ledger.taken["key:4:acmek"]; got != 500*time.Millisecond {
+			t.Errorf("the others know of %v, want that of 5 requests; %v", got, ledger.taken)
+		}
+		time.Sleep(time.Minute)
+		if err := g.enter(time.Now()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func BenchmarkFind(b *testing.B) {

@@ -39,7 +39,7 @@ func TestReadingIsOfActionsThatAreThere(t *testing.T) {
 // actions that nobody else sees: others have to be there all the same.
 var told = map[string]string{
 	"session:open": "", "session:resume": "", "session:ack": "", "session:ping": "", "session:close": "",
-	"presence:subscribe": "", "presence:unsubscribe": "", "session:devices": "", "auth:refresh": "",
+	"presence:subscribe": "", "presence:unsubscribe": "", "session:devices": "", "session:locate": "", "auth:refresh": "",
 	"room:members": "", "room:history": "",
 	"typing:start": "typing:update", "typing:stop": "typing:update",
 }

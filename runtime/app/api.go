@@ -114,7 +114,11 @@ func statuses(seen []presence.Seen) []api.Status {
 type apiDisconnect struct{ a *App }
 
 func (d apiDisconnect) Disconnect(ctx context.Context, tenant string, t api.Target) (int, error) {
-	return d.a.sessions.Hangup(ctx, session.Filter{Tenant: tenant, User: t.User, Device: t.Device, Session: t.Session}, t.Reconnect), nil
+	f := session.Filter{Tenant: tenant, User: t.User, Device: t.Device, Session: t.Session}
+	if d.a.cluster != nil {
+		return d.a.cluster.directory.Hangup(ctx, f, t.Reconnect)
+	}
+	return d.a.sessions.Hangup(ctx, f, t.Reconnect), nil
 }
 
 // deadLetters keeps events that fail, and knows those that are in the store.

@@ -169,7 +169,7 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 		Mode: func(name string) string { t, _ := policy.Type(name); return t.PresenceMode() },
 	})
 	a.notify = a.notifications(cfg, policy)
-	a.typing = typing.New(cfg.Typing, typing.Deps{Emit: a.emit, Now: a.now})
+	a.typing = typing.New(cfg.Typing, typing.Deps{Emit: a.hub, Tell: a.cluster.tell(), Now: a.now})
 	a.expirer = rooms.NewExpirer(rooms.ExpirerDeps{
 		Rooms: policy, Reader: kept, History: kept, Notes: kept, Committer: a.submit,
 		Tenants: a.tenants, Now: a.now, Log: a.log,
@@ -187,12 +187,17 @@ func (a *App) core(cfg Config) (actions []event.Action, err error) {
 	route := a.route(actions)
 	a.pipeline = pipeline.New(pipeline.Deps{Log: a.log, Second: a.sequence.Second, Timeout: cfg.Timeout}, a.workers, route...)
 	a.run = a.runner(policy)
-	a.sessions = session.NewManager(cfg.Session, session.Deps{
+	with := session.Deps{
 		Route: a.pipeline, Workers: a.workers, Hub: a.hub, Rooms: policy, Reader: kept, History: kept, Store: a.stores.sessions,
 		Log: a.log, Now: a.now, Node: cfg.Node, Suspects: a.suspects, Left: a.left, Disconnected: a.disconnected, Locate: a.cluster.locate(),
 		Tokens: a.verifier, Revoked: a.revocations.Revoked, Presence: a.presence,
 		Limits: session.Limits{Heartbeat: cfg.Socket.Heartbeat.Interval, MaxFrameBytes: int(cfg.Socket.MaxFrameBytes)},
-	})
+	}
+	if a.cluster != nil {
+		a.cluster.who()
+		with.Announce, with.Others, a.quotas.Elsewhere = a.cluster.directory, a.cluster.directory, a.cluster.directory.Count
+	}
+	a.sessions = session.NewManager(cfg.Session, with)
 	return actions, nil
 }
 

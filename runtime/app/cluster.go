@@ -13,9 +13,12 @@ import (
 	"github.com/heddle-rt/heddle/runtime/cluster"
 	"github.com/heddle-rt/heddle/runtime/config"
 	"github.com/heddle-rt/heddle/runtime/deliver"
+	"github.com/heddle-rt/heddle/runtime/directory"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/observe"
+	"github.com/heddle-rt/heddle/runtime/room"
 	"github.com/heddle-rt/heddle/runtime/sequence"
+	"github.com/heddle-rt/heddle/runtime/session"
 	"github.com/heddle-rt/heddle/runtime/tail"
 	"github.com/heddle-rt/heddle/runtime/worker"
 )
@@ -57,7 +60,10 @@ type clustered struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 
-	behind []atomic.Int64 // by partition: bytes of events that the workers have not kept
+	directory *directory.Directory
+	alives    chan []string  // the newest edge nodes, until somebody has taken them
+	missed    chan int       // partitions of which messages may have been missed
+	behind    []atomic.Int64 // by partition: bytes of events that the workers have not kept
 }
 
 // space reports whether the workers are not too far behind.
@@ -84,7 +90,7 @@ func (b base) Head(ctx context.Context, tenant, room string) (sequence.Head, err
 
 // join makes what a node shares with others.
 func (a *App) join(cfg Config, b *Backends) (*stores, error) {
-	c := &clustered{a: a, cfg: cfg, redis: b.redis, base: b.mongo, behind: make([]atomic.Int64, cfg.Sequence.Partitions)}
+	c := &clustered{a: a, cfg: cfg, redis: b.redis, base: b.mongo, behind: make([]atomic.Int64, cfg.Sequence.Partitions), alives: make(chan []string, 1), missed: make(chan int, 2*cfg.Sequence.Partitions)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	a.cluster = c
 	var err error
@@ -100,7 +106,13 @@ func (a *App) join(cfg Config, b *Backends) (*stores, error) {
 		Node: cfg.Node, Partitions: cfg.Sequence.Partitions, Log: a.log,
 		Received:  func(m []byte) { c.peers.Receive(m) },
 		Published: func(p int, m []byte) { c.spread.Received(p, m) },
-		Missed:    func(p int) { c.spread.Missed(p) },
+		Missed: func(p int) {
+			c.spread.Missed(p)
+			select {
+			case c.missed <- p:
+			default: // it is gathered already, or all are about to be
+			}
+		},
 	})
 	c.peers = cluster.NewPeers(cfg.Cluster.Peers, cfg.Node, c.bus, a.log)
 	c.router = cluster.NewRouter(cfg.Cluster.Route, cluster.RouterDeps{Self: cfg.Node, Partitions: cfg.Sequence.Partitions, Peers: c.peers, Now: a.now})
@@ -134,9 +146,58 @@ func (c *clustered) serve() {
 	a := c.a
 	c.router.Use(a.committer)
 	c.spread = cluster.NewSpread(c.cfg.Cluster.Spread, cluster.SpreadDeps{
-		Self: c.cfg.Node, Router: c.router, Owned: c.owned, Channel: c.bus, Hub: a.hub, Log: a.log,
+		Self: c.cfg.Node, Router: c.router, Owned: c.owned, Channel: c.bus, Hub: observed{a.hub, a}, Told: func(m []byte) { c.directory.Receive(m) }, Log: a.log,
 	})
 	a.submit, a.emit, a.publish = sequence.Direct{Submitter: c.router}, c.spread, c.spread
+}
+
+// observed is the hub, and who has to know of some events that any node has committed.
+type observed struct {
+	*deliver.Hub
+	a *App
+}
+
+func (o observed) Publish(records []event.Record) {
+	o.Hub.Publish(records)
+	for i := range records {
+		o.a.revocations.Observe(&records[i])
+	}
+}
+
+// who makes what knows the sessions of all nodes.
+func (c *clustered) who() {
+	a := c.a
+	c.directory = directory.New(directory.Deps{
+		Node: c.cfg.Node, Presence: a.presence, Sessions: here{a}, Clock: func() int64 { return a.pipeline.Now() }, Now: a.now, Log: a.log,
+		Heard: func(note []byte) { a.typing.Told(note) }, Broadcast: c.spread.Tell,
+		Ask: func(node string, kind byte, body []byte, done func([]byte, error)) error {
+			return c.peers.Ask(node, cluster.Kind(kind), body, done)
+		},
+		Shared: func(name string) bool {
+			t, err := a.rooms.Type(name)
+			return err == nil && room.Base(name) == name && (t.PresenceMode() != room.PresenceOff || t.NotifyMode() == room.NotifyAll)
+		},
+	})
+	for _, k := range directory.Kinds() {
+		c.peers.Handle(cluster.Kind(k), func(_ string, body []byte, answer func([]byte, error)) { c.directory.Answer(k, body, answer) })
+	}
+}
+
+// here are the sessions of this node, which are made after the directory.
+type here struct{ a *App }
+
+func (h here) OpenedElsewhere(p session.Place) { h.a.sessions.OpenedElsewhere(p) }
+
+func (h here) Release(ctx context.Context, tenant, id string) error {
+	return h.a.sessions.Release(ctx, tenant, id)
+}
+
+func (h here) Hangup(ctx context.Context, f session.Filter, reconnect bool) int {
+	return h.a.sessions.Hangup(ctx, f, reconnect)
+}
+
+func (h here) DirectHere(env *event.Envelope, user, device string) int {
+	return h.a.sessions.DirectHere(env, user, device)
 }
 
 // parts run beside the committer.
@@ -144,7 +205,36 @@ func (c *clustered) parts() []part {
 	if c == nil {
 		return nil
 	}
-	return []part{{"spread", c.spread.Run}}
+	return []part{{"spread", c.spread.Run}, {"directory", c.directory.Run}, {"cluster", c.follow}}
+}
+
+// gather is how long partitions are collected of which messages may have been missed.
+const gather = 200 * time.Millisecond
+
+// follow does what takes its time when nodes come or go, or messages were missed, until
+// ctx ends.
+func (c *clustered) follow(ctx context.Context) error {
+	missed := map[int]bool{}
+	var due <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case nodes := <-c.alives:
+			c.directory.Alive(nodes)
+		case p := <-c.missed:
+			if missed[p] = true; due == nil {
+				due = time.After(gather)
+			}
+		case <-due:
+			c.a.presence.Recheck(func(tenant, user string) bool { return missed[c.router.PartitionOf(tenant, room.OfUser(user))] })
+			if err := c.a.revocations.Load(ctx); err != nil {
+				c.a.log.Warn("what other nodes may have revoked could not be read; it is tried again with the next messages that are missed", "error", err)
+			}
+			due = nil
+			clear(missed)
+		}
+	}
 }
 
 // locate says which node commits for a room; nil for a node that is alone.
@@ -153,6 +243,14 @@ func (c *clustered) locate() func(tenant, room string) string {
 		return nil
 	}
 	return func(tenant, room string) string { return c.router.OwnerOf(c.router.PartitionOf(tenant, room)) }
+}
+
+// tell hands a note to all other nodes; nil for a node that is alone.
+func (c *clustered) tell() func(note []byte) {
+	if c == nil {
+		return nil
+	}
+	return func(note []byte) { c.directory.Say(note) }
 }
 
 // drain has other nodes commit for this one's partitions.
@@ -164,14 +262,22 @@ func (c *clustered) drain() {
 
 // view learns who is there.
 func (c *clustered) view(v redis.View) {
-	var edges []string
+	var edges, committing []string
 	for _, n := range v.Nodes {
-		if !n.Draining && slices.Contains(n.Roles, roleEdge) {
-			edges = append(edges, n.ID)
+		if !slices.Contains(n.Roles, roleEdge) {
+			continue
+		}
+		if edges = append(edges, n.ID); !n.Draining {
+			committing = append(committing, n.ID)
 		}
 	}
-	c.a.log.Info("nodes that commit", "nodes", edges)
-	c.router.Assign(edges)
+	c.a.log.Info("nodes that commit", "nodes", committing)
+	c.router.Assign(committing)
+	select {
+	case <-c.alives: // nobody has seen it
+	default:
+	}
+	c.alives <- edges // it is empty: this goroutine alone puts into it
 }
 
 // alive reports whether the others still take this node to be so, for all it knows.

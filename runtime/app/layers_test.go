@@ -56,6 +56,7 @@ var layers = map[string][]string{
 	"runtime/adapter/embedded":        append(leaves, "runtime/adapter/codec", "runtime/cell", "runtime/room", "runtime/sequence", "runtime/session"),
 	"runtime/adapter/kafka":           append(leaves, "runtime/adapter/clienttls", "runtime/adapter/codec", "runtime/sequence", "runtime/worker"),
 	"runtime/adapter/mongo":           append(leaves, "runtime/adapter/clienttls", "runtime/cell", "runtime/room", "runtime/sequence", "runtime/worker"),
+	"runtime/adapter/kafka/kafkatest": nil,
 	"runtime/adapter/redis":           append(leaves, "runtime/adapter/clienttls", "runtime/adapter/codec", "runtime/cell", "runtime/limit", "runtime/session"),
 	"runtime/adapter/redis/redistest": nil,
 	"runtime/worker":                  leaves,
@@ -129,7 +130,7 @@ var layers = map[string][]string{
 var drivers = map[string][]string{
 	"github.com/lxzan/gws":               {"runtime/socket", "clients/go", "clients/go/heddletest", "cmd/heddle/loadtest"},
 	"github.com/redis/rueidis":           {"runtime/adapter/redis"},
-	"github.com/twmb/franz-go":           {"runtime/adapter/kafka"},
+	"github.com/twmb/franz-go":           {"runtime/adapter/kafka", "runtime/adapter/kafka/kafkatest"},
 	"go.mongodb.org/mongo-driver/v2":     {"runtime/adapter/mongo"},
 	"github.com/cockroachdb/pebble/v2":   {"runtime/adapter/embedded"},
 	"github.com/prometheus":              {"runtime/observe"},

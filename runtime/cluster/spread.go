@@ -46,7 +46,9 @@ type SpreadDeps struct {
 	Owned   *Owned
 	Channel Channel
 	Hub     Hub
-	Log     *slog.Logger
+	// Told takes what other nodes have told all.
+	Told func(message []byte)
+	Log  *slog.Logger
 }
 
 // Spread brings events to the sessions of all nodes. What is lost on the way to one is
@@ -82,6 +84,7 @@ const (
 	messageRecords = 'r'
 	messageEmit    = 'e'
 	messageHeads   = 'h'
+	messageTold    = 't'
 )
 
 // maxMessage is about how large a message may become.
@@ -118,6 +121,11 @@ func (s *Spread) Emit(env *event.Envelope, merge string) {
 	s.deps.Channel.Publish(p, appendEnvelope(s.begin(messageEmit, len(env.Data)+128), env, merge))
 }
 
+// Tell hands a message to all other nodes, or loses it.
+func (s *Spread) Tell(message []byte) {
+	s.deps.Channel.Publish(0, append(s.begin(messageTold, len(message)), message...))
+}
+
 // Received takes what was published to a partition, also by this node.
 func (s *Spread) Received(partition int, message []byte) {
 	if err := s.receive(partition, message); err != nil {
@@ -150,6 +158,8 @@ func (s *Spread) receive(partition int, message []byte) error {
 			return err
 		}
 		s.deps.Hub.Emit(&env, merge)
+	case messageTold:
+		s.deps.Told([]byte(d.Rest()))
 	case messageHeads:
 		list := wheres(d)
 		if err := d.Done(); err != nil {

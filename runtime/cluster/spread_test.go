@@ -230,7 +230,7 @@ func FuzzReceived(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message []byte) {
 		p := NewPeers(PeersConfig{Timeout: time.Hour, Pending: 9}, "b", busFunc(func(string, []byte) {}), slog.New(slog.DiscardHandler))
 		r := NewRouter(RouterConfig{Patience: time.Millisecond, Retry: time.Hour, Queue: 9}, RouterDeps{Self: "b", Partitions: 1, Peers: p, Now: time.Now})
-		s := NewSpread(SpreadConfig{}, SpreadDeps{Self: "b", Router: r, Hub: &heard{tops: map[string]event.Position{}}, Log: slog.New(slog.DiscardHandler)})
+		s := NewSpread(SpreadConfig{}, SpreadDeps{Self: "b", Router: r, Hub: &heard{tops: map[string]event.Position{}}, Told: func([]byte) {}, Log: slog.New(slog.DiscardHandler)})
 		s.Received(0, message)
 		_, _ = decodeQuery(message)
 		q := query{op: opMembers}

@@ -89,7 +89,7 @@ func BenchmarkRefused(b *testing.B) {
 
 // BenchmarkNewUser is the first event of a user, in a full table.
 func BenchmarkNewUser(b *testing.B) {
-	tab := newTable[netip.Addr]()
+	tab := newTable(func(netip.Addr) *shared { return &shared{} })
 	tab.bound(10000)
 	now := int64(time.Hour)
 	b.ReportAllocs()

@@ -24,6 +24,13 @@ func paceOf(perSecond, burst float64) pace {
 	return pace{int64(every), int64(math.Min(every*math.Max(1, math.Floor(burst)), maxRoom))}
 }
 
+// divided is the pace of one of n nodes.
+func (p pace) divided(n int64) pace {
+	p.every = min(p.every, maxRoom/n) * n
+	p.room = max(p.room, p.every)
+	return p
+}
+
 const maxRoom = math.MaxInt64 / 4
 
 // slowed is a part of the pace, for the burst too.
@@ -49,7 +56,62 @@ func (b *bucket) take(now int64, p pace) time.Duration {
 // shared is a bucket that connections share. The zero bucket is full.
 type shared struct {
 	ahead   atomic.Int64
+	tally   Tally
+	user    userKey                   // whose it is; of an address nobody's
 	actions atomic.Pointer[perAction] // of a user; nil: none was used
+}
+
+// Budget names the user's budget in a cluster.
+func (s *shared) Budget() string { return s.user.tenant.budget("user", s.user.name) }
+
+// Every is how long one of the user's tokens takes to come.
+func (s *shared) Every() time.Duration {
+	return time.Duration(s.user.tenant.budgets.Load().user.every)
+}
+
+// Raise has the user wait.
+func (s *shared) Raise(ahead time.Duration) { raise(&s.ahead, s.user.tenant.now()+int64(ahead)) }
+
+// raise moves a bucket's time to another one that is later, unless it was forgotten.
+func raise(ahead *atomic.Int64, to int64) {
+	for {
+		old := ahead.Load()
+		if old == forgotten || old >= to || ahead.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
+
+// common is a bucket of a tenant's events.
+type common struct {
+	ahead atomic.Int64
+	tally Tally
+	of    *tenant
+	scope scope // messages or all
+}
+
+// Budget names the tenant's budget in a cluster.
+func (c *common) Budget() string { return c.of.budget(c.scope.String(), "") }
+
+// Every is how long one of the tenant's tokens takes to come.
+func (c *common) Every() time.Duration {
+	b := c.of.budgets.Load()
+	if c.scope == messages {
+		return time.Duration(b.messages.every)
+	}
+	return time.Duration(b.all.every)
+}
+
+// Raise has the tenant wait.
+func (c *common) Raise(ahead time.Duration) { raise(&c.ahead, c.of.now()+int64(ahead)) }
+
+// take spends one token.
+func (c *common) take(now int64, whole pace, p *Pool) time.Duration {
+	wait, _ := take(&c.ahead, now, p.part(whole))
+	if wait == 0 {
+		p.Took(c, &c.tally, 1)
+	}
+	return wait
 }
 
 // perAction is the buckets of one user's actions, in the order of one set of

@@ -6,5 +6,8 @@
 // while (Suspects). A tenant has so many connections, rooms and bytes (Quotas); of the
 // bytes a second stage, behind the handlers, decides by what will be stored (Space).
 // All of it can be changed while events run (Stage.Reload). What is remembered of
-// users and addresses is bounded. It owns no goroutine.
+// users and addresses is bounded.
+//
+// In a cluster the budgets of users and tenants are those of all nodes together (Pool).
+// Pool.Run owns the only goroutine.
 package limit

@@ -54,6 +54,9 @@ type Stage struct {
 	Suspects *Suspects // nil: nobody is judged
 	Quotas   *Quotas   // nil: tenants have no quotas
 
+	pool *Pool // nil: the node is alone
+	now  func() int64
+
 	reload    sync.Mutex
 	tenants   atomic.Pointer[map[string]*tenant]
 	other     *tenant // stands for all that Reload does not know
@@ -65,13 +68,21 @@ type Stage struct {
 // New makes the stage with the budgets of connections, users and addresses. Before
 // Reload has told it the tenants they count as one.
 func New(cfg Config) *Stage {
-	s := &Stage{users: newTable[userKey](), addresses: newTable[addressKey](), other: &tenant{}}
+	s := &Stage{
+		users:     newTable(func(k userKey) *shared { return &shared{user: k} }),
+		addresses: newTable(func(addressKey) *shared { return &shared{} }),
+	}
+	s.other = newTenant(s, "")
 	s.tenants.Store(&map[string]*tenant{})
 	s.users.bound(cfg.Entries)
 	s.addresses.bound(cfg.Entries)
 	s.other.budgets.Store(newBudgets(cfg, Quota{}))
 	return s
 }
+
+// Share has the budgets of users and tenants hold over all nodes. It is called before the
+// first event; now is the pipeline's clock.
+func (s *Stage) Share(p *Pool, now func() int64) { s.pool, s.now = p, now }
 
 // Name is the stage's name in metrics.
 func (s *Stage) Name() string { return "limit" }
@@ -132,12 +143,12 @@ func (s *Stage) wide(h Holder, a *Account, b *budgets, ev *event.Event) (wait ti
 		}
 	}
 	if b.messages.every != 0 && ev.Spec.Rate == event.RateMessage {
-		if wait, _ = take(&t.messages, now, b.messages); wait != 0 {
+		if wait = t.messages.take(now, b.messages, s.pool); wait != 0 {
 			return wait, messages
 		}
 	}
 	if b.all.every != 0 {
-		wait, _ = take(&t.all, now, b.all)
+		wait = t.all.take(now, b.all, s.pool)
 	}
 	return wait, all
 }
@@ -153,8 +164,12 @@ func (s *Stage) ofUser(a *Account, b *budgets, ev *event.Event, now int64) (wait
 	}
 	if b.user.every != 0 {
 		for ok := false; !ok; {
-			if wait, ok = take(&s.user(a, ev, now).ahead, now, b.user); wait != 0 {
+			u := s.user(a, ev, now)
+			if wait, ok = take(&u.ahead, now, s.pool.part(b.user)); wait != 0 {
 				return wait, user
+			}
+			if ok {
+				s.pool.Took(u, &u.tally, 1)
 			}
 		}
 	}

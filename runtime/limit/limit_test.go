@@ -372,7 +372,7 @@ func TestForgottenBuckets(t *testing.T) {
 // TestIdleBucketsMakeRoom: without a flood of names the table does not grow to its
 // bound.
 func TestIdleBucketsMakeRoom(t *testing.T) {
-	tab := newTable[netip.Addr]()
+	tab := newTable(func(netip.Addr) *shared { return &shared{} })
 	tab.bound(1 << 20)
 	for i := range 20000 {
 		now := int64(i) * int64(100*time.Millisecond)

@@ -23,6 +23,10 @@ type Storage interface {
 // others. Its methods may be called at the same time; those of a nil *Quotas do
 // nothing.
 type Quotas struct {
+	// Elsewhere is how many connections a tenant has to other nodes, as far as is known;
+	// nil: there are none. It is set before use, and must not block.
+	Elsewhere func(tenant string) int64
+
 	storage Storage
 	reload  sync.Mutex
 	tenants atomic.Pointer[map[string]*holding]
@@ -93,7 +97,7 @@ func (q *Quotas) enter(a *Account, tenant string) error {
 	if h == nil || a.place.Load() != noPlace {
 		return nil
 	}
-	if most := h.quota.Load().Connections; h.connections.Add(1) > most && most > 0 {
+	if most := h.quota.Load().Connections; h.connections.Add(1) > most-q.elsewhere(tenant, most) && most > 0 {
 		h.connections.Add(-1)
 		return h.refuse(ofConnections, fault.RateLimited, "the tenant has all the connections it may have")
 	}
@@ -101,6 +105,14 @@ func (q *Quotas) enter(a *Account, tenant string) error {
 		h.connections.Add(-1)
 	}
 	return nil
+}
+
+// elsewhere is how many of a tenant's places are taken on other nodes.
+func (q *Quotas) elsewhere(tenant string, most int64) int64 {
+	if most == 0 || q.Elsewhere == nil {
+		return 0
+	}
+	return q.Elsewhere(tenant)
 }
 
 // Leave gives the place of a connection back. It is called when the connection is
@@ -123,7 +135,7 @@ func (q *Quotas) Full(tenant string) error {
 	if h == nil {
 		return nil
 	}
-	if most := h.quota.Load().Connections; most > 0 && h.connections.Load() >= most {
+	if most := h.quota.Load().Connections; most > 0 && h.connections.Load() >= most-q.elsewhere(tenant, most) {
 		return h.refuse(ofConnections, fault.RateLimited, "the tenant has all the connections it may have")
 	}
 	return nil

@@ -62,6 +62,30 @@ func TestConnections(t *testing.T) {
 	(*Quotas)(nil).Leave(b)
 }
 
+// TestConnectionsElsewhere: places that are taken on other nodes are taken.
+func TestConnectionsElsewhere(t *testing.T) {
+	q := NewQuotas(map[string]Quota{"acme": {Connections: 3}, "globex": {}}, nil)
+	there := int64(2)
+	q.Elsewhere = func(string) int64 { return there }
+	enter := func(tenant string) error { return q.enter(connect(tenant, "ann", "192.0.2.1").Account(), tenant) }
+	if err := enter("acme"); err != nil {
+		t.Fatal(err)
+	}
+	if err := enter("acme"); !fault.Is(err, fault.RateLimited) || !fault.Is(q.Full("acme"), fault.RateLimited) {
+		t.Errorf("the fourth: %v, %v", err, q.Full("acme"))
+	}
+	there = 1
+	if err := q.Full("acme"); err != nil {
+		t.Errorf("one has left there: %v", err)
+	}
+	if err := enter("acme"); err != nil {
+		t.Errorf("one has left there: %v", err)
+	}
+	if err := enter("globex"); err != nil || q.Full("globex") != nil {
+		t.Errorf("without a quota: %v", err)
+	}
+}
+
 func TestConnectionsAtOnce(t *testing.T) {
 	q := NewQuotas(map[string]Quota{"acme": {Connections: 10}}, nil)
 	var wg sync.WaitGroup

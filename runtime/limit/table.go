@@ -48,7 +48,8 @@ func payer(a netip.Addr) netip.Addr {
 // forgotten, because a new one is no different.
 type table[K comparable] struct {
 	seed   maphash.Seed
-	max    atomic.Int64 // entries of one shard
+	fresh  func(K) *shared // makes a full one
+	max    atomic.Int64    // entries of one shard
 	shards [shards]tableShard[K]
 }
 
@@ -58,8 +59,8 @@ type tableShard[K comparable] struct {
 	_       [48]byte // a cache line of its own
 }
 
-func newTable[K comparable]() *table[K] {
-	t := &table[K]{seed: maphash.MakeSeed()}
+func newTable[K comparable](fresh func(K) *shared) *table[K] {
+	t := &table[K]{seed: maphash.MakeSeed(), fresh: fresh}
 	for i := range t.shards {
 		t.shards[i].entries = map[K]*shared{}
 	}
@@ -77,7 +78,7 @@ func (t *table[K]) of(k K, now int64) *shared {
 		return b
 	}
 	s.forget(now, int(t.max.Load()))
-	b := &shared{}
+	b := t.fresh(k)
 	s.entries[k] = b
 	return b
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -14,8 +15,25 @@ import (
 // accounts keep it.
 type tenant struct {
 	budgets       atomic.Pointer[budgets]
-	_             [56]byte     // it is read for every event, what follows may be written
-	all, messages atomic.Int64 // buckets of its events
+	name          string
+	stage         *Stage
+	_             [56]byte // these are read for every event, what follows may be written
+	all, messages common   // buckets of its events
+}
+
+func newTenant(s *Stage, name string) *tenant {
+	t := &tenant{name: name, stage: s}
+	t.all.of, t.messages.of = t, t
+	t.all.scope, t.messages.scope = all, messages
+	return t
+}
+
+// now is the pipeline's clock.
+func (t *tenant) now() int64 { return t.stage.now() }
+
+// budget names one of the tenant's in a cluster. The length tells tenants apart.
+func (t *tenant) budget(kind, of string) string {
+	return kind + ":" + strconv.Itoa(len(t.name)) + ":" + t.name + of
 }
 
 // budgets is a Config as one tenant's connections need it. It never changes.
@@ -91,7 +109,7 @@ func (s *Stage) Reload(cfg Config, tenants map[string]Tenant) error {
 	quotas := make(map[string]Quota, len(tenants))
 	for name, t := range tenants {
 		if next[name] == nil {
-			next[name] = &tenant{}
+			next[name] = newTenant(s, name)
 		}
 		next[name].budgets.Store(newBudgets(cfg.with(t.Limit), t.Quota))
 		quotas[name] = t.Quota

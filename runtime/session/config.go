@@ -14,7 +14,7 @@ type Config struct {
 	AckRetries  int           `yaml:"ack_retries" default:"5" min:"0" max:"20" doc:"Resends after which the connection is closed with 4006."`
 	Detached    int           `yaml:"detached" default:"200000" min:"0" doc:"Sessions without a connection that this node counts; their records are in the store."`
 
-	Devices       int           `yaml:"devices" default:"0" min:"0" max:"1000" doc:"Devices of one user that may be connected to a node at once; 0 is without limit. A session without a device's name counts as a device."`
+	Devices       int           `yaml:"devices" default:"0" min:"0" max:"1000" doc:"Devices of one user that may be connected at once; 0 is without limit. A session without a device's name counts as a device."`
 	DevicesPolicy string        `yaml:"devices_policy" default:"reject" enum:"reject,close_oldest" doc:"What happens when one device too many comes: it is refused, or the one that has been connected longest is closed with 4406."`
 	ExpiryNotice  time.Duration `yaml:"expiry_notice" default:"60s" min:"0s" max:"1h" doc:"How long before its token ends a session is told, up to 15s later; 0: not at all."`
 	ExpiryGrace   time.Duration `yaml:"expiry_grace" default:"0s" min:"0s" max:"10m" doc:"How long after its token has ended a session may still refresh it; all else is refused, but it goes on to receive."`

@@ -27,40 +27,31 @@ func (m *Manager) place(s *Session, id *event.Identity, resumed string) error {
 		return nil
 	}
 	out, err := m.makeRoom(s, id, resumed)
-	for _, other := range out {
-		m.DevicesClosed.Add(1)
-		other.conn.CloseWith(fault.SessionReplaced, "another device has taken the place of this one")
-	}
+	m.evict(out)
 	return err
 }
 
-// makeRoom lists the sessions that have to go.
+// makeRoom lists the sessions of this node that have to go. Those of other nodes do when
+// they hear of the one that opens.
 func (m *Manager) makeRoom(s *Session, id *event.Identity, resumed string) (out []*Session, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	devices := map[deviceKey][]*Session{}
-	for other := m.byUser[userKey{id.Tenant, id.User}]; other != nil; other = other.sibling {
-		if !other.placed || other == s || m.byID[resumed] == other {
-			continue
-		}
-		k := keyOf(other.Identity().Device, other)
-		devices[k] = append(devices[k], other)
-	}
-	for len(devices[keyOf(id.Device, s)]) == 0 && len(devices) >= m.cfg.Devices {
+	devices := m.occupants(id.Tenant, id.User, s, resumed)
+	for devices[keyOf(id.Device, s)] == nil && len(devices) >= m.cfg.Devices {
 		if m.cfg.DevicesPolicy != closeOldest {
 			m.DevicesRefused.Add(1)
 			return nil, fault.New(fault.Conflict, "data.device", fmt.Sprintf("the user has %d devices connected, which is as many as may be", len(devices)))
 		}
 		var oldest deviceKey
-		for k := range devices {
-			if devices[oldest] == nil || since(devices[k]) < since(devices[oldest]) {
+		for k, d := range devices {
+			if devices[oldest] == nil || d.since < devices[oldest].since {
 				oldest = k
 			}
 		}
-		for _, other := range devices[oldest] {
+		for _, other := range devices[oldest].here {
 			other.placed = false // it counts no more, though its end may take a while
 		}
-		out = append(out, devices[oldest]...)
+		out = append(out, devices[oldest].here...)
 		delete(devices, oldest)
 	}
 	s.placed = true
@@ -75,31 +66,6 @@ func (m *Manager) displace(s *Session) {
 	m.mu.Lock()
 	s.placed = false
 	m.mu.Unlock()
-}
-
-// deviceKey tells the devices of a user apart.
-type deviceKey struct {
-	name string
-	s    *Session // without a name
-}
-
-func keyOf(name string, s *Session) deviceKey {
-	if name != "" {
-		return deviceKey{name: name}
-	}
-	return deviceKey{s: s}
-}
-
-// since is when the first of a device's connections was opened, in Unix
-// nanoseconds.
-func since(list []*Session) int64 {
-	first := list[0].conn.Opened()
-	for _, s := range list[1:] {
-		if at := s.conn.Opened(); at.Before(first) {
-			first = at
-		}
-	}
-	return first.UnixNano()
 }
 
 // use notes that the client has sent something of its user's accord, and does not just
@@ -151,21 +117,25 @@ func (m *Manager) devices(ctx context.Context, id *event.Identity) ([]device, er
 		return nil, err
 	}
 	list := []device{}
-	here := map[string]bool{} // sessions
+	connected := map[string]bool{} // sessions
 	now := m.deps.Now()
 	start := now.Add(-time.Duration(m.deps.Route.Now()))
 	for _, s := range m.ofUser(id.Tenant, id.User) {
 		if d, ok := s.device(start); ok {
-			here[d.Sessions[0]] = true
+			connected[d.Sessions[0]] = true
 			list = merge(list, d)
 		}
+	}
+	for _, d := range m.elsewhere(id, records, start) {
+		connected[d.Sessions[0]] = true
+		list = merge(list, d)
 	}
 	if i := mostRecent(list); i >= 0 {
 		list[i].Active = true
 	}
 	for i := range records {
 		r := &records[i]
-		if r.Expires <= now.UnixMilli() || here[r.ID] {
+		if r.Expires <= now.UnixMilli() || connected[r.ID] {
 			continue
 		}
 		written := r.Expires - (m.cfg.ResumeTTL + recordSlack).Milliseconds()

@@ -11,43 +11,49 @@ import (
 // not come back by themselves, and their sessions are over. Whoever has a token may
 // always open another: see authenticate.Revocations.
 func (m *Manager) Hangup(ctx context.Context, f Filter, reconnect bool) (n int) {
-	var over []string
+	var over []ended
 	for _, s := range m.candidates(f) {
-		id, ok := s.ending(&f, !reconnect)
+		e, ok := s.ending(&f, !reconnect)
 		switch {
 		case !ok:
 			continue
 		case reconnect:
 			s.conn.CloseWith(fault.Reconnect, "")
 		default:
-			if id != "" {
-				m.dismiss(s, id)
-				over = append(over, id)
+			if e.id != "" {
+				m.dismiss(s, e.id)
+				over = append(over, e)
 			}
 			s.conn.CloseWith(fault.Disconnected, "")
 		}
 		n++
 	}
-	for _, id := range over { // when all are told
-		err := m.saver.withdraw(ctx, id)
+	for _, e := range over { // when all are told
+		err := m.saver.withdraw(ctx, e.id)
 		if err == nil {
-			err = m.deps.Store.Delete(ctx, f.Tenant, id)
+			err = m.deps.Store.Delete(ctx, f.Tenant, e.id, e.generation)
 		}
 		if err != nil {
-			m.deps.Log.Warn("the record of a session that was disconnected stays until it ends by itself", "tenant", f.Tenant, "session", id, "error", err)
+			m.deps.Log.Warn("the record of a session that was disconnected stays until it ends by itself", "tenant", f.Tenant, "session", e.id, "error", err)
 		}
 	}
 	return n
 }
 
-// ending reports whether a filter picks the session, while it is not over, and gives
-// its id, "" before it has one. With good its record is not saved again.
-func (s *Session) ending(f *Filter, good bool) (id string, ok bool) {
+// ended is a session that is over; its id is "" before it has one.
+type ended struct {
+	id         string
+	generation uint64
+}
+
+// ending reports whether a filter picks the session, while it is not over. With good its
+// record is not saved again.
+func (s *Session) ending(f *Filter, good bool) (e ended, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone || s.id != "" && !s.kept || !f.has(s.id, s.Identity()) {
-		return "", false
+		return ended{}, false
 	}
 	s.kept = s.kept && !good
-	return s.id, true
+	return ended{s.id, s.generation}, true
 }

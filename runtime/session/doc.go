@@ -10,6 +10,10 @@
 // Handlers of the session's actions find it as the event's Origin; opening makes
 // it known to the Manager, first by its user, then by its id.
 //
+// On several nodes, Others are the open sessions of the other ones, by which a user's
+// devices are listed, counted and reached, and where a session is let go that is resumed
+// here.
+//
 // The Manager owns three goroutines, all in Run: one ticks (expiry, resends of
 // unacknowledged events, detached sessions), one writes records, one follows the
 // changes of users' rooms: it joins live sessions to rooms that their user was

@@ -62,13 +62,16 @@ var limits = Config{
 	AckTimeout: 4 * time.Second, AckRetries: 2, Detached: 100,
 }
 
-func newNode(t testing.TB) *node {
-	n := &node{t: t, world: newWorld(), actions: Actions(), began: time.Now()}
+func newNode(t testing.TB) *node { return newNodeIn(t, newWorld(), "node") }
+
+// newNodeIn makes one of several nodes with one store.
+func newNodeIn(t testing.TB, w *world, name string) *node {
+	n := &node{t: t, world: w, actions: Actions(), began: time.Now()}
 	hub := deliver.New(deliver.Config{Page: 16, PageBytes: 1 << 20, Readers: 1, Reorder: 8, Timeout: time.Second}, deliver.Deps{History: n.world, Log: quiet})
 	n.deliver, n.ack = deliver.NewStage(hub), ack.NewStage(quiet, time.Now, n.actions, (*limit.Suspects)(nil))
 	n.Manager = NewManager(limits, Deps{
 		Route: n, Workers: n, Hub: hub, Rooms: n.world, Reader: n.world, History: n.world, Store: n.world,
-		Log: quiet, Now: time.Now, Node: "node", Tokens: n.world, Revoked: n.world.isRevoked, Suspects: (*limit.Suspects)(nil), Limits: Limits{Heartbeat: 25 * time.Second, MaxFrameBytes: 64 << 10},
+		Log: quiet, Now: time.Now, Node: name, Tokens: n.world, Revoked: n.world.isRevoked, Suspects: (*limit.Suspects)(nil), Limits: Limits{Heartbeat: 25 * time.Second, MaxFrameBytes: 64 << 10},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -445,12 +448,21 @@ func (w *world) Save(_ context.Context, rs ...Record) error {
 	err := w.enter("Save")
 	defer w.mu.Unlock()
 	w.saves++
+	if err != nil {
+		return err
+	}
+	var taken Taken
 	for _, r := range rs {
-		if err == nil {
+		if kept, there := w.sessions[r.ID]; there && r.Yields(&kept) {
+			taken.IDs = append(taken.IDs, r.ID)
+		} else {
 			w.sessions[r.ID] = r
 		}
 	}
-	return err
+	if len(taken.IDs) > 0 {
+		return &taken
+	}
+	return nil
 }
 
 func (w *world) Load(_ context.Context, _, id string) (Record, bool, error) {
@@ -460,10 +472,12 @@ func (w *world) Load(_ context.Context, _, id string) (Record, bool, error) {
 	return r, ok, err
 }
 
-func (w *world) Delete(_ context.Context, _, id string) error {
+func (w *world) Delete(_ context.Context, _, id string, generation uint64) error {
 	err := w.enter("Delete")
 	defer w.mu.Unlock()
-	delete(w.sessions, id)
+	if w.sessions[id].Generation <= generation {
+		delete(w.sessions, id)
+	}
 	return err
 }
 

@@ -66,7 +66,13 @@ type Deps struct {
 	Disconnected func(s *Session)
 	// Presence is told who is here; nil if nobody cares.
 	Presence Presence
+	// Announce tells other nodes of the sessions, and Others are theirs; nil if the node
+	// is alone.
+	Announce Announcer
+	Others   Others
 	Node     string // told to clients
+	// Locate is the node that commits for a room; nil: this one.
+	Locate func(tenant, room string) string
 }
 
 // Tokens says who a token speaks for.

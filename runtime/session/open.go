@@ -195,6 +195,7 @@ func (o *opening) enter() error {
 		old.conn.CloseWith(fault.SessionReplaced, "")
 	}
 	m.saver.add(s)
+	s.show()
 	w := &o.welcome
 	w.session, w.node, w.token, w.ttl = s.id, m.deps.Node, o.token, m.cfg.ResumeTTL
 	w.user, w.device, w.limits = o.id.User, o.id.Device, m.deps.Limits
@@ -207,7 +208,7 @@ func (o *opening) record() {
 	r := record{opened: o.m.deps.Now().UnixMilli(), expires: o.m.expiry()}
 	id := ""
 	if o.old != nil {
-		id, r.opened, r.secret = o.old.ID, o.old.Opened, o.old.Secret
+		id, r.opened, r.secret, r.generation = o.old.ID, o.old.Opened, o.old.Secret, o.old.Generation+1
 	} else {
 		id = ulid.MustNew(uint64(r.opened), rand.Reader).String()
 		o.token, r.secret = newToken()

@@ -52,13 +52,24 @@ func (s *Session) vanish() {
 		id := s.Identity()
 		s.m.deps.Presence.Offline(id.Tenant, id.User, &s.used)
 	}
+	if s.shown {
+		s.shown = false
+		s.m.deps.Announce.Closed(s.number)
+	}
 }
 
 // stir tells that the client sends something, if it was silent before since a time
 // on the route's clock.
 func (s *Session) stir(before int64) {
-	if id := s.Identity(); id != nil && s.m.deps.Presence != nil && s.received-before >= int64(pause) {
+	id := s.Identity()
+	if id == nil || s.received-before < int64(pause) {
+		return
+	}
+	if s.m.deps.Presence != nil {
 		s.m.deps.Presence.Active(id.Tenant, id.User)
+	}
+	if s.m.deps.Announce != nil {
+		s.m.deps.Announce.Used(s.number)
 	}
 }
 
@@ -67,6 +78,9 @@ func (s *Session) entered(room string) {
 	if p := s.m.deps.Presence; p != nil {
 		id := s.Identity()
 		p.JoinedRoom(id.Tenant, id.User, room, &s.used)
+	}
+	if s.m.deps.Announce != nil {
+		s.m.deps.Announce.Joined(s.number, room)
 	}
 }
 
@@ -77,5 +91,8 @@ func (s *Session) left(room string) {
 	if p := s.m.deps.Presence; p != nil {
 		id := s.Identity()
 		p.LeftRoom(id.Tenant, id.User, room, &s.used)
+	}
+	if s.m.deps.Announce != nil {
+		s.m.deps.Announce.Left(s.number, room)
 	}
 }

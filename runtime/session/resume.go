@@ -125,6 +125,7 @@ func (o *opening) recall(ctx context.Context) error {
 	case rec.User != o.id.User || subtle.ConstantTimeCompare(rec.Secret[:], secret[:]) != 1:
 		o.welcome.reason = reasonMismatch
 	default:
+		rec = o.m.claim(ctx, rec)
 		o.old, o.token = &rec, token
 		o.same(rec.Device)
 	}

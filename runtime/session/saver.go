@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -82,12 +83,12 @@ func (v *saver) withdraw(ctx context.Context, id string) error {
 // goes on as it was.
 func (s *Session) forget(ctx context.Context) error {
 	s.mu.Lock()
-	id := s.id
+	id, generation := s.id, s.generation
 	s.kept = false // so that it is not saved again
 	s.mu.Unlock()
 	err := s.m.saver.withdraw(ctx, id)
 	if err == nil {
-		err = s.m.deps.Store.Delete(ctx, s.Identity().Tenant, id)
+		err = s.m.deps.Store.Delete(ctx, s.Identity().Tenant, id, generation)
 	}
 	if err == nil {
 		s.m.dismiss(s, id)
@@ -138,7 +139,13 @@ func (v *saver) write(ctx context.Context, m *Manager) {
 		if len(batch) == 0 {
 			return
 		}
-		if err := m.deps.Store.Save(ctx, batch...); err != nil {
+		var taken *Taken
+		err := m.deps.Store.Save(ctx, batch...)
+		if errors.As(err, &taken) {
+			for _, id := range taken.IDs {
+				busy[id].taken(id)
+			}
+		} else if err != nil {
 			m.Unsaved.Add(uint64(len(batch)))
 			m.deps.Log.Warn("sessions could not be saved", "sessions", len(batch), "error", err)
 		}
@@ -162,6 +169,15 @@ func (v *saver) write(ctx context.Context, m *Manager) {
 	v.mu.Unlock()
 }
 
+// taken ends a session that another node has resumed.
+func (s *Session) taken(id string) {
+	s.mu.Lock()
+	s.kept = false
+	s.mu.Unlock()
+	s.m.dismiss(s, id)
+	s.conn.CloseWith(fault.SessionReplaced, "")
+}
+
 // stored is what is to be in the store; false if there is to be nothing. If it is about
 // to be there, keep, it has a new expiry.
 func (s *Session) stored(keep bool) (Record, bool) {
@@ -175,7 +191,7 @@ func (s *Session) stored(keep bool) (Record, bool) {
 	}
 	id := s.Identity()
 	r := Record{
-		ID: s.id, Tenant: id.Tenant, User: id.User, Device: id.Device, Secret: s.secret, Opened: s.opened, Expires: s.expires,
+		ID: s.id, Tenant: id.Tenant, User: id.User, Device: id.Device, Secret: s.secret, Opened: s.opened, Expires: s.expires, Generation: s.generation,
 		Rooms: make(map[string]event.Position, len(s.rooms)),
 		Meta:  Meta{Node: s.m.deps.Node, Transport: s.transport, Remote: s.conn.Remote().String(), Agent: s.conn.UserAgent(), Attributes: s.attrs},
 	}

@@ -188,3 +188,52 @@ func TestGoodbye(t *testing.T) {
 		})
 	}
 }
+
+// TestASessionThatAnotherNodeHas is resumed there: the node that had it learns so when it
+// saves, changes nothing, and lets go.
+func TestASessionThatAnotherNodeHas(t *testing.T) {
+	inTime(t, func(t *testing.T, n *node) {
+		a, b := n.open("ann"), n.open("ben")
+		time.Sleep(time.Second)
+		id := a.reply.Session
+		n.world.mu.Lock()
+		r := n.world.sessions[id]
+		r.Generation, r.Meta.Node = r.Generation+1, "other"
+		n.world.sessions[id] = r
+		n.world.mu.Unlock()
+		for _, s := range []*client{a, b} {
+			if err := s.JoinRoom(t.Context(), "channel:y", event.Position{}, event.Membership{}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		if got := n.world.stored(id); got.Meta.Node != "other" || len(got.Rooms) != 1 {
+			t.Errorf("stored %+v", got)
+		}
+		if got := n.world.stored(b.reply.Session); len(got.Rooms) != 2 {
+			t.Errorf("the one beside it is stored as %+v", got)
+		}
+		if a.conn.end() != fault.SessionReplaced.Code() || n.Unsaved.Load() != 0 {
+			t.Errorf("closed with %q, %d unsaved", a.conn.end(), n.Unsaved.Load())
+		}
+		a.Closed()
+		if states, _ := n.Counts(); states["detached"] != 0 {
+			t.Errorf("%v", states)
+		}
+	})
+}
+
+// TestResumingIsAGeneration: each resume is of the one behind the one that is stored.
+func TestResumingIsAGeneration(t *testing.T) {
+	inTime(t, func(t *testing.T, n *node) {
+		a := n.open("ann")
+		for want := range uint64(3) {
+			time.Sleep(time.Second)
+			if got := n.world.stored(a.reply.Session).Generation; got != want {
+				t.Errorf("generation %d, want %d", got, want)
+			}
+			a.Closed()
+			a = a.resume(nil)
+		}
+	})
+}

@@ -84,6 +84,7 @@ type Session struct {
 	over    bool // closed because its token has ended: it can not be refreshed any more
 	told    bool // that its token ends
 	present bool // and Presence knows it
+	shown   bool // and other nodes know it
 	early   *early
 	id      string
 	attrs   string // JSON, as the client gave them
@@ -97,6 +98,8 @@ type record struct {
 	secret  [32]byte
 	opened  int64 // Unix milliseconds
 	expires int64 // Unix milliseconds
+
+	generation uint64
 }
 
 // New makes a session for a connection. id is who the handshake's token speaks

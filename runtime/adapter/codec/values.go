@@ -110,6 +110,23 @@ func (d *Decoder) Bytes() []byte {
 	return nil
 }
 
+// Count reads how many things follow, which take at least a byte each.
+func (d *Decoder) Count() int {
+	n := d.Uvarint()
+	if n > uint64(len(d.s)) {
+		d.bad = true
+		return 0
+	}
+	return int(n)
+}
+
+// Rest reads all that is left.
+func (d *Decoder) Rest() string {
+	rest := d.s
+	d.s = ""
+	return rest
+}
+
 // Position reads a position.
 func (d *Decoder) Position() event.Position {
 	return event.Position{Offset: d.Uvarint(), Epoch: d.Text()}
@@ -233,7 +250,8 @@ func DecodeMember(value []byte, m *room.Member) error {
 	return d.Done()
 }
 
-// AppendSession begins with the time of expiry, for the sweeper.
+// AppendSession begins with the time of expiry, for the sweeper. A generation of 0 is left
+// out.
 func AppendSession(b []byte, r *session.Record) []byte {
 	b = binary.AppendVarint(append(b, Version), r.Expires)
 	b = binary.AppendVarint(b, r.Opened)
@@ -246,7 +264,11 @@ func AppendSession(b []byte, r *session.Record) []byte {
 	for _, s := range [...]string{r.Meta.Node, r.Meta.Transport, r.Meta.Remote, r.Meta.Agent, r.Meta.Attributes} {
 		b = AppendText(b, s)
 	}
-	return AppendBytes(b, r.Trail)
+	b = AppendBytes(b, r.Trail)
+	if r.Generation > 0 {
+		b = binary.AppendUvarint(b, r.Generation)
+	}
+	return b
 }
 
 // DecodeSession fills in everything but tenant and id.
@@ -270,6 +292,9 @@ func DecodeSession(value []byte, r *session.Record) error {
 	}
 	if trail := d.Text(); trail != "" {
 		r.Trail = []byte(trail)
+	}
+	if d.s != "" {
+		r.Generation = d.Uvarint()
 	}
 	return d.Done()
 }

@@ -54,7 +54,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 		s := session.Record{User: text("user"), Device: text("device"), Opened: number("opened"), Expires: number("expires"), Rooms: map[string]event.Position{},
 			Meta: session.Meta{Node: text("node"), Transport: text("transport"), Remote: text("remote"), Agent: text("agent"), Attributes: text("attributes")}}
 		copy(s.Secret[:], data("secret"))
-		s.Trail = data("trail")
+		s.Trail, s.Generation = data("trail"), rapid.Uint64().Draw(t, "generation")
 		for range rapid.IntRange(0, 5).Draw(t, "rooms") {
 			s.Rooms[text("room")] = drawPosition(t)
 		}

@@ -19,37 +19,56 @@ func (s *Store) Save(_ context.Context, rs ...session.Record) error {
 	if !s.Space() {
 		return fault.New(fault.StorageFull, "", "")
 	}
-	b := s.db.NewBatch()
-	for i := range rs {
-		err := errors.Join(
-			b.Set(appendKey(nil, tableSession, rs[i].Tenant, rs[i].ID), codec.AppendSession(nil, &rs[i]), nil),
-			b.Set(appendKey(nil, tableSessionOf, rs[i].Tenant, rs[i].User, rs[i].ID), nil, nil))
-		if err != nil {
-			return fault.Wrap("embedded.save", fault.Internal, err)
+	var taken session.Taken
+	err := s.writeSession(func(b *pebble.Batch) error {
+		for i := range rs {
+			r, key := &rs[i], appendKey(nil, tableSession, rs[i].Tenant, rs[i].ID)
+			kept, there, err := s.session(key)
+			if err != nil {
+				return err
+			}
+			if there && r.Yields(&kept) {
+				taken.IDs = append(taken.IDs, r.ID)
+				continue
+			}
+			if err := errors.Join(b.Set(key, codec.AppendSession(nil, r), nil), b.Set(appendKey(nil, tableSessionOf, r.Tenant, r.User, r.ID), nil, nil)); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err == nil && len(taken.IDs) > 0 {
+		return &taken
 	}
-	return s.writeSession(b)
+	return err
 }
 
 // Delete forgets a session, durably (session.Store).
-func (s *Store) Delete(_ context.Context, tenant, id string) error {
-	key, r := appendKey(nil, tableSession, tenant, id), session.Record{}
-	if there, err := s.get(key, func(v []byte) error { return codec.DecodeSession(v, &r) }); err != nil || !there {
-		return err
-	}
-	b := s.db.NewBatch()
-	if err := errors.Join(b.Delete(key, nil), b.Delete(appendKey(nil, tableSessionOf, tenant, r.User, id), nil)); err != nil {
-		return fault.Wrap("embedded.delete", fault.Internal, err)
-	}
-	return s.writeSession(b)
+func (s *Store) Delete(_ context.Context, tenant, id string, generation uint64) error {
+	return s.writeSession(func(b *pebble.Batch) error {
+		key := appendKey(nil, tableSession, tenant, id)
+		kept, there, err := s.session(key)
+		if err != nil || !there || kept.Generation > generation {
+			return err
+		}
+		return errors.Join(b.Delete(key, nil), b.Delete(appendKey(nil, tableSessionOf, tenant, kept.User, id), nil))
+	})
 }
 
-func (s *Store) writeSession(b *pebble.Batch) (err error) {
+// session reads what is kept, whether it has expired or not.
+func (s *Store) session(key []byte) (r session.Record, there bool, err error) {
+	there, err = s.get(key, func(v []byte) error { return codec.DecodeSession(v, &r) })
+	return r, there, err
+}
+
+// writeSession makes the changes that change finds to be made.
+func (s *Store) writeSession(change func(*pebble.Batch) error) (err error) {
 	if err := s.alive(); err != nil {
 		return err
 	}
 	defer s.contain(&err)
-	if err := s.applySession(b); err != nil {
+	b := s.db.NewBatch()
+	if err := s.applySession(b, change); err != nil {
 		return fault.Wrap("embedded.write", fault.Unavailable, err)
 	}
 	if err := b.SyncWait(); err != nil {
@@ -61,10 +80,13 @@ func (s *Store) writeSession(b *pebble.Batch) (err error) {
 	return b.Close()
 }
 
-// applySession keeps the sweeper from deleting what it judged before this write.
-func (s *Store) applySession(b *pebble.Batch) error {
-	s.sweep.sessions.RLock()
-	defer s.sweep.sessions.RUnlock()
+// applySession looks and writes while nobody else does, nor the sweeper deletes.
+func (s *Store) applySession(b *pebble.Batch, change func(*pebble.Batch) error) error {
+	s.sweep.sessions.Lock()
+	defer s.sweep.sessions.Unlock()
+	if err := change(b); err != nil {
+		return err
+	}
 	return s.db.ApplyNoSyncWait(b, pebble.Sync)
 }
 

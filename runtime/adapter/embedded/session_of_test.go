@@ -40,10 +40,10 @@ func TestSessionsOfAUser(t *testing.T) {
 	}
 	expect(100, "[s1 s2 s3 s4]")
 	expect(2, "[s3 s4]")
-	if err := r.Delete(t.Context(), "acme", "s1"); err != nil {
+	if err := r.Delete(t.Context(), "acme", "s1", 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Delete(t.Context(), "acme", "unknown"); err != nil {
+	if err := r.Delete(t.Context(), "acme", "unknown", 0); err != nil {
 		t.Fatal(err)
 	}
 	expect(100, "[s2 s3 s4]")

@@ -20,7 +20,7 @@ type sweep struct {
 	next     time.Time    // when the next pass begins
 	trims    bool         // the pass is not through with the rooms
 	expires  bool         // nor with the sessions
-	sessions sync.RWMutex // held to read while a session is written, to write while expired ones are deleted
+	sessions sync.Mutex   // held while a session is looked at and written, and while expired ones are deleted
 	records  sync.RWMutex // held to read while a record is redacted, to write while records are measured and removed
 }
 

@@ -162,7 +162,7 @@ func TestSessions(t *testing.T) {
 	if _, ok := load("other", "s1"); ok {
 		t.Error("another tenant loads the session")
 	}
-	if err := r.Delete(t.Context(), "acme", "s1"); err != nil {
+	if err := r.Delete(t.Context(), "acme", "s1", 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := load("acme", "s1"); ok {

@@ -2,25 +2,26 @@ package redis
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/heddle-rt/heddle/runtime/config"
+	"github.com/heddle-rt/heddle/runtime/observe"
 )
 
-// BusConfig bounds what waits for Redis.
+// BusConfig bounds what waits for Redis, and says what is compressed.
 type BusConfig struct {
-	Queue int `yaml:"queue" default:"16384" min:"64" max:"10000000" doc:"Messages to other nodes that may wait for Redis; above it they are dropped, and made good for by those who miss them."`
+	Queue      int         `yaml:"queue" default:"16384" min:"64" max:"10000000" doc:"Messages to other nodes that may wait for Redis; above it they are dropped, and made good for by those who miss them."`
+	QueueBytes config.Size `yaml:"queue_bytes" default:"64MiB" min:"64KiB" max:"16GiB" doc:"Bytes of these, likewise."`
+	Compress   config.Size `yaml:"compress" default:"4KiB" min:"0" max:"1GiB" doc:"Messages from this size on are compressed (S2), if that makes them smaller; 0: none."`
 }
 
-// BusDeps are what a Bus works with. Both functions are called on the goroutine that
-// reads from Redis, in the order in which messages were published to one partition, and
-// must not block.
+// BusDeps are what a Bus works with. Received and Published are called in the order in
+// which messages were published to one partition or sent to one node, for several
+// partitions at the same time; they must not block, nor change a message.
 type BusDeps struct {
 	Node       string
 	Partitions int
@@ -36,137 +37,90 @@ type BusDeps struct {
 // Bus carries messages between nodes, at most once.
 type Bus struct {
 	c        *Client
+	cfg      BusConfig
 	deps     BusDeps
+	began    time.Time
 	channels []string // of the partitions
-	queue    chan outgoing
+	traffic  []traffic
+	queues   [senders]chan outgoing
+	waiting  atomic.Int64 // messages in the queues
+	bytes    atomic.Int64 // of these
 
-	// Dropped counts messages that found the queue full, Failed those that Redis did not
-	// take, Missed the times that a subscription was lost and made anew.
-	Sent, Dropped, Failed, Missed atomic.Uint64
+	BusCounters
 }
 
+// BusCounters count what a Bus has carried.
+type BusCounters struct {
+	Sent       atomic.Uint64 // messages that Redis took
+	Dropped    atomic.Uint64 // messages that found the queue full
+	Failed     atomic.Uint64 // messages that Redis did not take
+	Missed     atomic.Uint64 // times that a subscription was lost and made anew
+	Compressed atomic.Uint64 // messages
+	Unreadable atomic.Uint64 // messages that no Bus has sent
+	Pings      atomic.Uint64 // messages to itself, each of which measures the lag
+	Pongs      atomic.Uint64 // those that have come
+	Lag        observe.Histogram
+}
+
+// traffic counts the messages of a partition.
+type traffic struct{ sent, received atomic.Uint64 }
+
 type outgoing struct {
-	channel string
-	message []byte
+	channel   string
+	partition int // -1: to a node
+	message   []byte
 }
 
 // NewBus is that of one node; Run connects it.
 func NewBus(c *Client, cfg BusConfig, deps BusDeps) *Bus {
-	b := &Bus{c: c, deps: deps, queue: make(chan outgoing, cfg.Queue)}
-	for _, tag := range tags(deps.Partitions) {
-		b.channels = append(b.channels, c.cfg.Prefix+"partition:{"+tag+"}")
+	b := &Bus{c: c, cfg: cfg, deps: deps, began: time.Now(), traffic: make([]traffic, deps.Partitions)}
+	for i := range b.queues {
+		b.queues[i] = make(chan outgoing, cfg.Queue)
 	}
-	for i := range b.channels { // two partitions may share a tag if there are thousands
-		b.channels[i] += ":" + strconv.Itoa(i)
+	for i, tag := range tags(deps.Partitions) { // two partitions may share a tag if there are thousands
+		b.channels = append(b.channels, c.cfg.Prefix+"partition:{"+tag+"}:"+strconv.Itoa(i))
 	}
 	return b
 }
 
 func (b *Bus) node(id string) string { return b.c.key("node", id) }
 
-// Send hands a message to a node, or loses it.
-func (b *Bus) Send(node string, message []byte) { b.put(b.node(node), message) }
-
-// Publish hands a message to all nodes.
-func (b *Bus) Publish(partition int, message []byte) { b.put(b.channels[partition], message) }
-
-func (b *Bus) put(channel string, message []byte) {
-	select {
-	case b.queue <- outgoing{channel, message}:
-	default:
-		b.Dropped.Add(1)
-	}
+// Send hands a message to a node, or loses it. The message is not to be changed afterwards.
+func (b *Bus) Send(node string, message []byte) {
+	channel := b.node(node)
+	b.put(slot(channel), outgoing{channel, -1, b.pack(message)})
 }
+
+// Publish hands a message to all nodes, or loses it. The message is not to be changed
+// afterwards.
+func (b *Bus) Publish(partition int, message []byte) { b.publish(partition, b.pack(message)) }
+
+func (b *Bus) publish(partition int, packed []byte) {
+	b.put(partition*slots/len(b.channels), outgoing{b.channels[partition], partition, packed})
+}
+
+// Traffic is how many messages this node has published to a partition, and received.
+func (b *Bus) Traffic(partition int) (sent, received uint64) {
+	t := &b.traffic[partition]
+	return t.sent.Load(), t.received.Load()
+}
+
+// Waiting is how many messages wait for Redis, and their bytes.
+func (b *Bus) Waiting() (messages, bytes int64) { return b.waiting.Load(), b.bytes.Load() }
 
 // Run carries messages until ctx ends.
 func (b *Bus) Run(ctx context.Context) error {
 	var group sync.WaitGroup
-	group.Go(func() { b.send(ctx) })
-	group.Go(func() {
-		b.receive(ctx, b.node(b.deps.Node), func(m []byte) { b.deps.Received(m) }, func() {})
-	})
+	for _, queue := range b.queues {
+		group.Go(func() { b.send(ctx, queue) })
+	}
+	group.Go(func() { b.ping(ctx) })
+	group.Go(func() { b.receive(ctx, b.node(b.deps.Node), b.deps.Received, func() {}) })
 	for i, channel := range b.channels {
 		group.Go(func() {
-			b.receive(ctx, channel, func(m []byte) { b.deps.Published(i, m) }, func() { b.deps.Missed(i) })
+			b.receive(ctx, channel, func(m []byte) { b.traffic[i].received.Add(1); b.deps.Published(i, m) }, func() { b.deps.Missed(i) })
 		})
 	}
 	group.Wait()
 	return nil
-}
-
-// together is how many messages are sent without waiting for the first one's answer.
-const together = 256
-
-// send sends what waits, in its order.
-func (b *Bus) send(ctx context.Context) {
-	cmds := make(rueidis.Commands, 0, together)
-	for {
-		cmds = cmds[:0]
-		select {
-		case <-ctx.Done():
-			return
-		case m := <-b.queue:
-			cmds = append(cmds, b.command(m))
-		}
-	more:
-		for len(cmds) < together {
-			select {
-			case m := <-b.queue:
-				cmds = append(cmds, b.command(m))
-			default:
-				break more
-			}
-		}
-		b.do(ctx, cmds)
-	}
-}
-
-func (b *Bus) command(m outgoing) rueidis.Completed {
-	return b.c.r.B().Spublish().Channel(m.channel).Message(rueidis.BinaryString(m.message)).Build()
-}
-
-func (b *Bus) do(ctx context.Context, cmds rueidis.Commands) {
-	ctx, cancel := context.WithTimeout(ctx, b.c.cfg.Timeout)
-	defer cancel()
-	var failed error
-	for _, a := range b.c.r.DoMulti(ctx, cmds...) {
-		if err := a.Error(); err != nil {
-			failed = err
-			b.Failed.Add(1)
-		} else {
-			b.Sent.Add(1)
-		}
-	}
-	if failed != nil {
-		b.deps.Log.Debug("messages to other nodes were lost", "error", failed)
-	}
-}
-
-// receive reads a channel until ctx ends. missed is called whenever it was subscribed to
-// again, but not for the first time.
-func (b *Bus) receive(ctx context.Context, channel string, take func([]byte), missed func()) {
-	subscribed := false
-	hooked := rueidis.WithOnSubscriptionHook(ctx, func(s rueidis.PubSubSubscription) {
-		if !strings.HasSuffix(s.Kind, "subscribe") || strings.Contains(s.Kind, "unsubscribe") {
-			return
-		}
-		if subscribed {
-			b.Missed.Add(1)
-			missed()
-		}
-		subscribed = true
-	})
-	for ctx.Err() == nil {
-		err := b.c.r.Receive(hooked, b.c.r.B().Ssubscribe().Channel(channel).Build(), func(m rueidis.PubSubMessage) { take([]byte(m.Message)) })
-		if ctx.Err() != nil {
-			return
-		}
-		b.deps.Log.Debug("a subscription has ended, and is made anew", "channel", channel, "error", fmt.Sprint(err))
-		pause := time.NewTimer(100 * time.Millisecond)
-		select {
-		case <-ctx.Done():
-		case <-pause.C:
-		}
-		pause.Stop()
-	}
 }

@@ -1,11 +1,7 @@
 package redis
 
 import (
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/redis/rueidis"
 
 	"github.com/heddle-rt/heddle/runtime/adapter/clienttls"
 )
@@ -28,47 +24,4 @@ type Sentinel struct {
 	Master   string `yaml:"master" doc:"Name of the master that they watch."`
 	Username string `yaml:"username" doc:"Name at the Sentinels, if they want one."`
 	Password string `yaml:"password" doc:"Password at the Sentinels; ${NAME} is that of the environment."`
-}
-
-// Client is a connection to Redis.
-type Client struct {
-	cfg Config
-	r   rueidis.Client
-}
-
-// Connect finds Redis, and fails if it is not there.
-func Connect(cfg Config) (*Client, error) {
-	if len(cfg.Addresses) == 0 {
-		return nil, errors.New("redis: no addresses")
-	}
-	opt := rueidis.ClientOption{
-		InitAddress: cfg.Addresses, Username: cfg.Username, Password: cfg.Password, ClientName: "heddle",
-		Sentinel:          rueidis.SentinelOption{MasterSet: cfg.Sentinel.Master, Username: cfg.Sentinel.Username, Password: cfg.Sentinel.Password},
-		DisableCache:      true,
-		PipelineMultiplex: cfg.Pipelines,
-		ConnWriteTimeout:  cfg.Timeout,
-	}
-	opt.Dialer.Timeout = cfg.Timeout
-	var err error
-	if opt.TLSConfig, err = cfg.TLS.TLS(); err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
-	}
-	r, err := rueidis.NewClient(opt)
-	if err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
-	}
-	return &Client{cfg, r}, nil
-}
-
-// Close ends the connections.
-func (c *Client) Close() { c.r.Close() }
-
-func (c *Client) key(kind string, parts ...string) string {
-	b := append(make([]byte, 0, 64), c.cfg.Prefix...)
-	b = append(b, kind...)
-	for i, p := range parts {
-		b = append(b, ":/"[min(i, 1)])
-		b = append(b, p...)
-	}
-	return string(b)
 }

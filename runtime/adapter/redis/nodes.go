@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/redis/rueidis"
 )
 
 // Node is one node of the cluster.
@@ -71,7 +69,7 @@ func (n *Nodes) Drain() {
 //
 //	KEYS: leases (a sorted set), what nodes say of themselves (a hash)
 //	ARGV: the node, what it says, its lease in milliseconds
-var alive = rueidis.NewLuaScript(`
+var alive = newScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
@@ -121,9 +119,9 @@ func (n *Nodes) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	said, err := alive.Exec(ctx, n.c.r, n.keys(), []string{self.ID, string(about), fmt.Sprint(n.cfg.Lease.Milliseconds())}).AsStrMap()
+	said, err := alive.run(ctx, n.c.r, call{n.keys(), []string{self.ID, string(about), fmt.Sprint(n.cfg.Lease.Milliseconds())}})[0].AsStrMap()
 	if err != nil {
-		return err
+		return explain(err)
 	}
 	v := View{Asked: time.Now()}
 	for id, about := range said {

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -13,14 +12,18 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/heddle-rt/heddle/runtime/adapter/redis/redistest"
+	"github.com/heddle-rt/heddle/runtime/cell"
+	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/limit"
 	"github.com/heddle-rt/heddle/runtime/session"
 	"github.com/heddle-rt/heddle/runtime/session/storetest"
 )
 
 func TestMain(m *testing.M) {
-	// rueidis' own, which ends a second after its client.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+	// rueidis' own, which end seconds after its client.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
 // patience is how long a test waits for what must happen.
@@ -28,7 +31,22 @@ const patience = 30 * time.Second
 
 func connect(t testing.TB, s *redistest.Server) *Client {
 	t.Helper()
-	c, err := Connect(Config{Addresses: []string{s.Addr}, Prefix: "heddle:", Timeout: 2 * time.Second, Pipelines: 1})
+	return reach(t, &redistest.Group{Addresses: []string{s.Addr}})
+}
+
+// at is how servers are reached.
+func at(g *redistest.Group) Config {
+	return Config{Addresses: g.Addresses, Sentinel: Sentinel{Master: g.Master}, Prefix: "heddle:", Timeout: 2 * time.Second, Pipelines: 1}
+}
+
+func reach(t testing.TB, g *redistest.Group) *Client {
+	t.Helper()
+	return with(t, at(g))
+}
+
+func with(t testing.TB, cfg Config) *Client {
+	t.Helper()
+	c, err := Connect(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,14 +55,30 @@ func connect(t testing.TB, s *redistest.Server) *Client {
 }
 
 func TestSessions(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Group) {
+		storetest.Run(t, func(t *testing.T) session.Store {
+			g.Flush(t)
+			return NewSessions(reach(t, g), time.Now)
+		})
+	})
+}
+
+// TestSessionsExpire: nothing is left of them.
+func TestSessionsExpire(t *testing.T) {
 	server := redistest.Start(t)
-	storetest.Run(t, func(t *testing.T) session.Store {
-		c := connect(t, server)
-		if err := c.r.Do(t.Context(), c.r.B().Flushall().Build()).Error(); err != nil {
+	s := NewSessions(connect(t, server), time.Now)
+	r := session.Record{Tenant: "acme", User: "ann", ID: "s1", Expires: time.Now().Add(time.Hour).UnixMilli()}
+	for range 2 {
+		if err := s.Save(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		return NewSessions(c, time.Now)
-	})
+		for _, key := range []string{s.record("acme", "s1"), s.list("acme", "ann")} {
+			if at := server.Do(t, "PEXPIRETIME", key); at != fmt.Sprint(r.Expires) {
+				t.Errorf("%s ends at %s, want %d", key, at, r.Expires)
+			}
+		}
+		r.Expires++
+	}
 }
 
 // TestSessionsWithoutRedis says that it is worth another try, within the timeout.
@@ -58,7 +92,7 @@ func TestSessionsWithoutRedis(t *testing.T) {
 	_, listed := s.OfUser(t.Context(), "acme", "ann", 1)
 	for what, err := range map[string]error{
 		"save": s.Save(t.Context(), session.Record{Tenant: "acme", ID: "s1", Expires: time.Now().Add(time.Hour).UnixMilli()}),
-		"load": loaded, "list": listed, "delete": s.Delete(t.Context(), "acme", "s1"),
+		"load": loaded, "list": listed, "delete": s.Delete(t.Context(), "acme", "s1", 0),
 	} {
 		if !fault.Is(err, fault.Unavailable) {
 			t.Errorf("%s: %v", what, err)
@@ -125,52 +159,88 @@ func (m *member) sees(t *testing.T, want ...string) {
 }
 
 func TestNodes(t *testing.T) {
-	server := redistest.Start(t)
-	a := join(t, connect(t, server), "a")
-	a.sees(t, "a")
-	b, c := join(t, connect(t, server), "b"), join(t, connect(t, server), "c")
-	for _, n := range []*member{a, b, c} {
-		n.sees(t, "a", "b", "c")
-	}
-	if n := a.View().Nodes[1]; n.Address != "b:8080" || !slices.Equal(n.Roles, []string{"edge"}) {
-		t.Errorf("%+v", n)
-	}
-	b.Drain()
-	a.sees(t, "a", "b!", "c")
-	b.stop() // gives its lease up
-	a.sees(t, "a", "c")
-	before := time.Now()
-	c.c.Close() // as one that is cut off: it cannot
-	a.sees(t, "a")
-	if took := time.Since(before); took < 200*time.Millisecond {
-		t.Errorf("its lease has ended after %v", took)
-	}
-	// Redis forgets everything, and learns it anew; meanwhile the last view holds.
-	server.Kill()
-	server.Run(t)
-	a.sees(t, "a")
-	d := join(t, connect(t, server), "d")
-	a.sees(t, "a", "d")
-	d.sees(t, "a", "d")
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := 1; i < len(a.views); i++ {
-		if fmt.Sprint(a.views[i].Nodes) == fmt.Sprint(a.views[i-1].Nodes) {
-			t.Errorf("it was told twice of %v", a.views[i].Nodes)
+	redistest.Each(t, func(t *testing.T, g *redistest.Group) {
+		a := join(t, reach(t, g), "a")
+		a.sees(t, "a")
+		b, c := join(t, reach(t, g), "b"), join(t, reach(t, g), "c")
+		for _, n := range []*member{a, b, c} {
+			n.sees(t, "a", "b", "c")
 		}
-	}
+		if n := a.View().Nodes[1]; n.Address != "b:8080" || !slices.Equal(n.Roles, []string{"edge"}) {
+			t.Errorf("%+v", n)
+		}
+		b.Drain()
+		a.sees(t, "a", "b!", "c")
+		b.stop() // gives its lease up
+		a.sees(t, "a", "c")
+		before := time.Now()
+		c.c.Close() // as one that is cut off: it cannot
+		a.sees(t, "a")
+		if took := time.Since(before); took < 200*time.Millisecond {
+			t.Errorf("its lease has ended after %v", took)
+		}
+		// Redis forgets everything, and learns it anew; meanwhile the last view holds.
+		g.Flush(t)
+		a.sees(t, "a")
+		d := join(t, reach(t, g), "d")
+		a.sees(t, "a", "d")
+		d.sees(t, "a", "d")
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for i := 1; i < len(a.views); i++ {
+			if fmt.Sprint(a.views[i].Nodes) == fmt.Sprint(a.views[i-1].Nodes) {
+				t.Errorf("it was told twice of %v", a.views[i].Nodes)
+			}
+		}
+	})
 }
 
-func TestConnectRefuses(t *testing.T) {
-	if _, err := Connect(Config{}); err == nil {
-		t.Error("without an address")
-	}
-	server := redistest.Start(t, "--requirepass", "secret")
-	_, err := Connect(Config{Addresses: []string{server.Addr}, Timeout: time.Second, Password: "wrong"})
-	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("with the wrong password: %v", err)
-	}
-	if _, err := Connect(Config{Addresses: []string{"127.0.0.1:1"}, Timeout: time.Second}); err == nil {
-		t.Error("nobody is there")
-	}
+// TestOverFailures: all that is kept can be read and changed again when another Redis has
+// taken over, or a killed one is back and empty.
+func TestOverFailures(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Group) {
+		cfg := at(g)
+		cfg.Timeout = 500 * time.Millisecond
+		c := with(t, cfg)
+		sessions, counters, node := NewSessions(c, time.Now), NewCounters(c), join(t, c, "a")
+		cells, _ := store(t, c, 0)
+		works := func() bool { // in many slots
+			for i := range 20 {
+				tenant := fmt.Sprint("tenant", i)
+				r := session.Record{Tenant: tenant, User: "ann", ID: "s", Expires: time.Now().Add(time.Hour).UnixMilli(), Rooms: map[string]event.Position{}}
+				if err := sessions.Save(t.Context(), r); err != nil {
+					return false
+				}
+				list, err := sessions.OfUser(t.Context(), tenant, "ann", 10)
+				if err != nil || len(list) != 1 {
+					return false
+				}
+				if err := cells.PutCells(t.Context(), tenant, "kv", cell.Cell{Key: "a", Value: []byte("1")}); err != nil {
+					return false
+				}
+				if err := counters.Settle(t.Context(), []limit.Taking{{Budget: tenant, Cost: time.Second}}); err != nil {
+					return false
+				}
+			}
+			return c.Check(t.Context()) == nil && time.Since(node.View().Asked) < time.Second
+		}
+		redistest.Eventually(t, "it works", works)
+		if g.Cluster {
+			g.MoveSlot(t, slot("7/tenant0kv")) // of cells
+			if v, found, err := cells.Cell(t.Context(), "tenant0", "kv", "a"); err != nil || !found || string(v) != "1" {
+				t.Errorf("behind the slot's move: %q, %v, %v", v, found, err)
+			}
+			redistest.Eventually(t, "it works with the slot elsewhere", works)
+		}
+		if len(g.Data) > 1 {
+			g.FailOver(t)
+			redistest.Eventually(t, "it works with another master", works)
+			g.KillMaster(t)
+		} else {
+			g.Data[0].Kill()
+			g.Data[0].Run(t)
+		}
+		redistest.Eventually(t, "it works after a death", works)
+		node.sees(t, "a")
+	})
 }

@@ -19,6 +19,7 @@ func Suite(t *testing.T, open func(t testing.TB) cell.Store) {
 		{"what was put is found", found},
 		{"an empty value is one", empty},
 		{"cells change together", together},
+		{"changes are made in their order", ordered},
 		{"pages are in the order of the keys", pages},
 		{"names do not run into each other", names},
 		{"values are the caller's", owned},
@@ -104,6 +105,27 @@ func together(t *testing.T, s cell.Store) {
 	put(t, s, "acme", "kv") // of nothing
 	put(t, s, "acme", "kv", of("a", "again"))
 	page(t, s, "acme", "kv", "", 10, `"a"=again`)
+}
+
+// ordered: what was asked for last is what is kept, however it was asked for.
+func ordered(t *testing.T, s cell.Store) {
+	put(t, s, "acme", "kv", of("a", "1"), cell.Cell{Key: "a"}, of("b", "1"), of("b", "2"), of("c", "1"), cell.Cell{Key: "c"}, of("c", ""))
+	page(t, s, "acme", "kv", "", 10, `"b"=2 "c"=`)
+	const writes = 1000
+	for n := range writes {
+		for _, table := range []string{"kv", "other"} {
+			if err := s.PutCellsSoon("acme", table, of("a", fmt.Sprint(n)), of(fmt.Sprint("k", n%7), fmt.Sprint(n))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n%100 == 0 {
+			one(t, s, "acme", "kv", "a", fmt.Sprint(n))
+			put(t, s, "acme", "other", of("a", "now"))
+			one(t, s, "acme", "other", "a", "now")
+		}
+	}
+	one(t, s, "acme", "kv", "a", fmt.Sprint(writes-1))
+	page(t, s, "acme", "other", "", 10, `"a"=999 "k0"=994 "k1"=995 "k2"=996 "k3"=997 "k4"=998 "k5"=999 "k6"=993`)
 }
 
 func pages(t *testing.T, s cell.Store) {

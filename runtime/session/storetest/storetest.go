@@ -2,8 +2,11 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +23,8 @@ func Run(t *testing.T, open func(t *testing.T) session.Store) {
 		"what has expired is not found":            expired,
 		"what is deleted is not found":             deleted,
 		"a user's sessions are listed, the newest": ofUser,
+		"a later generation stays":                 later,
+		"of two nodes one has a session":           contested,
 		"names do not run into each other":         names,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
@@ -88,7 +93,7 @@ func none(t *testing.T, s session.Store) {
 	if got := list(t, s, "acme", "ann", 10); len(got) != 0 {
 		t.Error(got)
 	}
-	if err := s.Delete(t.Context(), "acme", "s1"); err != nil {
+	if err := s.Delete(t.Context(), "acme", "s1", 9); err != nil {
 		t.Error(err)
 	}
 }
@@ -117,7 +122,7 @@ func expired(t *testing.T, s session.Store) {
 func deleted(t *testing.T, s session.Store) {
 	kept := record("acme", "ann", "s2", time.Hour)
 	save(t, s, record("acme", "ann", "s1", time.Hour), kept)
-	if err := s.Delete(t.Context(), "acme", "s1"); err != nil {
+	if err := s.Delete(t.Context(), "acme", "s1", 0); err != nil {
 		t.Fatal(err)
 	}
 	find(t, s, "acme", "s1", nil)
@@ -136,6 +141,76 @@ func ofUser(t *testing.T, s session.Store) {
 	}
 	if got := list(t, s, "acme", "ann", 2); fmt.Sprint(got) != "[s4 s5]" {
 		t.Error(got)
+	}
+}
+
+// of is a record of a node and generation.
+func of(id, node string, generation uint64) session.Record {
+	r := record("acme", "ann", id, time.Hour)
+	r.Meta.Node, r.Generation = node, generation
+	return r
+}
+
+// refused expects that Save writes all but those.
+func refused(t *testing.T, s session.Store, want string, rs ...session.Record) {
+	t.Helper()
+	var taken *session.Taken
+	if err := s.Save(t.Context(), rs...); !errors.As(err, &taken) || fmt.Sprint(taken.IDs) != want {
+		t.Errorf("saved with %v, want %s to be another node's", err, want)
+	}
+}
+
+func later(t *testing.T, s session.Store) {
+	first, resumed := of("s1", "a", 1), of("s1", "b", 300)
+	save(t, s, first, of("s2", "a", 1))
+	save(t, s, resumed)
+	changed, other := of("s2", "a", 1), of("s3", "a", 0)
+	changed.Device = "tablet"
+	refused(t, s, "[s1]", changed, first, other)
+	find(t, s, "acme", "s1", &resumed)
+	find(t, s, "acme", "s2", &changed)
+	find(t, s, "acme", "s3", &other)
+	if err := s.Delete(t.Context(), "acme", "s1", 299); err != nil {
+		t.Error(err)
+	}
+	find(t, s, "acme", "s1", &resumed)
+	if got := list(t, s, "acme", "ann", 10); fmt.Sprint(got) != "[s1 s2 s3]" {
+		t.Error(got)
+	}
+	back := of("s1", "a", 301)
+	save(t, s, back)
+	refused(t, s, "[s1]", resumed)
+	if err := s.Delete(t.Context(), "acme", "s1", 301); err != nil {
+		t.Error(err)
+	}
+	find(t, s, "acme", "s1", nil)
+	if got := list(t, s, "acme", "ann", 10); fmt.Sprint(got) != "[s2 s3]" {
+		t.Error(got)
+	}
+}
+
+// contested: of nodes that resume the same generation at the same time one has it.
+func contested(t *testing.T, s session.Store) {
+	for round := range 50 {
+		var all sync.WaitGroup
+		var won atomic.Int32
+		begin := make(chan struct{})
+		for n := range 8 {
+			all.Go(func() {
+				r := of(fmt.Sprint("s", round), fmt.Sprint("node", n), 5)
+				<-begin
+				var taken *session.Taken
+				if err := s.Save(t.Context(), r); err == nil {
+					won.Add(1)
+				} else if !errors.As(err, &taken) {
+					t.Error(err)
+				}
+			})
+		}
+		close(begin)
+		if all.Wait(); won.Load() != 1 {
+			t.Errorf("%d nodes have it", won.Load())
+		}
 	}
 }
 
