@@ -257,6 +257,9 @@ func (a *App) edges(cfg Config, deps Deps) (err error) {
 	if a.keys, err = api.NewKeyring(apiKeys(cfg.Tenants)); err != nil {
 		return err
 	}
+	if a.cluster != nil {
+		a.cluster.budgets()
+	}
 	a.served, err = a.api(apiDeps{
 		Keys: a.keys, Run: a.run, Rooms: a.rooms, Actions: a.actions, Presence: apiPresence{a}, Disconnect: apiDisconnect{a}, Revoke: apiRevoker{a},
 		Plugins: newAPIPlugins(a),

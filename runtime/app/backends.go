@@ -44,7 +44,13 @@ func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Backends, erro
 	}
 	cfg.name()
 	b := &Backends{}
-	var err error
+	err := cfg.Redis.Validate()
+	if err == nil {
+		err = ready(cfg, log)
+	}
+	if err != nil {
+		return nil, err
+	}
 	types := room.New(cfg.Rooms, nil)
 	b.mongo, err = mongo.Connect(cfg.Mongo, mongo.Deps{
 		Node: cfg.Node, Projections: keptProjections(), Retention: types.Retention, Window: cfg.Kafka.Window, Logger: log,
@@ -76,6 +82,15 @@ func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Backends, erro
 		return nil, err
 	}
 	return b, nil
+}
+
+// ready refuses a configuration of Kafka that can never be right.
+func ready(cfg Config, log *slog.Logger) error {
+	l, err := kafka.New(cfg.Kafka, kafka.Deps{Node: cfg.Node, Partitions: cfg.Sequence.Partitions, Logger: log})
+	if err == nil {
+		l.Close()
+	}
+	return err
 }
 
 // ensure makes the topics that are not there, and refuses those that are not fit.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/directory"
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/limit"
 	"github.com/heddle-rt/heddle/runtime/observe"
 	"github.com/heddle-rt/heddle/runtime/room"
 	"github.com/heddle-rt/heddle/runtime/sequence"
@@ -32,6 +34,7 @@ type ClusterConfig struct {
 	Spread  cluster.SpreadConfig `yaml:"spread" doc:"Events on their way to the sessions of all nodes."`
 	Owned   tail.Config          `yaml:"owned" doc:"What a node knows of the rooms that it commits for."`
 	KV      redis.CellsConfig    `yaml:"kv" doc:"Values of plugins, in Redis."`
+	Budgets limit.PoolConfig     `yaml:"budgets" doc:"Budgets of users, tenants and API keys, over all nodes."`
 	Queries int                  `yaml:"queries" default:"256" min:"1" max:"100000" doc:"Questions of other nodes that are answered at once."`
 	Behind  config.Size          `yaml:"behind" default:"256MiB" min:"1MiB" max:"1024GiB" doc:"Bytes of events of one partition that the workers may be behind with, which its node has in memory; above it the node refuses events."`
 }
@@ -61,6 +64,7 @@ type clustered struct {
 	stop   context.CancelFunc
 
 	directory *directory.Directory
+	pool      *limit.Pool
 	alives    chan []string  // the newest edge nodes, until somebody has taken them
 	missed    chan int       // partitions of which messages may have been missed
 	behind    []atomic.Int64 // by partition: bytes of events that the workers have not kept
@@ -183,6 +187,14 @@ func (c *clustered) who() {
 	}
 }
 
+// budgets has those of users, tenants and keys hold over all nodes.
+func (c *clustered) budgets() {
+	a := c.a
+	c.pool = limit.NewPool(c.cfg.Cluster.Budgets, redis.NewCounters(c.redis), func() int { return len(c.nodes.View().Nodes) }, a.log)
+	a.limits.Share(c.pool, func() int64 { return a.pipeline.Now() })
+	a.keys.Share(c.pool)
+}
+
 // here are the sessions of this node, which are made after the directory.
 type here struct{ a *App }
 
@@ -205,7 +217,7 @@ func (c *clustered) parts() []part {
 	if c == nil {
 		return nil
 	}
-	return []part{{"spread", c.spread.Run}, {"directory", c.directory.Run}, {"cluster", c.follow}}
+	return []part{{"spread", c.spread.Run}, {"directory", c.directory.Run}, {"cluster", c.follow}, {"budgets", c.pool.Run}}
 }
 
 // gather is how long partitions are collected of which messages may have been missed.
@@ -326,8 +338,8 @@ func (t terms) Open(ctx context.Context, partition int) (sequence.Partition, clu
 func (c *clustered) checks() []observe.Check {
 	return []observe.Check{
 		{Name: "redis", Probe: func(ctx context.Context) error {
-			if since := time.Since(c.nodes.View().Asked); since > c.cfg.Cluster.Nodes.Lease {
-				return errors.New("Redis does not say who is alive")
+			if !c.alive() {
+				return cmp.Or(c.redis.Check(ctx), errors.New("Redis does not say who is alive"))
 			}
 			return nil
 		}},

@@ -22,9 +22,9 @@ type Config struct {
 	QueryBurst   float64 `yaml:"query_burst" default:"200" min:"1" max:"1000000" doc:"Of these, how many at once."`
 	CloseAfter   int     `yaml:"close_after" default:"1000" min:"1" max:"1000000" doc:"Events refused in a row after which a connection is closed with 4029."`
 
-	User    Budget            `yaml:"user" default:"{rate: 500, burst: 2500}" doc:"All events of one user, over all connections to this node, and of the server API in the user's name. The tenant's server itself has none."`
+	User    Budget            `yaml:"user" default:"{rate: 500, burst: 2500}" doc:"All events of one user, over all connections, and of the server API in the user's name. The tenant's server itself has none."`
 	IP      Budget            `yaml:"ip" doc:"All events of a tenant's users behind one address; of IPv6, one /64 network. Off by default: offices and mobile networks share addresses."`
-	Tenant  Budget            `yaml:"tenant" doc:"All events of one tenant on this node. Off by default."`
+	Tenant  Budget            `yaml:"tenant" doc:"All events of one tenant. Off by default."`
 	Actions map[string]Budget `yaml:"actions" doc:"Events of one user with one action, by the action's name, beside all other budgets. Not of the tenant's server."`
 	Entries int               `yaml:"entries" default:"200000" min:"1000" max:"10000000" doc:"Users and addresses whose budgets are remembered; of each. The idle ones are forgotten first."`
 	Score   ScoreConfig       `yaml:"score" doc:"What happens to those who misbehave: they are slowed down, closed, and turned away for a while."`
@@ -52,7 +52,7 @@ type Override struct {
 
 // Quota is what one tenant may have. 0 is no limit.
 type Quota struct {
-	Connections int64       `yaml:"connections" min:"0" doc:"Connections with a session, on this node; 0: no limit."`
+	Connections int64       `yaml:"connections" min:"0" doc:"Connections with a session; 0: no limit."`
 	Messages    float64     `yaml:"messages_per_second" min:"0" max:"1000000" doc:"Events a second that others receive, on this node, and twice as many at once; 0: no limit."`
 	Rooms       int64       `yaml:"rooms" min:"0" doc:"Rooms that are there at a time; 0: no limit."`
 	Storage     config.Size `yaml:"storage" min:"0" doc:"Bytes of events in the store, above which messages and all that is larger than 512 bytes are refused; 0: no limit."`

@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -35,33 +33,10 @@ const oldest = 7
 // told so.
 const topology = 5 * time.Second
 
-// Dial connects, and tries again while Redis is not there or refuses. It fails if cfg can
-// not be right, or with ctx. What is the matter is logged when that changes.
-func Dial(ctx context.Context, cfg Config, log *slog.Logger) (*Client, error) {
-	if _, err := options(cfg); err != nil {
-		return nil, err
-	}
-	said := ""
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		c, err := Connect(cfg)
-		if err == nil {
-			if said != "" {
-				log.Info("Redis is there now")
-			}
-			return c, nil
-		}
-		if said != err.Error() {
-			said = err.Error()
-			log.Error("Redis cannot be used, and is tried again", "error", err)
-		}
-		wait := time.NewTimer(pause/2 + rand.N(pause))
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return nil, fmt.Errorf("%w, until %w", err, ctx.Err())
-		case <-wait.C:
-		}
-	}
+// Validate refuses what can never be right.
+func (c *Config) Validate() error {
+	_, err := options(*c)
+	return err
 }
 
 // Connect finds Redis, and fails if it is not there or cannot be used.
