@@ -2,15 +2,12 @@ package redis
 
 import (
 	"bufio"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"log/slog"
 	"math/big"
 	"net"
 	"os"
