@@ -53,7 +53,7 @@ type Override struct {
 // Quota is what one tenant may have. 0 is no limit.
 type Quota struct {
 	Connections int64       `yaml:"connections" min:"0" doc:"Connections with a session; 0: no limit."`
-	Messages    float64     `yaml:"messages_per_second" min:"0" max:"1000000" doc:"Events a second that others receive, on this node, and twice as many at once; 0: no limit."`
+	Messages    float64     `yaml:"messages_per_second" min:"0" max:"1000000" doc:"Events a second that others receive, and twice as many at once; 0: no limit."`
 	Rooms       int64       `yaml:"rooms" min:"0" doc:"Rooms that are there at a time; 0: no limit."`
 	Storage     config.Size `yaml:"storage" min:"0" doc:"Bytes of events in the store, above which messages and all that is larger than 512 bytes are refused; 0: no limit."`
 }
