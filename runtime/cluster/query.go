@@ -39,6 +39,8 @@ const (
 	opNotes
 	opRow
 	opRows
+	opSights
+	opReads
 )
 
 // query is a question to the owner of a partition. Which fields count depends on what is
@@ -67,7 +69,18 @@ type answer struct {
 	notes   []room.Note
 	rows    []room.Row
 	value   []byte
-	trimmed bool // the records are not kept any more
+	sights  []sight
+	markers []room.Marker // of the query's rooms
+	trimmed bool          // the records are not kept any more
+}
+
+// sight is what a session asks of a room that it enters.
+type sight struct {
+	head          event.Head
+	info          room.Info
+	member        room.Member
+	sent          room.Marker
+	found, belong bool // the room is there; the user is a member
 }
 
 // run answers a query.
@@ -100,6 +113,10 @@ func (q *query) run(ctx context.Context, t Tables) (a answer, err error) {
 		a.value, a.found, err = t.Row(ctx, q.tenant, q.room, q.kind, q.key)
 	case opRows:
 		a.rows, err = t.Rows(ctx, q.tenant, q.room, q.kind, q.key, q.limit)
+	case opSights:
+		a.sights, err = q.sights(ctx, t)
+	case opReads:
+		a.markers, err = q.reads(ctx, t)
 	default:
 		err = fault.New(fault.Unavailable, "", "this node does not know what it is asked for")
 	}
@@ -121,6 +138,41 @@ func (q *query) memberOf(ctx context.Context, t Tables) (names []string, err err
 		}
 	}
 	return names, nil
+}
+
+// sights looks at all of the query's rooms. Their heads come first: what is read behind
+// them holds at least up to there.
+func (q *query) sights(ctx context.Context, t Tables) (out []sight, err error) {
+	for _, name := range q.rooms {
+		var s sight
+		s.head, err = t.Head(ctx, q.tenant, name)
+		if err == nil {
+			s.info, s.found, err = t.Room(ctx, q.tenant, name)
+		}
+		if err == nil {
+			s.member, s.belong, err = t.Member(ctx, q.tenant, name, q.user)
+		}
+		if err == nil {
+			s.sent, err = t.Sent(ctx, q.tenant, q.user, name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// reads is how far a user has read in the query's rooms.
+func (q *query) reads(ctx context.Context, t Tables) (out []room.Marker, err error) {
+	for _, name := range q.rooms {
+		m, err := t.Read(ctx, q.tenant, q.user, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
 }
 
 func (q *query) append(b []byte) []byte {
@@ -169,7 +221,7 @@ func (a *answer) append(b []byte, asked op) []byte {
 		b = codec.AppendBytes(b, codec.AppendMarker(nil, a.marker))
 	}
 	if flags&hasHead != 0 {
-		b = binary.AppendUvarint(codec.AppendPosition(b, a.head.Position), a.head.Messages)
+		b = appendHead(b, a.head)
 	}
 	b = binary.AppendUvarint(b, uint64(len(a.members)))
 	for _, m := range a.members {
@@ -185,7 +237,58 @@ func (a *answer) append(b []byte, asked op) []byte {
 	for _, r := range a.rows {
 		b = codec.AppendBytes(codec.AppendText(codec.AppendText(b, r.Kind), r.Key), r.Value)
 	}
-	return codec.AppendBytes(b, a.value)
+	b = codec.AppendBytes(b, a.value)
+	b = binary.AppendUvarint(b, uint64(len(a.sights)))
+	for i := range a.sights {
+		b = a.sights[i].append(b)
+	}
+	b = binary.AppendUvarint(b, uint64(len(a.markers)))
+	for _, m := range a.markers {
+		b = codec.AppendBytes(b, codec.AppendMarker(nil, m))
+	}
+	return b
+}
+
+func (s *sight) append(b []byte) []byte {
+	var flags byte
+	for i, set := range [...]bool{s.found, s.belong} {
+		if set {
+			flags |= 1 << i
+		}
+	}
+	b = append(appendHead(b, s.head), flags)
+	b = codec.AppendBytes(b, codec.AppendMarker(nil, s.sent))
+	if s.found {
+		b = codec.AppendBytes(b, codec.AppendInfo(nil, &s.info))
+	}
+	if s.belong {
+		b = codec.AppendBytes(b, codec.AppendMember(nil, s.member))
+	}
+	return b
+}
+
+func (q *query) sight(d *codec.Decoder, name string) (s sight, err error) {
+	s.head = head(d)
+	flags := d.Byte()
+	s.found, s.belong = flags&1 != 0, flags&2 != 0
+	s.sent, err = codec.DecodeMarker(d.Bytes())
+	if s.found {
+		s.info = room.Info{Tenant: q.tenant, ID: name}
+		err = errors.Join(err, codec.DecodeInfo(d.Bytes(), &s.info))
+	}
+	if s.belong {
+		s.member = room.Member{User: q.user}
+		err = errors.Join(err, codec.DecodeMember(d.Bytes(), &s.member))
+	}
+	return s, err
+}
+
+func appendHead(b []byte, h event.Head) []byte {
+	return binary.AppendUvarint(codec.AppendPosition(b, h.Position), h.Messages)
+}
+
+func head(d *codec.Decoder) event.Head {
+	return event.Head{Position: d.Position(), Messages: d.Uvarint()}
 }
 
 func (q *query) decode(b []byte) (a answer, err error) {
@@ -202,7 +305,7 @@ func (q *query) decode(b []byte) (a answer, err error) {
 		a.marker, err = codec.DecodeMarker(d.Bytes())
 	}
 	if flags&hasHead != 0 {
-		a.head = event.Head{Position: d.Position(), Messages: d.Uvarint()}
+		a.head = head(d)
 	}
 	for range d.Count() {
 		m := room.Member{User: d.Text()}
@@ -218,6 +321,18 @@ func (q *query) decode(b []byte) (a answer, err error) {
 		a.rows = append(a.rows, room.Row{Kind: d.Text(), Key: d.Text(), Value: d.Bytes()})
 	}
 	a.value = d.Bytes()
+	n := d.Count()
+	if n > len(q.rooms) {
+		return a, codec.ErrCorrupt
+	}
+	for i := range n {
+		s, bad := q.sight(d, q.rooms[i])
+		a.sights, err = append(a.sights, s), errors.Join(err, bad)
+	}
+	for range d.Count() {
+		m, bad := codec.DecodeMarker(d.Bytes())
+		a.markers, err = append(a.markers, m), errors.Join(err, bad)
+	}
 	return a, errors.Join(err, d.Done())
 }
 

@@ -196,3 +196,42 @@ func TestNobodyAnswersFromATermThatMayBeOver(t *testing.T) {
 		}
 	}
 }
+
+// TestForeseen: what was asked for ahead is answered as if it was asked for now, without
+// a question to anybody.
+func TestForeseen(t *testing.T) {
+	s := filled(t)
+	all, reads := readers(t, s, func() bool { return true })
+	var names []string
+	for i := range 11 {
+		names = append(names, fmt.Sprint("conv:", i))
+	}
+	for node, r := range reads {
+		ctx := r.Foresee(t.Context(), "acme", "user1", names)
+		all[node].Assign(nil) // nobody answers any more
+		all[node].cfg.Patience = 0
+		for _, name := range names {
+			for what, ask := range map[string]func(r room.Reader, h room.History) (any, bool, error){
+				"room": func(r room.Reader, _ room.History) (any, bool, error) { return two(r.Room(ctx, "acme", name)) },
+				"member": func(r room.Reader, _ room.History) (any, bool, error) {
+					return two(r.Member(ctx, "acme", name, "user1"))
+				},
+				"marker": func(r room.Reader, _ room.History) (any, bool, error) {
+					return one(r.Marker(ctx, "acme", "user1", name))
+				},
+				"head": func(_ room.Reader, h room.History) (any, bool, error) { return one(h.Head(ctx, "acme", name)) },
+			} {
+				want, found, bad := ask(s, s)
+				if got, there, err := ask(r, r); !reflect.DeepEqual(got, want) || there != found || err != nil || bad != nil {
+					t.Errorf("%s of %s at %s: %+v, %v, %v; the store has %+v, %v, %v", what, name, node, got, there, err, want, found, bad)
+				}
+			}
+		}
+		if _, _, err := r.Member(ctx, "acme", "conv:1", "user2"); err == nil {
+			t.Error("somebody else's membership is known")
+		}
+		for _, n := range all {
+			n.Assign([]string{"a", "b", "c"})
+		}
+	}
+}

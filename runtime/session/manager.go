@@ -41,6 +41,13 @@ type Admitter interface {
 	Direct(room string) (base string, ok bool)
 }
 
+// Foreseer is a Reader that asks others: it can be told which rooms a session enters.
+type Foreseer interface {
+	// Foresee returns a context with which the rooms' heads, rows, and a user's
+	// membership and markers there are as they are now.
+	Foresee(ctx context.Context, tenant, user string, rooms []string) context.Context
+}
+
 // Deps is what sessions need.
 type Deps struct {
 	Route   Route

@@ -111,6 +111,9 @@ func (o *opening) names(ctx context.Context, asked []string) ([]string, error) {
 func (o *opening) assign(ctx context.Context, names []string) error {
 	o.rooms = make([]joined, 0, min(len(names), o.m.cfg.Rooms))
 	o.welcome.rooms = make([]roomState, 0, cap(o.rooms))
+	if f, ok := o.m.deps.Reader.(Foreseer); ok {
+		ctx = f.Foresee(ctx, o.id.Tenant, o.id.User, names)
+	}
 	for _, name := range names {
 		if err := o.room(ctx, name); err != nil {
 			return err
