@@ -17,6 +17,7 @@ type cli struct {
 	Config      configCmd      `cmd:"" help:"Check, print or describe the configuration."`
 	Loadtest    loadtestCmd    `cmd:"" help:"Drive load against a node and verify what comes back."`
 	Deadletters deadlettersCmd `cmd:"" help:"List, replay or drop events that failed by a fault of the node."`
+	Worker      workerCmd      `cmd:"" help:"Look after what workers bring from the log into the store."`
 	Plugin      plugin.Cmd     `cmd:"" help:"Build, test and deploy plugins."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }

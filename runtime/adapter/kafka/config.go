@@ -36,6 +36,10 @@ type SASL struct {
 	Password  string `yaml:"password" doc:"Password; ${NAME} is that of the environment."`
 }
 
+// answerWithin is how long a broker may leave a request without an answer, beyond what it
+// was told to wait itself; then another is asked. One that is paused is noticed so.
+const answerWithin = 3 * time.Second
+
 // options are the client's for all that is done with the brokers.
 func (c *Config) options() (opts []kgo.Opt, err error) {
 	if len(c.Brokers) == 0 {
@@ -48,7 +52,8 @@ func (c *Config) options() (opts []kgo.Opt, err error) {
 		// seconds.
 		kgo.MetadataMinAge(50 * time.Millisecond),
 		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(time.Duration(tries)*20*time.Millisecond, time.Second) }),
-		kgo.DialTimeout(5 * time.Second),
+		kgo.DialTimeout(answerWithin),
+		kgo.RequestTimeoutOverhead(answerWithin),
 	}
 	encrypted, err := c.TLS.TLS()
 	if err != nil {
@@ -83,6 +88,7 @@ func (c *Config) producer(buffered int) []kgo.Opt {
 	}
 	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProduceRequestTimeout(answerWithin),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), // the committer's batches are batches already
 		kgo.MaxBufferedRecords(buffered),

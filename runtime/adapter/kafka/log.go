@@ -29,11 +29,16 @@ type Base interface {
 type Deps struct {
 	Node       string // in the records that begin terms
 	Partitions int    // of the topic
-	// Buffered is how many events may be on their way to the brokers; more wait.
+	// Buffered is how many events may be on their way to the brokers; more are refused. It
+	// has to be as many as the committer has in flight, of all partitions.
 	Buffered int
-	Base     Base
-	Now      func() time.Time // nil: time.Now
-	Logger   *slog.Logger     // nil: discards
+	// Timeout is how long an event may be on its way, as the committer's is; 0: 10 s.
+	Timeout time.Duration
+	Base    Base
+	// Tables makes the table of a term of a partition; nil: there are none.
+	Tables func(partition int) Table
+	Now    func() time.Time // nil: time.Now
+	Logger *slog.Logger     // nil: discards
 }
 
 // Log is a sequence.Log.
@@ -52,6 +57,9 @@ func New(cfg Config, deps Deps) (*Log, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
+	if deps.Timeout <= 0 {
+		deps.Timeout = 10 * time.Second
+	}
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -60,7 +68,7 @@ func New(cfg Config, deps Deps) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{cfg: cfg, deps: deps, options: opts}
-	if l.client, err = kgo.NewClient(append(opts[:len(opts):len(opts)], cfg.producer(max(deps.Buffered, 1))...)...); err != nil {
+	if l.client, err = kgo.NewClient(append(opts[:len(opts):len(opts)], cfg.producer(max(deps.Buffered, 1)+deps.Partitions)...)...); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	return l, nil
@@ -76,6 +84,9 @@ func (l *Log) Open(ctx context.Context, partition int) (sequence.Partition, erro
 		return nil, fmt.Errorf("kafka: begin a term of partition %d: %w", partition, err)
 	}
 	p := &Partition{log: l, number: int32(partition), term: termAt(rec.Offset), next: rec.Offset + 1, heads: newHeads(), keys: newKeys(l.cfg.Window)}
+	if l.deps.Tables != nil {
+		p.table = l.deps.Tables(partition)
+	}
 	if err := p.learn(ctx, rec.Offset); err != nil {
 		return nil, err
 	}
@@ -115,6 +126,8 @@ func (p *Partition) learn(ctx context.Context, end int64) error {
 	if o, ok := starts.Lookup(l.cfg.Topic, p.number); ok && o.Offset > m.Offset {
 		return fmt.Errorf("kafka: partition %d begins at %d, and %d is needed: %w", p.number, o.Offset, m.Offset, errTruncated)
 	}
+	t := taken{table: p.table}
+	defer t.flush()
 	return l.read(ctx, p.number, m.Offset, end, func(rec *kgo.Record) error {
 		r, counts, err := m.Take(rec)
 		switch {
@@ -125,6 +138,7 @@ func (p *Partition) learn(ctx context.Context, end int64) error {
 		case counts:
 			p.heads.put(&r, rec.Offset)
 			p.keys.put(&r)
+			t.add(&r, rec.Offset)
 		}
 		return nil
 	})

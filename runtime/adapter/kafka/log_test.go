@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/heddle-rt/heddle/runtime/adapter/kafka/kafkatest"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 	"github.com/heddle-rt/heddle/runtime/sequence/logtest"
@@ -20,35 +21,70 @@ import (
 const patience = 30 * time.Second
 
 // brokers starts three that speak Kafka's protocol, in this process.
-func brokers(t testing.TB) *kfake.Cluster {
-	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(3))
-	if err != nil {
-		t.Fatal(err)
+func brokers(t testing.TB) *kfake.Cluster { return kafkatest.Fake(t) }
+
+// listeners are brokers in this process, or real ones.
+type listeners interface{ ListenAddrs() []string }
+
+// settings are those of a test, with a topic of its own.
+func settings(t testing.TB, c listeners) (Config, Deps) {
+	topic := strings.Map(func(r rune) rune {
+		if r == '/' || r == '\'' {
+			return '-'
+		}
+		return r
+	}, t.Name())
+	cfg := Config{
+		Brokers: c.ListenAddrs(), Topic: topic, Replication: min(3, len(c.ListenAddrs())), InSync: 2, MaxMessage: 1 << 20, Compression: "snappy", Window: 10 * time.Minute,
 	}
-	t.Cleanup(c.Close)
-	return c
+	return cfg, Deps{Node: t.Name(), Partitions: logtest.Partitions, Buffered: 10_000, Now: func() time.Time { return time.UnixMilli(2_000_000) }}
 }
 
-func newLog(t testing.TB, c *kfake.Cluster, base Base) *Log {
+func newLog(t testing.TB, c listeners, base Base) *Log {
 	t.Helper()
-	cfg := Config{
-		Brokers: c.ListenAddrs(), Topic: "events", Replication: 3, InSync: 2, MaxMessage: 1 << 20, Compression: "lz4", Window: 10 * time.Minute,
-	}
-	l, err := New(cfg, Deps{Node: t.Name(), Partitions: logtest.Partitions, Buffered: 10_000, Base: base, Now: func() time.Time { return time.UnixMilli(2_000_000) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Close)
+	cfg, deps := settings(t, c)
+	deps.Base = base
+	return ensured(t, cfg, deps)
+}
+
+// ensured is a log whose topic is there.
+func ensured(t testing.TB, cfg Config, deps Deps) *Log {
+	t.Helper()
+	l := made(t, cfg, deps)
 	if err := l.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
 
-func TestLog(t *testing.T) {
+// made is a log whose topic may not be there.
+func made(t testing.TB, cfg Config, deps Deps) *Log {
+	t.Helper()
+	l, err := New(cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// TestFake is what must hold of any brokers, in this process.
+func TestFake(t *testing.T) {
+	suites(t, func(t *testing.T) listeners { return brokers(t) })
+}
+
+// suites are the tests of what must hold of any brokers.
+func suites(t *testing.T, start func(*testing.T) listeners) {
+	for name, run := range map[string]func(*testing.T, func(*testing.T) listeners){
+		"log": contract, "taken over": takenOver, "does not count": doesNotCount, "newer": newerVersion, "from a mark": fromAMark, "does not fit": doesNotFit,
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) { run(t, start) })
+	}
+}
+
+func contract(t *testing.T, start func(*testing.T) listeners) {
 	logtest.Run(t, func(t *testing.T) logtest.Subject {
-		c := brokers(t)
+		c := start(t)
 		return logtest.Subject{Log: newLog(t, c, nil), Restart: func() sequence.Log { return newLog(t, c, nil) }}
 	})
 }
@@ -99,10 +135,10 @@ func write(t testing.TB, l *Log, value []byte) {
 	}
 }
 
-// TestAWriterThatWasTakenOver acknowledges nothing any more, and what it writes counts
+// takenOver: a writer that was taken over acknowledges nothing any more, and what it writes counts
 // for nobody.
-func TestAWriterThatWasTakenOver(t *testing.T) {
-	c := brokers(t)
+func takenOver(t *testing.T, start func(*testing.T) listeners) {
+	c := start(t)
 	paused := open(t, newLog(t, c, nil), 0)
 	if err := store(paused, said("conv:1", 1), said("conv:1", 2)); err != nil {
 		t.Fatal(err)
@@ -134,8 +170,8 @@ func TestAWriterThatWasTakenOver(t *testing.T) {
 	}
 }
 
-// TestWhatDoesNotCount is skipped by who opens the partition.
-func TestWhatDoesNotCount(t *testing.T) {
+// doesNotCount: what does not count is skipped by who opens the partition.
+func doesNotCount(t *testing.T, start func(*testing.T) listeners) {
 	type wrote func(p *Partition) []byte
 	event := func(term, seq int) wrote {
 		return func(p *Partition) []byte {
@@ -159,7 +195,7 @@ func TestWhatDoesNotCount(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := brokers(t)
+			c := start(t)
 			l := newLog(t, c, nil)
 			p := open(t, l, 0)
 			if err := store(p, said("conv:1", 1)); err != nil {
@@ -185,9 +221,9 @@ func TestWhatDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestANewerVersion is not skipped: it may count.
-func TestANewerVersion(t *testing.T) {
-	c := brokers(t)
+// newerVersion: a record of a newer version is not skipped: it may count.
+func newerVersion(t *testing.T, start func(*testing.T) listeners) {
+	c := start(t)
 	l := newLog(t, c, nil)
 	p := open(t, l, 0)
 	newer := []byte{magic0, magic1, 9, kindEvent}
@@ -213,9 +249,9 @@ func (k *kept) Head(_ context.Context, _, room string) (sequence.Head, error) {
 	return k.heads[room], nil
 }
 
-// TestFromAMark reads no more than what is behind it, and knows the rest from the base.
-func TestFromAMark(t *testing.T) {
-	c := brokers(t)
+// fromAMark: who opens reads no more than what is behind it, and knows the rest from the base.
+func fromAMark(t *testing.T, start func(*testing.T) listeners) {
+	c := start(t)
 	base := &kept{heads: map[string]sequence.Head{}}
 	l := newLog(t, c, base)
 	p := open(t, l, 0)
@@ -280,8 +316,8 @@ func TestWithoutBrokers(t *testing.T) {
 	}
 }
 
-func TestTopicsThatDoNotFit(t *testing.T) {
-	c := brokers(t)
+func doesNotFit(t *testing.T, start func(*testing.T) listeners) {
+	c := start(t)
 	l := newLog(t, c, nil)
 	if err := l.Ensure(t.Context()); err != nil {
 		t.Errorf("it is there, and is refused: %v", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -22,16 +23,21 @@ type Partition struct {
 	seq uint64
 
 	// Whose Wait it is.
-	next int64 // offset that the next event has if nobody else has written
+	table Table
+	at    []int64 // of the batch that table is given
 
 	mu    sync.Mutex
+	next  int64 // offset that the next event has if nobody else has written
 	dead  error // why the term is over for this writer
 	heads *heads
 	keys  *keys
 }
 
 // ErrOver is of a term that another has ended.
-var ErrOver = errors.New("kafka: another node has taken the partition over")
+var ErrOver = fmt.Errorf("kafka: another node has taken the partition over: %w", sequence.ErrSuperseded)
+
+// errSilent is of events of which nobody knows whether they are stored.
+var errSilent = errors.New("the brokers have not answered in time")
 
 // Term numbers the term.
 func (p *Partition) Term() uint64 { return p.term }
@@ -55,28 +61,48 @@ func (p *Partition) Lookup(_ context.Context, key sequence.Key) (sequence.Stored
 	return s, ok, nil
 }
 
-// Append sends a batch on its way.
+// Append sends a batch on its way, and does not wait: what the producer has no place for
+// is refused, and with it the term ends.
 func (p *Partition) Append(_ context.Context, batch []event.Record) (sequence.Pending, error) {
+	if err := p.begin(batch); err != nil {
+		return nil, err
+	}
+	w := &pending{p: p, batch: batch, sent: p.encode(batch), done: make(chan struct{}), left: len(batch), until: time.Now().Add(p.log.deps.Timeout)}
+	stored := w.stored
+	for i := range w.sent {
+		// The term must not end with whoever waits: the client gives up when it is closed.
+		p.log.client.TryProduce(context.Background(), &w.sent[i], stored)
+	}
+	return w, nil
+}
+
+// begin makes the events of a batch their rooms' heads.
+func (p *Partition) begin(batch []event.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dead != nil {
-		return nil, p.dead
+		return p.dead
 	}
-	w := &pending{p: p, batch: batch, sent: make([]kgo.Record, len(batch)), done: make(chan struct{}), left: len(batch)}
-	values := make([]byte, 0, valuesSize(batch))
+	for i := range batch {
+		p.heads.put(&batch[i], inFlight)
+	}
+	return nil
+}
+
+// encode makes the records of a batch.
+func (p *Partition) encode(batch []event.Record) []kgo.Record {
+	sent := make([]kgo.Record, len(batch))
+	data := make([]byte, 0, dataSize(batch))
 	for i := range batch {
 		r := &batch[i]
 		p.seq++
-		from := len(values)
-		values = appendEvent(values, p.term, p.seq, r)
-		w.sent[i] = kgo.Record{Topic: p.log.cfg.Topic, Partition: p.number, Key: []byte(r.Tenant + "/" + r.Room), Value: values[from:len(values):len(values)]}
-		p.heads.put(r, inFlight)
+		key := len(data)
+		data = append(append(append(data, r.Tenant...), '/'), r.Room...)
+		value := len(data)
+		data = appendEvent(data, p.term, p.seq, r)
+		sent[i] = kgo.Record{Topic: p.log.cfg.Topic, Partition: p.number, Key: data[key:value:value], Value: data[value:len(data):len(data)]}
 	}
-	for i := range w.sent {
-		// The term must not end with whoever waits: the client gives up when it is closed.
-		p.log.client.Produce(context.Background(), &w.sent[i], w.stored)
-	}
-	return w, nil
+	return sent
 }
 
 // Close gives the partition up.
@@ -98,6 +124,7 @@ type pending struct {
 	p     *Partition
 	batch []event.Record
 	sent  []kgo.Record
+	until time.Time // nobody waits for longer
 
 	mu   sync.Mutex
 	left int
@@ -117,41 +144,54 @@ func (w *pending) stored(_ *kgo.Record, err error) {
 	}
 }
 
-// Wait returns when all events of the batch count, and are durable.
+// Wait returns when all events of the batch count, and are durable. It ends at the latest
+// when Deps.Timeout is over since they were appended: the client goes on trying, and the
+// next term finds out.
 func (w *pending) Wait(ctx context.Context) error {
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-		w.p.end(context.Cause(ctx))
-		return context.Cause(ctx)
-	}
-	err := w.err
-	if err == nil {
-		err = w.p.follow(ctx, w.sent)
-	}
+	ctx, cancel := context.WithDeadlineCause(ctx, w.until, errSilent)
+	defer cancel()
+	err := w.counts(ctx)
 	if err != nil {
 		err = fmt.Errorf("kafka: partition %d: %w", w.p.number, err)
 		w.p.end(err)
 		return err
 	}
 	w.p.count(w.batch, w.sent)
+	w.p.apply(w.batch, w.sent)
 	return nil
+}
+
+// counts waits until the brokers have answered, and finds out whether the events count.
+func (w *pending) counts(ctx context.Context) error {
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if w.err != nil {
+		return w.err
+	}
+	return w.p.follow(ctx, w.sent)
 }
 
 // follow makes sure that nobody has begun a term before these records.
 func (p *Partition) follow(ctx context.Context, sent []kgo.Record) error {
+	next := p.next // who waits alone moves it
 	for i := range sent {
 		at := sent[i].Offset
 		switch {
-		case at < p.next: // a broker that does not know any more where it has put it
-			return fmt.Errorf("an event was stored at %d, behind one at %d", at, p.next-1)
-		case at > p.next:
-			if err := p.look(ctx, p.next, at); err != nil {
+		case at < next: // a broker that does not know any more where it has put it
+			return fmt.Errorf("an event was stored at %d, behind one at %d", at, next-1)
+		case at > next:
+			if err := p.look(ctx, next, at); err != nil {
 				return err
 			}
 		}
-		p.next = at + 1
+		next = at + 1
 	}
+	p.mu.Lock()
+	p.next = next
+	p.mu.Unlock()
 	return nil
 }
 
@@ -180,11 +220,11 @@ func (p *Partition) count(batch []event.Record, sent []kgo.Record) {
 	}
 }
 
-// valuesSize is about how many bytes the events of a batch take.
-func valuesSize(batch []event.Record) (n int) {
+// dataSize is about how many bytes the records of a batch take.
+func dataSize(batch []event.Record) (n int) {
 	for i := range batch {
 		r := &batch[i]
-		n += 128 + len(r.Tenant) + len(r.Room) + len(r.Data) + len(r.From.User) + len(r.Key)
+		n += 128 + 2*len(r.Tenant) + 2*len(r.Room) + len(r.Data) + len(r.From.User) + len(r.Key)
 	}
 	return n
 }
