@@ -51,6 +51,7 @@ type clustered struct {
 	cfg    Config
 	redis  *redis.Client
 	base   *mongo.Store
+	marks  *marks
 	log    *kafka.Log
 	nodes  *redis.Nodes
 	bus    *redis.Bus
@@ -80,27 +81,17 @@ func (c *clustered) space() bool {
 	return true
 }
 
-// base is what the workers have kept, for who opens a partition.
-type base struct{ *mongo.Store }
-
-func (b base) Mark(ctx context.Context, partition int, before time.Time) (kafka.Mark, error) {
-	m, err := b.Store.Mark(ctx, partition, before)
-	return kafka.Mark(m), err
-}
-
-func (b base) Head(ctx context.Context, tenant, room string) (sequence.Head, error) {
-	return b.SequenceHead(ctx, tenant, room)
-}
 
 // join makes what a node shares with others.
 func (a *App) join(cfg Config, b *Backends) (*stores, error) {
 	c := &clustered{a: a, cfg: cfg, redis: b.redis, base: b.mongo, behind: make([]atomic.Int64, cfg.Sequence.Partitions), alives: make(chan []string, 1), missed: make(chan int, 2*cfg.Sequence.Partitions)}
+	c.marks = &marks{Store: b.mongo, known: map[int]kafka.Mark{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	a.cluster = c
 	var err error
 	c.log, err = kafka.New(cfg.Kafka, kafka.Deps{
 		Node: cfg.Node, Partitions: cfg.Sequence.Partitions, Buffered: cfg.Sequence.Partitions * cfg.Sequence.MaxBatch * cfg.Sequence.MaxInFlight,
-		Timeout: cfg.Sequence.Timeout, Base: base{c.base}, Tables: c.table, Logger: a.log,
+		Timeout: cfg.Sequence.Timeout, Base: c.marks, Tables: c.table, Logger: a.log,
 	})
 	if err != nil {
 		return nil, err
@@ -127,7 +118,7 @@ func (a *App) join(cfg Config, b *Backends) (*stores, error) {
 		log: cluster.NewLog(terms{c}, c.owned), rooms: c.reads, sessions: redis.NewSessions(c.redis, a.now),
 		cells: c.base, kv: kv, usage: unmetered{}, space: c.space,
 		parts: []part{
-			{"mongo", c.base.Run}, {"plugin values", kv.Run}, {"bus", c.bus.Run}, {"peers", c.peers.Run}, {"nodes", c.nodes.Run},
+			{"mongo", c.base.Run}, {"marks", c.follows}, {"plugin values", kv.Run}, {"bus", c.bus.Run}, {"peers", c.peers.Run}, {"nodes", c.nodes.Run},
 		},
 		checks:  c.checks(),
 		metrics: c.metrics,
