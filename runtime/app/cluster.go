@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/heddle-rt/heddle/plugins/kv"
 	"github.com/heddle-rt/heddle/runtime/adapter/kafka"
 	"github.com/heddle-rt/heddle/runtime/adapter/mongo"
 	"github.com/heddle-rt/heddle/runtime/adapter/redis"
@@ -33,7 +34,6 @@ type ClusterConfig struct {
 	Route   cluster.RouterConfig `yaml:"route" doc:"Events on their way to the node that commits them."`
 	Spread  cluster.SpreadConfig `yaml:"spread" doc:"Events on their way to the sessions of all nodes."`
 	Owned   tail.Config          `yaml:"owned" doc:"What a node knows of the rooms that it commits for."`
-	KV      redis.CellsConfig    `yaml:"kv" doc:"Values of plugins, in Redis."`
 	Budgets limit.PoolConfig     `yaml:"budgets" doc:"Budgets of users, tenants and API keys, over all nodes."`
 	Queries int                  `yaml:"queries" default:"256" min:"1" max:"100000" doc:"Questions of other nodes that are answered at once."`
 	Behind  config.Size          `yaml:"behind" default:"256MiB" min:"1MiB" max:"1024GiB" doc:"Bytes of events of one partition that the workers may be behind with, which its node has in memory; above it the node refuses events."`
@@ -81,7 +81,6 @@ func (c *clustered) space() bool {
 	return true
 }
 
-
 // join makes what a node shares with others.
 func (a *App) join(cfg Config, b *Backends) (*stores, error) {
 	c := &clustered{a: a, cfg: cfg, redis: b.redis, base: b.mongo, behind: make([]atomic.Int64, cfg.Sequence.Partitions), alives: make(chan []string, 1), missed: make(chan int, 2*cfg.Sequence.Partitions)}
@@ -113,12 +112,11 @@ func (a *App) join(cfg Config, b *Backends) (*stores, error) {
 	c.router = cluster.NewRouter(cfg.Cluster.Route, cluster.RouterDeps{Self: cfg.Node, Partitions: cfg.Sequence.Partitions, Peers: c.peers, Now: a.now})
 	c.owned = cluster.NewOwned(cfg.Cluster.Queries, c.alive)
 	c.reads = cluster.NewReads(c.ctx, c.router, c.owned)
-	kv := redis.NewCells(c.redis, cfg.Cluster.KV, a.log)
 	s := &stores{
 		log: cluster.NewLog(terms{c}, c.owned), rooms: c.reads, sessions: redis.NewSessions(c.redis, a.now),
-		cells: c.base, kv: kv, usage: unmetered{}, space: c.space,
+		cells: c.base, kv: kv.NewShared(redis.NewCells(c.redis), c.mine, a.now), usage: unmetered{}, space: c.space,
 		parts: []part{
-			{"mongo", c.base.Run}, {"marks", c.follows}, {"plugin values", kv.Run}, {"bus", c.bus.Run}, {"peers", c.peers.Run}, {"nodes", c.nodes.Run},
+			{"mongo", c.base.Run}, {"marks", c.follows}, {"bus", c.bus.Run}, {"peers", c.peers.Run}, {"nodes", c.nodes.Run},
 		},
 		checks:  c.checks(),
 		metrics: c.metrics,

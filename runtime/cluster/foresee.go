@@ -9,6 +9,7 @@ import (
 // foreseen is what is known ahead of a user's rooms.
 type foreseen struct {
 	tenant, user string
+	members      func(room string) bool
 	sights       map[string]sight
 	reads        map[string]room.Marker
 }
@@ -19,11 +20,23 @@ type foreseenKey struct{}
 // that it returns, the answers are at hand. What could not be had is asked for when it is
 // needed.
 func (r *Reads) Foresee(ctx context.Context, tenant, user string, rooms []string) context.Context {
-	f := &foreseen{tenant: tenant, user: user, sights: map[string]sight{}, reads: map[string]room.Marker{}}
-	by := map[int][]string{} // partition
-	for _, name := range rooms {
-		p := r.router.PartitionOf(tenant, name)
-		by[p] = append(by[p], name)
+	f := &foreseen{tenant: tenant, user: user, members: r.members, sights: map[string]sight{}, reads: map[string]room.Marker{}}
+	by := map[int]*query{} // partition
+	for _, members := range [...]bool{true, false} {
+		for _, name := range rooms {
+			if r.members(name) != members {
+				continue
+			}
+			p := r.router.PartitionOf(tenant, name)
+			q := by[p]
+			if q == nil {
+				q = &query{op: opSights, tenant: tenant, user: user}
+				by[p] = q
+			}
+			if q.rooms = append(q.rooms, name); members {
+				q.from++
+			}
+		}
 	}
 	type part struct {
 		names []string
@@ -37,8 +50,8 @@ func (r *Reads) Foresee(ctx context.Context, tenant, user string, rooms []string
 		}
 		parts <- part{q.rooms, a}
 	}
-	for _, names := range by {
-		go ask(query{op: opSights, tenant: tenant, user: user, rooms: names}) // ends with the answer, or with ctx
+	for _, q := range by {
+		go ask(*q) // ends with the answer, or with ctx
 	}
 	go ask(query{op: opReads, tenant: tenant, user: user, rooms: rooms}) // likewise
 	for range len(by) + 1 {
@@ -55,7 +68,7 @@ func (r *Reads) Foresee(ctx context.Context, tenant, user string, rooms []string
 
 // answer is that to a query, if it is known.
 func (f *foreseen) answer(q *query) (a answer, known bool) {
-	if q.tenant != f.tenant || q.op != opHead && q.op != opRoom && q.user != f.user {
+	if q.tenant != f.tenant || q.op != opHead && q.user != f.user {
 		return a, false
 	}
 	if q.op == opRead {
@@ -66,12 +79,14 @@ func (f *foreseen) answer(q *query) (a answer, known bool) {
 	switch q.op {
 	case opHead:
 		a.head = s.head
-	case opRoom:
-		a.info, a.found = s.info, s.found
 	case opMember:
-		a.members, a.found = []room.Member{s.member}, s.belong
+		if known = known && f.members(q.room); known {
+			a.members, a.found = []room.Member{s.member}, s.belong
+		}
 	case opSent:
-		a.marker = s.sent
+		if known = known && room.TypeOf(q.room) != room.UserType; known {
+			a.marker = s.sent
+		}
 	default:
 		return a, false
 	}

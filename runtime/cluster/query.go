@@ -76,11 +76,10 @@ type answer struct {
 
 // sight is what a session asks of a room that it enters.
 type sight struct {
-	head          event.Head
-	info          room.Info
-	member        room.Member
-	sent          room.Marker
-	found, belong bool // the room is there; the user is a member
+	head   event.Head
+	member room.Member // of rooms with members
+	sent   room.Marker // but not of users' own rooms
+	belong bool        // the user is a member
 }
 
 // run answers a query.
@@ -140,19 +139,16 @@ func (q *query) memberOf(ctx context.Context, t Tables) (names []string, err err
 	return names, nil
 }
 
-// sights looks at all of the query's rooms. Their heads come first: what is read behind
-// them holds at least up to there.
+// sights looks at all of the query's rooms, those from q.from on without members. Their
+// heads come first: what is read behind them holds at least up to there.
 func (q *query) sights(ctx context.Context, t Tables) (out []sight, err error) {
-	for _, name := range q.rooms {
+	for i, name := range q.rooms {
 		var s sight
 		s.head, err = t.Head(ctx, q.tenant, name)
-		if err == nil {
-			s.info, s.found, err = t.Room(ctx, q.tenant, name)
-		}
-		if err == nil {
+		if err == nil && uint64(i) < q.from {
 			s.member, s.belong, err = t.Member(ctx, q.tenant, name, q.user)
 		}
-		if err == nil {
+		if err == nil && room.TypeOf(name) != room.UserType {
 			s.sent, err = t.Sent(ctx, q.tenant, q.user, name)
 		}
 		if err != nil {
@@ -250,35 +246,19 @@ func (a *answer) append(b []byte, asked op) []byte {
 }
 
 func (s *sight) append(b []byte) []byte {
-	var flags byte
-	for i, set := range [...]bool{s.found, s.belong} {
-		if set {
-			flags |= 1 << i
-		}
+	b = codec.AppendBytes(appendHead(b, s.head), codec.AppendMarker(nil, s.sent))
+	if !s.belong {
+		return codec.AppendBytes(b, nil)
 	}
-	b = append(appendHead(b, s.head), flags)
-	b = codec.AppendBytes(b, codec.AppendMarker(nil, s.sent))
-	if s.found {
-		b = codec.AppendBytes(b, codec.AppendInfo(nil, &s.info))
-	}
-	if s.belong {
-		b = codec.AppendBytes(b, codec.AppendMember(nil, s.member))
-	}
-	return b
+	return codec.AppendBytes(b, codec.AppendMember(nil, s.member))
 }
 
-func (q *query) sight(d *codec.Decoder, name string) (s sight, err error) {
+func (q *query) sight(d *codec.Decoder) (s sight, err error) {
 	s.head = head(d)
-	flags := d.Byte()
-	s.found, s.belong = flags&1 != 0, flags&2 != 0
 	s.sent, err = codec.DecodeMarker(d.Bytes())
-	if s.found {
-		s.info = room.Info{Tenant: q.tenant, ID: name}
-		err = errors.Join(err, codec.DecodeInfo(d.Bytes(), &s.info))
-	}
-	if s.belong {
-		s.member = room.Member{User: q.user}
-		err = errors.Join(err, codec.DecodeMember(d.Bytes(), &s.member))
+	if v := d.Bytes(); v != nil {
+		s.member, s.belong = room.Member{User: q.user}, true
+		err = errors.Join(err, codec.DecodeMember(v, &s.member))
 	}
 	return s, err
 }
@@ -325,8 +305,8 @@ func (q *query) decode(b []byte) (a answer, err error) {
 	if n > len(q.rooms) {
 		return a, codec.ErrCorrupt
 	}
-	for i := range n {
-		s, bad := q.sight(d, q.rooms[i])
+	for range n {
+		s, bad := q.sight(d)
 		a.sights, err = append(a.sights, s), errors.Join(err, bad)
 	}
 	for range d.Count() {

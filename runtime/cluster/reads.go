@@ -19,12 +19,14 @@ const kindQuery Kind = 2
 // its partition, which knows all that was committed (room.Reader, room.History,
 // room.Notes). While a partition has no owner, it waits for one.
 type Reads struct {
-	router *Router
-	owned  *Owned
+	router  *Router
+	owned   *Owned
+	members func(room string) bool
 }
 
-// NewReads answers other nodes' questions, too, until ctx ends.
-func NewReads(ctx context.Context, r *Router, o *Owned) *Reads {
+// NewReads answers other nodes' questions, too, until ctx ends. members reports whether
+// rooms of a name have members.
+func NewReads(ctx context.Context, r *Router, o *Owned, members func(room string) bool) *Reads {
 	r.deps.Peers.Handle(kindQuery, func(_ string, body []byte, answer func([]byte, error)) {
 		q, err := decodeQuery(body)
 		if err != nil {
@@ -37,7 +39,7 @@ func NewReads(ctx context.Context, r *Router, o *Owned) *Reads {
 			return o.query(ctx, r.PartitionOf(q.tenant, q.of()), &q)
 		}, answer)
 	})
-	return &Reads{r, o}
+	return &Reads{r, o, members}
 }
 
 // of is the room whose partition's owner is asked.
