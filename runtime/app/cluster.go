@@ -111,7 +111,10 @@ func (a *App) join(cfg Config, b *Backends) (*stores, error) {
 	c.peers = cluster.NewPeers(cfg.Cluster.Peers, cfg.Node, c.bus, a.log)
 	c.router = cluster.NewRouter(cfg.Cluster.Route, cluster.RouterDeps{Self: cfg.Node, Partitions: cfg.Sequence.Partitions, Peers: c.peers, Now: a.now})
 	c.owned = cluster.NewOwned(cfg.Cluster.Queries, c.alive)
-	c.reads = cluster.NewReads(c.ctx, c.router, c.owned)
+	c.reads = cluster.NewReads(c.ctx, c.router, c.owned, func(name string) bool {
+		t, err := a.rooms.Type(name)
+		return err == nil && t.Members
+	})
 	s := &stores{
 		log: cluster.NewLog(terms{c}, c.owned), rooms: c.reads, sessions: redis.NewSessions(c.redis, a.now),
 		cells: c.base, kv: kv.NewShared(redis.NewCells(c.redis), c.mine, a.now), usage: unmetered{}, space: c.space,
