@@ -139,6 +139,11 @@ func (c *Config) checkCluster(report func(path, problem string)) {
 			report(path, "a node of a cluster needs Redis, Kafka and MongoDB")
 		}
 	}
+	for name, t := range c.Tenants {
+		if t.Quota.Rooms > 0 || t.Quota.Storage > 0 {
+			report("tenants."+name+".quota", "rooms and storage are counted by a node that is alone, and not in a cluster")
+		}
+	}
 	if len(c.Roles) == 0 {
 		report("roles", "at least one is needed")
 	}

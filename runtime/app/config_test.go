@@ -42,3 +42,39 @@ func TestAQueueHoldsTwoPages(t *testing.T) {
 		})
 	}
 }
+
+// TestAClusterNeedsAll: what config.Load says of a node of a cluster.
+func TestAClusterNeedsAll(t *testing.T) {
+	const all = "redis: {addresses: [\"a:1\"]}\nkafka: {brokers: [\"b:1\"]}\nmongo: {uri: \"mongodb://c\"}\n"
+	for name, c := range map[string]struct {
+		yaml string
+		want []string // nil: valid
+	}{
+		"all":               {yaml: all},
+		"one of three":      {yaml: "kafka: {brokers: [\"b:1\"]}\n", want: []string{"redis.addresses: a node of a cluster needs", "mongo.uri: a node of a cluster needs"}},
+		"no role":           {yaml: all + "roles: []\n", want: []string{"roles: at least one is needed"}},
+		"an unknown role":   {yaml: all + "roles: [media]\n", want: []string{"roles"}},
+		"a short lease":     {yaml: all + "cluster: {nodes: {heartbeat: 1s, lease: 1900ms}}\n", want: []string{"cluster.nodes.lease: it has to be at least twice"}},
+		"a quota of rooms":  {yaml: all + "tenants: {b: {quota: {rooms: 5}, auth: {keys: [{algorithm: HS256, secret: 0123456789abcdef0123456789abcdef}]}}}\n", want: []string{"tenants.b.quota: rooms and storage"}},
+		"one quota is fine": {yaml: all + "tenants: {b: {quota: {connections: 5}, auth: {keys: [{algorithm: HS256, secret: 0123456789abcdef0123456789abcdef}]}}}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			yaml := c.yaml
+			if !strings.Contains(yaml, "tenants:") {
+				yaml += smallest
+			}
+			_, err := config.Load[Config](config.Options{
+				Files: []string{"x.yaml"},
+				Open:  func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(yaml)), nil },
+			})
+			if (err == nil) != (c.want == nil) {
+				t.Fatalf("got %v", err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v\nwant %s", err, want)
+				}
+			}
+		})
+	}
+}
