@@ -10,7 +10,7 @@ import (
 // Config says how the log is kept.
 type Config struct {
 	Batch      int         `yaml:"batch" default:"1000" min:"1" max:"10000" doc:"Most events of a partition that are written to the store at once."`
-	BatchBytes config.Size `yaml:"batch_bytes" default:"4MiB" min:"64KiB" max:"64MiB" doc:"Most bytes of events that are written to the store at once; a partition has up to three times as many in memory."`
+	BatchBytes config.Size `yaml:"batch_bytes" default:"1MiB" min:"64KiB" max:"64MiB" doc:"Most bytes of events that are written to the store at once; a partition has up to three times as many in memory."`
 
 	Timeout  time.Duration `yaml:"timeout" default:"30s" min:"100ms" max:"10m" doc:"How long one write to the store may take before it is tried again."`
 	RetryMin time.Duration `yaml:"retry_min" default:"100ms" min:"1ms" max:"1m" doc:"Pause before the first time that something is tried again."`

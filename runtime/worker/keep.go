@@ -18,7 +18,7 @@ const (
 // An error means that ctx is done.
 func (l *lane) keep(ctx context.Context, events []Event, next Mark) error {
 	var refused *Refused
-	err := l.store(ctx, "keep events", func(ctx context.Context) error {
+	err := l.store(ctx, "keeping events", func(ctx context.Context) error {
 		err := l.deps.Keeper.Keep(ctx, l.number, events, next)
 		if errors.As(err, &refused) {
 			return nil
@@ -31,7 +31,7 @@ func (l *lane) keep(ctx context.Context, events []Event, next Mark) error {
 	if err := l.bury(ctx, events, refused.Why); err != nil || next == (Mark{}) {
 		return err
 	}
-	return l.store(ctx, "keep progress", func(ctx context.Context) error { return l.deps.Keeper.Keep(ctx, l.number, nil, next) })
+	return l.store(ctx, "keeping progress", func(ctx context.Context) error { return l.deps.Keeper.Keep(ctx, l.number, nil, next) })
 }
 
 // bury makes dead letters of events.
@@ -45,7 +45,7 @@ func (l *lane) bury(ctx context.Context, events []Event, why map[int]error) erro
 	if len(letters) == 0 {
 		return nil
 	}
-	if err := l.store(ctx, "put dead letters", func(ctx context.Context) error { return l.deps.Letters.Put(ctx, letters) }); err != nil {
+	if err := l.store(ctx, "putting dead letters", func(ctx context.Context) error { return l.deps.Letters.Put(ctx, letters) }); err != nil {
 		return err
 	}
 	l.counters.dead.Add(uint64(len(letters)))
@@ -65,14 +65,15 @@ func (l *lane) store(ctx context.Context, what string, do func(context.Context) 
 	})
 }
 
-// insist does something again until it succeeds, or ctx is done.
+// insist does something again until it succeeds, or ctx is done. It is told in the log
+// when that begins, and when it is over.
 func (l *lane) insist(ctx context.Context, what string, do func() error) error {
 	for wait, failed := l.cfg.RetryMin, 0; ; wait = min(2*wait, l.cfg.RetryMax) {
 		err := do()
 		switch {
 		case err == nil:
 			if failed > 0 {
-				l.log.Info("it goes on: "+what, "tries", failed+1)
+				l.log.Info(what+" goes on", "tries", failed+1)
 			}
 			return nil
 		case ctx.Err() != nil:
@@ -84,7 +85,7 @@ func (l *lane) insist(ctx context.Context, what string, do func() error) error {
 			pause = halted
 		}
 		if failed == 0 || halt {
-			l.log.Error("it does not go on, and is tried again: "+what, "error", err)
+			l.log.Error(what+" fails, and is tried again", "error", err)
 		}
 		failed++
 		l.counters.retries.Add(1)

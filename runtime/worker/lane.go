@@ -50,7 +50,7 @@ func (l *lane) run(ctx context.Context) {
 
 // read waits for the next batch.
 func (l *lane) read(ctx context.Context) (b Batch, err error) {
-	err = l.insist(ctx, "read the log", func() error {
+	err = l.insist(ctx, "reading the log", func() error {
 		if err := l.begin(ctx); err != nil {
 			return err
 		}

@@ -125,7 +125,7 @@ func TestALogThatHalts(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
-	if n := f.count("it does not go on"); n != 3 || len(f.begun) != 4 || f.begun[3] != (Mark{Offset: 5}) || f.begun[0].Term != 1 {
+	if n := f.count("fails, and is tried again"); n != 3 || len(f.begun) != 4 || f.begun[3] != (Mark{Offset: 5}) || f.begun[0].Term != 1 {
 		t.Errorf("%d times, begun at %+v", n, f.begun)
 	}
 }
@@ -152,7 +152,7 @@ func TestPausesGrow(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
-	if f.count("it does not go on") != 1 || f.count("it goes on") != 1 {
+	if f.count("fails, and is tried again") != 1 || f.count("goes on") != 1 {
 		t.Error(f.said.String())
 	}
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -30,14 +31,23 @@ func (l *lane) mend(ctx context.Context, events []Event) error {
 	if len(holes) == 0 {
 		return nil
 	}
-	l.log.Warn("rooms have holes; the log is read again", "holes", len(holes), "tenant", holes[0].Tenant, "room", holes[0].Room, "from", holes[0].From, "to", holes[0].To)
-	if err := l.search(ctx, holes, events[len(events)-1].At); err != nil {
-		return err
-	}
-	for _, h := range holes {
-		if err := l.lose(ctx, h); err != nil {
+	first := slog.Group("first", "tenant", holes[0].Tenant, "room", holes[0].Room, "from", holes[0].From, "to", holes[0].To)
+	if l.gone == 0 { // otherwise what is left of the log was read
+		l.log.Warn("rooms have holes; the log is read again", "holes", len(holes), first)
+		if err := l.search(ctx, holes, events[len(events)-1].At); err != nil {
 			return err
 		}
+	}
+	lost := uint64(0)
+	for _, h := range holes {
+		n, err := l.lose(ctx, h)
+		if err != nil {
+			return err
+		}
+		lost += n
+	}
+	if lost > 0 {
+		l.log.Error("events of rooms are lost", "events", lost, "holes", len(holes), first)
 	}
 	return nil
 }
@@ -55,7 +65,7 @@ func (l *lane) expected(ctx context.Context, e *Event) (uint64, error) {
 		return e.Offset, nil
 	}
 	var head event.Head
-	err := l.store(ctx, "look a room up", func(ctx context.Context) (err error) {
+	err := l.store(ctx, "looking a room up", func(ctx context.Context) (err error) {
 		head, err = l.deps.Streams.Head(ctx, e.Tenant, e.Room)
 		return err
 	})
@@ -67,7 +77,7 @@ func (l *lane) expected(ctx context.Context, e *Event) (uint64, error) {
 
 // search reads the log again, up to an offset, and keeps what it finds of the holes.
 func (l *lane) search(ctx context.Context, holes []*hole, to int64) error {
-	return l.insist(ctx, "read the log again", func() error {
+	return l.insist(ctx, "reading the log again", func() error {
 		from, err := l.oldest(ctx, l.number)
 		if err != nil {
 			return err
@@ -81,7 +91,7 @@ func (l *lane) search(ctx context.Context, holes []*hole, to int64) error {
 		var some []Event
 		keep := func() error {
 			err := l.keep(ctx, some, Mark{})
-			some = some[:0]
+			some = nil
 			return err
 		}
 		err = l.deps.Log.Read(ctx, l.number, from, to, func(e Event) error {
@@ -103,21 +113,21 @@ func (l *lane) search(ctx context.Context, holes []*hole, to int64) error {
 	})
 }
 
-// lose marks what was not found of a hole.
-func (l *lane) lose(ctx context.Context, h *hole) error {
+// lose marks what was not found of a hole, and counts it.
+func (l *lane) lose(ctx context.Context, h *hole) (lost uint64, err error) {
 	slices.Sort(h.found)
 	h.found = slices.Compact(h.found)
 	l.counters.repaired.Add(uint64(len(h.found)))
 	missing := h.Loss
 	for _, offset := range append(h.found, h.To+1) {
 		if missing.To = offset - 1; missing.From <= missing.To {
-			l.log.Error("events are lost", "tenant", h.Tenant, "room", h.Room, "epoch", h.Epoch, "from", missing.From, "to", missing.To)
-			if err := l.store(ctx, "mark what is lost", func(ctx context.Context) error { return l.deps.Streams.Lost(ctx, missing) }); err != nil {
-				return err
+			if err := l.store(ctx, "marking what is lost", func(ctx context.Context) error { return l.deps.Streams.Lost(ctx, missing) }); err != nil {
+				return lost, err
 			}
-			l.counters.lost.Add(missing.To - missing.From + 1)
+			lost += missing.To - missing.From + 1
 		}
 		missing.From = offset + 1
 	}
-	return nil
+	l.counters.lost.Add(lost)
+	return lost, nil
 }

@@ -90,7 +90,7 @@ func storeAway(t *testing.T, c *cluster) {
 	if s := w.Stats(); s.Retries < 7 || s.Kept != 2 {
 		t.Errorf("%+v", s)
 	}
-	if begun, over := c.said.count("tried again: keep events"), c.said.count("it goes on: keep events"); begun != 1 || over != 1 {
+	if begun, over := c.said.count("keeping events fails"), c.said.count("keeping events goes on"); begun != 1 || over != 1 {
 		t.Errorf("told %d times that it began, and %d that it was over:\n%s", begun, over, c.said)
 	}
 }
