@@ -4,7 +4,7 @@ BIN     := bin/heddle
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-socketio bench-plugins bench-bus sdks e2e e2e-socketio clean
+.PHONY: help run cluster build test test-cluster race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-socketio bench-plugins bench-bus sdks e2e e2e-socketio clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,6 +12,10 @@ help: ## list the targets
 EXAMPLE := data/plugins/dev/profanity.zip
 run: build $(EXAMPLE) ## build and start a development node with a chat page on http://127.0.0.1:8080 and a plugin in its route (data in ./data)
 	$(BIN) dev
+
+FERRET := -tags ferretdb_no_postgresql
+cluster: build ## build and start a cluster: three nodes and a worker on Redis, Kafka and MongoDB, with a chat page on http://127.0.0.1:8080 (needs redis-server and haproxy)
+	cd backends && $(GO) run $(FERRET) ./cmd/cluster -binary $(abspath $(BIN))
 
 $(EXAMPLE): $(wildcard examples/plugins/profanity/*) $(wildcard sdk-wasm/go/*.go) | build
 	@mkdir -p $(@D)
@@ -22,6 +26,9 @@ build: ## build bin/heddle
 
 test: ## all tests that need only Go
 	$(GO) test -timeout 20m ./...
+
+test-cluster: ## tests on Redis, also with Sentinels and as a Cluster, on Kafka and MongoDB, and of a cluster whose parts die (needs redis-server and haproxy)
+	cd backends && HEDDLE_BACKENDS=redis,redis-ha $(GO) test $(FERRET) -timeout 30m ./...
 
 race: ## the same with the race detector
 	$(GO) test -race -timeout 40m ./...

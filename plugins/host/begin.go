@@ -34,7 +34,7 @@ func (h *Host) begin(ctx context.Context, tenant string) (policy *Policy, end fu
 		return nil, nil, err
 	}
 	if policy, err = h.served(tenant); err == nil {
-		err = h.complete(ctx, tenant, policy, nil)
+		err = h.complete(ctx, tenant, policy)
 	}
 	if err != nil {
 		end()
@@ -50,17 +50,34 @@ func (h *Host) plugin(ctx context.Context, tenant, name string, policy *Policy) 
 			return nil, fault.Wrap("host.plugin", fault.Unavailable, err)
 		}
 	}
+	p, err := h.listed(ctx, tenant, name, policy)
+	if err == nil && p.text == nil {
+		err = fault.Wrap("host.plugin", fault.Unavailable, h.deps.KV.Begin(ctx, tenant, name))
+	}
+	return p, err
+}
+
+// listed is a plugin that is there, or comes.
+func (h *Host) listed(ctx context.Context, tenant, name string, policy *Policy) (*Plugin, error) {
 	h.changing.Lock()
 	defer h.changing.Unlock()
 	if p := h.tenants[tenant][name]; p != nil {
 		return p, h.surely(ctx, p)
 	}
-	if h.count(tenant) >= policy.Plugins {
-		return nil, fault.New(fault.Forbidden, "", fmt.Sprintf("the tenant may have %d plugins; remove one first", policy.Plugins))
+	if err := h.another(tenant, policy); err != nil {
+		return nil, err
 	}
 	p := &Plugin{Tenant: tenant, Name: name, host: h}
 	h.add(p)
 	return p, nil
+}
+
+// another refuses a plugin that is one too many, with changing held.
+func (h *Host) another(tenant string, policy *Policy) error {
+	if h.count(tenant) >= policy.Plugins {
+		return fault.New(fault.Forbidden, "", fmt.Sprintf("the tenant may have %d plugins; remove one first", policy.Plugins))
+	}
+	return nil
 }
 
 // surely finds out which numbers a plugin's versions have, of which that could not be read,

@@ -63,7 +63,11 @@ func (h *Host) deploy(ctx context.Context, r Request) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	done, there, err := h.already(ctx, p, r)
+	var there bool
+	done, err := h.again(ctx, r.Tenant, policy, func() (done Done, err error) {
+		done, there, err = h.already(ctx, p, r)
+		return done, err
+	})
 	if !there && err == nil {
 		done, err = h.bringNew(ctx, p, r, policy)
 	}
@@ -152,19 +156,22 @@ func (h *Host) bringNew(ctx context.Context, p *Plugin, r Request, policy *Polic
 	if err != nil {
 		return Done{}, err
 	}
-	if err = h.prove(ctx, v, r.Bundle); err == nil && !(again && h.isKept(ctx, p, number, v.Digest)) {
-		err = h.keepBundle(ctx, p, number, packed)
+	switch err = h.prove(ctx, v, r.Bundle); {
+	case err != nil:
+	case !again:
+		number, err = h.keepNew(ctx, p, number, packed)
+	case !h.isKept(ctx, p, number, v.Digest):
+		err = h.keepAgain(ctx, p, number, packed)
 	}
-	h.changing.Lock()
-	defer h.changing.Unlock()
 	if err == nil {
 		v.Number, v.By, v.Deployed, v.Stored = number, r.By, h.deps.Now().UnixMilli(), len(packed)
-		if done, err = h.settle(ctx, p, v, r); err != nil && !again {
-			_ = h.drop(ctx, p, number) // or else the next one is written over it
-		}
+		done, err = h.again(ctx, p.Tenant, policy, func() (Done, error) { return h.settle(ctx, p, v, r, policy) })
 	}
-	if err != nil {
-		v.Release()
+	if err == nil && done.Number == number {
+		return done, nil
+	}
+	if v.Release(); !again {
+		_ = h.drop(ctx, p, number) // nobody looks for it
 	}
 	return done, err
 }
@@ -188,10 +195,21 @@ func refused(err error) error {
 	return fault.New(fault.Invalid, "bundle", err.Error())
 }
 
-// settle puts a version that was built in its place, with changing held.
-func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request) (Done, error) {
+// settle puts a version that was built in its place, unless another node has put the same
+// there meanwhile.
+func (h *Host) settle(ctx context.Context, p *Plugin, v *Version, r Request, policy *Policy) (Done, error) {
+	h.changing.Lock()
+	defer h.changing.Unlock()
 	if err := h.stays(p); err != nil {
 		return Done{}, err
+	}
+	if number, _ := p.same(r); number != 0 {
+		return Done{Meta: *p.state.find(number), Live: p.state.Live, Unchanged: true}, nil
+	}
+	if p.state.Last == 0 {
+		if err := h.another(p.Tenant, policy); err != nil {
+			return Done{}, err
+		}
 	}
 	if err := h.owns(p, v, "bundle"); err != nil {
 		return Done{}, err

@@ -18,6 +18,12 @@
 // was replaced is closed when the last one has let go. So events flow on while
 // versions are swapped, and each is seen by exactly one of them.
 //
+// # Several nodes
+//
+// Nodes may share a cell.Store. What is kept of a tenant's plugins has a version there: a
+// change is written only if nobody has changed anything since this node has looked, or else
+// is tried again on what others have made. Follow has a node do what others have done.
+//
 // # Goroutines
 //
 // Run lets idle guests tidy up; of its own goroutines one judges canaries, one sweeps what

@@ -3,7 +3,6 @@ package host
 import (
 	"cmp"
 	"context"
-	"hash/maphash"
 	"log/slog"
 	"maps"
 	"runtime"
@@ -37,6 +36,9 @@ type Deps struct {
 	// Dropped is told of a plugin that is removed, and drops what others keep of it. After
 	// an error it is told again. nil: nobody is told.
 	Dropped func(ctx context.Context, tenant, plugin string) error
+	// Changed is told when this node has changed the plugins of a tenant, which others are to
+	// Follow. It does not wait. nil: there are no others.
+	Changed func(tenant string)
 	// Fixtures runs those of a bundle; an error keeps it from being deployed. nil:
 	// they are not run.
 	Fixtures func(ctx context.Context, program *guest.Program, b *manifest.Bundle) error
@@ -46,13 +48,13 @@ type Deps struct {
 type Host struct {
 	cfg   Config
 	deps  Deps
-	seed  maphash.Seed
 	table atomic.Pointer[table]
 
-	turns    *Turns     // a tenant's is held by who builds for it, for as long as that takes
-	changing sync.Mutex // held by who changes what is in place, for as long as writing takes
-	closed   bool       // guarded by changing
-	mu       sync.Mutex // of what follows, and of Plugin.state: a moment
+	turns    *Turns            // a tenant's is held by who builds for it, for as long as that takes
+	changing sync.Mutex        // held by who changes what is in place, for as long as writing takes
+	closed   bool              // guarded by changing
+	versions map[string][]byte // by tenant, of what is kept of its plugins, as they stand here; likewise
+	mu       sync.Mutex        // of what follows, and of Plugin.state: a moment
 	tenants  map[string]map[string]*Plugin
 	shared   map[string]*share // by tenant
 	gone     map[string]bool   // tenants whose plugins were let go of
@@ -96,9 +98,10 @@ type Plugin struct {
 	http  budget
 	notes budget
 	set   atomic.Pointer[set]
-	state state // written with both of Host's locks held, read with one
-	late  bool  // there was not the time to build a version; likewise
-	lost  bool  // the state that was kept can not be read, this one is a guess; likewise
+	state state  // written with both of Host's locks held, read with one
+	late  bool   // there was not the time to build a version; likewise
+	lost  bool   // the state that was kept can not be read, this one is a guess; likewise
+	text  []byte // of the state, as it is kept; nil: it is not; guarded by Host.changing
 }
 
 // set is which versions are in place.
@@ -117,7 +120,7 @@ const (
 // New makes a host without plugins; Load brings those that were deployed.
 func New(cfg Config, deps Deps) *Host {
 	h := &Host{
-		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), tenants: map[string]map[string]*Plugin{}, shared: map[string]*share{}, gone: map[string]bool{},
+		cfg: cfg, deps: deps, versions: map[string][]byte{}, tenants: map[string]map[string]*Plugin{}, shared: map[string]*share{}, gone: map[string]bool{},
 		turns: NewTurns(max(2, runtime.GOMAXPROCS(0))),
 	}
 	processors := runtime.GOMAXPROCS(0)
@@ -156,7 +159,7 @@ func (t *Tenant) Named(name string) *Plugin {
 }
 
 // Choose gives the version that is asked about an event of somebody, who gets the same
-// one as long as nothing is deployed. It is to be released. nil: the plugin has none.
+// one, on all nodes, as long as nothing is deployed. It is to be released. nil: the plugin has none.
 func (p *Plugin) Choose(who string) *Version {
 	for {
 		s := p.set.Load()
@@ -164,13 +167,37 @@ func (p *Plugin) Choose(who string) *Version {
 			return nil
 		}
 		v := s.live
-		if s.canary != nil && maphash.String(p.host.seed, who)%10000 < s.share {
+		if s.canary != nil && p.hash(who)%10000 < s.share {
 			v = s.canary
 		}
 		if v.hold() {
 			return v
 		}
 	}
+}
+
+// Numbered is a version in place by its number, or else the one that Choose gives.
+func (p *Plugin) Numbered(number int, who string) *Version {
+	if s := p.set.Load(); s != nil {
+		for _, v := range []*Version{s.live, s.canary} {
+			if v != nil && v.Number == number && v.hold() {
+				return v
+			}
+		}
+	}
+	return p.Choose(who)
+}
+
+// hash is FNV-1a over the plugin and somebody. It must be the same on all nodes.
+func (p *Plugin) hash(who string) uint64 {
+	h := uint64(14695981039346656037)
+	for _, s := range [...]string{p.Name, who} {
+		for i := range len(s) {
+			h = (h ^ uint64(s[i])) * 1099511628211
+		}
+		h *= 1099511628211
+	}
+	return h ^ h>>32
 }
 
 // Action is the declaration of an action that the version owns, nil if it does not.

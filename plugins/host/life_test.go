@@ -181,7 +181,7 @@ func TestRemovedIsRemembered(t *testing.T) {
 	if is, err := h.hadFromFolder(t.Context(), "acme", "filter", two.Digest()); !is || err != nil {
 		t.Errorf("what was live already is not noted: %v", err)
 	}
-	if err := h.Remove(t.Context(), "acme", "filter"); err != nil || store.Len() != 0 {
+	if err := h.Remove(t.Context(), "acme", "filter"); err != nil || left(store) != 0 {
 		t.Errorf("a full store keeps it: %v", err)
 	}
 }

@@ -35,11 +35,11 @@ func (h *Host) Load(ctx context.Context, tenant string) error {
 	if policy == nil {
 		return nil
 	}
-	kept, removed, err := h.missing(ctx, tenant)
+	r, err := h.registry(ctx, tenant)
 	if err != nil {
 		return err
 	}
-	if len(kept)+len(removed) == 0 && len(h.unable(tenant)) == 0 {
+	if h.isAt(tenant, r) && len(r.removed) == 0 && len(h.unable(tenant)) == 0 {
 		h.back(tenant)
 		return nil
 	}
@@ -48,31 +48,28 @@ func (h *Host) Load(ctx context.Context, tenant string) error {
 		return err
 	}
 	defer end()
-	if err := h.complete(ctx, tenant, policy, h.unable(tenant)); err != nil { // others had their turns
+	if err := h.complete(ctx, tenant, policy); err != nil {
 		return err
+	}
+	for _, p := range h.unable(tenant) {
+		h.bring(ctx, p, nil, policy, policy.Limits.Start)
 	}
 	return ctx.Err()
 }
 
-// complete brings the plugins that are kept and are not there, and come, and completes
-// removals that were interrupted, with the tenant's turn held.
-func (h *Host) complete(ctx context.Context, tenant string, policy *Policy, come []*Plugin) error {
-	kept, removed, err := h.missing(ctx, tenant)
+// complete has a tenant's plugins be those that are kept, and completes removals that were
+// interrupted, with the tenant's turn held.
+func (h *Host) complete(ctx context.Context, tenant string, policy *Policy) error {
+	r, err := h.registry(ctx, tenant)
 	if err != nil {
 		return fault.Wrap("host.load", fault.Unavailable, err)
 	}
-	for _, c := range kept {
-		if p := h.restore(ctx, tenant, c, policy); p != nil {
-			come = append(come, p)
-		}
+	if err := h.catchUp(ctx, tenant, r, policy); err != nil {
+		return err
 	}
-	h.back(tenant)
-	for _, p := range come {
-		h.bring(ctx, p, policy, policy.Limits.Start)
-	}
-	for _, c := range removed {
-		if err := h.finishRemoval(ctx, tenant, c.Key); err != nil {
-			h.deps.Log.Warn("the removal of a plugin could not be completed; the next reload tries again", "tenant", tenant, "plugin", c.Key, "error", err)
+	for _, name := range r.removed {
+		if err := h.finishRemoval(ctx, tenant, name); err != nil {
+			h.deps.Log.Warn("the removal of a plugin could not be completed; the next reload tries again", "tenant", tenant, "plugin", name, "error", err)
 		}
 	}
 	return nil
@@ -101,34 +98,26 @@ func (h *Host) Finish(ctx context.Context, tenant string) error {
 	}
 	defer end()
 	for _, p := range h.late(tenant) {
-		h.bring(ctx, p, policy, patience)
+		h.bring(ctx, p, nil, policy, patience)
 	}
 	return ctx.Err()
-}
-
-// missing are the states that are kept of plugins that are not there, and those that say
-// that a plugin is being removed.
-func (h *Host) missing(ctx context.Context, tenant string) (kept, removed []cell.Cell, err error) {
-	list, err := h.deps.Cells.Cells(ctx, tenant, tableStates, "", 1000)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, c := range list {
-		switch {
-		case h.tenants[tenant][c.Key] != nil:
-		case isTombstone(c.Value):
-			removed = append(removed, c)
-		default:
-			kept = append(kept, c)
-		}
-	}
-	return kept, removed, err
 }
 
 // Stands reports whether all that was deployed to a tenant is in its place, be it that it
 // refuses until it is built.
 func (h *Host) Stands(ctx context.Context, tenant string) bool {
-	kept, _, err := h.missing(ctx, tenant)
-	return err == nil && len(kept) == 0
+	r, err := h.registry(ctx, tenant)
+	if err != nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range r.kept {
+		if h.tenants[tenant][c.Key] == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // unable are the plugins of which a version in place could not be built, though there was
@@ -164,11 +153,9 @@ var errStarting = errors.New("it is being started")
 // restore puts a plugin there, which refuses its events until it is brought, with the
 // tenant's turn held. nil: there is nothing to bring.
 func (h *Host) restore(ctx context.Context, tenant string, c cell.Cell, policy *Policy) *Plugin {
-	p := &Plugin{Tenant: tenant, Name: c.Key, host: h}
-	broken := json.Unmarshal(c.Value, &p.state)
-	if broken == nil && p.state.Live == 0 {
-		broken = errors.New("no version is live")
-	}
+	p := &Plugin{Tenant: tenant, Name: c.Key, host: h, text: c.Value}
+	var broken error
+	p.state, broken = stateOf(c.Value)
 	var live *Version
 	if p.lost = broken != nil; p.lost {
 		var err error
@@ -223,40 +210,49 @@ func (h *Host) salvaged(ctx context.Context, p *Plugin) (state, error) {
 	}
 }
 
-// bring builds what should be in place and is not, with the tenant's turn held. Each
-// version may take so long; if it does not get ready, it refuses.
-func (h *Host) bring(ctx context.Context, p *Plugin, policy *Policy, each time.Duration) {
+// stateOf reads a state that is kept.
+func stateOf(text []byte) (s state, err error) {
+	if err = json.Unmarshal(text, &s); err == nil && s.Live == 0 {
+		err = errors.New("no version is live")
+	}
+	return s, err
+}
+
+// bring builds what should be in place and is not, with the tenant's turn held; next is
+// what the plugin is to be then, nil: what it is. Each version may take so long; if it does
+// not get ready, it refuses.
+func (h *Host) bring(ctx context.Context, p *Plugin, next *kept, policy *Policy, each time.Duration) {
 	h.changing.Lock()
 	want, byNumber := p.state, p.placed()
 	h.changing.Unlock()
+	if next != nil {
+		want = next.state
+	}
 	built, late := map[int]*Version{}, false
 	for _, number := range []int{want.Live, want.Canary, want.Shadow} {
-		if number == 0 || byNumber[number] != nil && byNumber[number].program != nil {
+		if number == 0 || byNumber[number].is(want.find(number)) {
 			continue
 		}
-		one, cancel := context.WithTimeout(ctx, each)
-		v, err := h.revive(one, p, number)
-		ended := one.Err() != nil
-		cancel()
-		if err != nil {
-			late = late || ended
-			if was := byNumber[number]; ctx.Err() != nil || was != nil && was.why == short(reason(err)) {
-				continue // what stands in goes on: there was no time to try, or it was told of
-			}
-			p.cannotRun(number, err)
-			v = h.standIn(ctx, p, number, policy, err)
+		v, ended := h.bringOne(ctx, p, number, &want, byNumber[number], policy, each)
+		late = late || ended
+		if v != nil {
+			built[number] = v
 		}
-		built[number] = v
 	}
 	h.changing.Lock()
 	defer h.changing.Unlock()
-	if h.stays(p) != nil {
+	if h.stays(p) != nil || next != nil && ctx.Err() != nil {
 		for _, v := range built {
 			v.Release()
 		}
 		return
 	}
-	h.write(func() { p.late = late })
+	h.write(func() {
+		p.late = late
+		if next != nil {
+			p.state, p.text = next.state, next.text
+		}
+	})
 	h.install(p, built)
 	in := p.placed()
 	for number, v := range built {
@@ -264,6 +260,28 @@ func (h *Host) bring(ctx context.Context, p *Plugin, policy *Policy, each time.D
 			v.Release()
 		}
 	}
+}
+
+// is reports whether the version is one that is kept, and can be run.
+func (v *Version) is(m *Meta) bool {
+	return v != nil && v.program != nil && (m == nil || m.Digest == v.Digest && m.Deployed == v.Deployed)
+}
+
+// bringOne builds one version for bring, or what stands in for it; nil: what stands in its
+// place, was, goes on. late: there was not the time to build it.
+func (h *Host) bringOne(ctx context.Context, p *Plugin, number int, of *state, was *Version, policy *Policy, each time.Duration) (v *Version, late bool) {
+	one, cancel := context.WithTimeout(ctx, each)
+	defer cancel()
+	v, err := h.revive(one, p, number, of)
+	if err == nil {
+		return v, false
+	}
+	late = one.Err() != nil
+	if ctx.Err() != nil || was != nil && was.why == short(reason(err)) {
+		return nil, late // there was no time to try, or it was told of
+	}
+	p.cannotRun(number, err)
+	return h.standIn(ctx, p, number, policy, err), late
 }
 
 func (p *Plugin) cannotRun(number int, err error) {

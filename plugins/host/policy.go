@@ -13,7 +13,7 @@ import (
 
 // Config is the operator's, for all tenants.
 type Config struct {
-	Cache     string        `yaml:"cache" doc:"Folder for compiled code; empty: compiled in storage.dir."`
+	Cache     string        `yaml:"cache" doc:"Folder for compiled code, which nobody else may write to; empty: compiled in storage.dir, in a cluster memory alone."`
 	CacheSize config.Size   `yaml:"cache_size" default:"1GiB" min:"0" doc:"Bytes in that folder from which on the oldest are removed, once a minute; 0: no bound."`
 	Lanes     int           `yaml:"lanes" default:"0" min:"0" max:"256" doc:"Instances of one plugin, and goroutines that run one tenant's plugins, at most; 0: half of the processors."`
 	Queue     int           `yaml:"queue" default:"1024" min:"1" max:"100000" doc:"Events that may wait for an instance; more are refused as overloaded."`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/heddle-rt/heddle/runtime/cell"
@@ -26,7 +27,8 @@ const removeTime = time.Minute
 // the plugin keeps is dropped, and its bundles, and its state. What is interrupted then is
 // completed by Load, by another Remove, or by a deploy under that name.
 func (h *Host) Remove(ctx context.Context, tenant, name string) error {
-	if _, err := h.served(tenant); err != nil {
+	policy, err := h.served(tenant)
+	if err != nil {
 		return err
 	}
 	end, err := h.turn(ctx, tenant)
@@ -36,7 +38,11 @@ func (h *Host) Remove(ctx context.Context, tenant, name string) error {
 	defer end()
 	ctx, cancel := apart(ctx, removeTime)
 	defer cancel()
-	there, err := h.bury(ctx, tenant, name)
+	there := false
+	_, err = h.again(ctx, tenant, policy, func() (_ Done, err error) {
+		there, err = h.bury(ctx, tenant, name)
+		return Done{}, err
+	})
 	if err != nil {
 		return err
 	}
@@ -67,7 +73,7 @@ func (h *Host) bury(ctx context.Context, tenant, name string) (found bool, err e
 		return found, err
 	}
 	if found {
-		err := h.deps.Cells.PutCells(ctx, tenant, tableStates, cell.Cell{Key: name, Value: []byte(tombstone)})
+		err := h.record(ctx, tenant, cell.Cell{Key: name, Value: []byte(tombstone)})
 		if fault.Is(err, fault.StorageFull) { // it is not known any more that something is to be completed
 			err = h.deps.Cells.PutCells(ctx, tenant, tableStates, cell.Cell{Key: name})
 		}
@@ -79,12 +85,7 @@ func (h *Host) bury(ctx context.Context, tenant, name string) (found bool, err e
 	if p == nil {
 		return found, nil
 	}
-	h.write(func() {
-		delete(h.tenants[tenant], name)
-		p.state.Canary = 0 // who judges it has nothing to take back
-	})
-	h.publish()
-	p.swap(&set{})
+	h.takeAway(p)
 	return true, nil
 }
 
@@ -117,12 +118,17 @@ func (h *Host) erase(ctx context.Context, tenant, name string) (found bool, err 
 		}
 	}
 	for {
+		text, there, err := h.deps.Cells.Cell(ctx, tenant, tableStates, name)
+		if err != nil || there && !isTombstone(text) { // another node has completed it, and the plugin is there again
+			return found, err
+		}
 		list, err := h.deps.Cells.Cells(ctx, tenant, tableBundles+name, "", piecesAtOnce)
 		if err != nil {
 			return found, err
 		}
 		if len(list) == 0 {
-			return found, h.deps.Cells.PutCells(ctx, tenant, tableStates, cell.Cell{Key: name})
+			_, err := h.deps.Cells.SwapCells(ctx, tenant, tableStates, []cell.Cell{{Key: name, Value: []byte(tombstone)}}, []cell.Cell{{Key: name}})
+			return found, err
 		}
 		found = true
 		for i := range list {
@@ -174,6 +180,7 @@ func (h *Host) hadFromFolder(ctx context.Context, tenant, name, digest string) (
 func (h *Host) Retire() {
 	h.changing.Lock()
 	defer h.changing.Unlock()
+	maps.DeleteFunc(h.versions, func(tenant string, _ []byte) bool { return h.deps.Policy(tenant) == nil })
 	var gone []*Plugin
 	h.write(func() {
 		for tenant, plugins := range h.tenants {

@@ -64,8 +64,8 @@ func TestRemoveIsCompleted(t *testing.T) {
 				if err := complete(h); err != nil && failing != "the state" {
 					t.Error(err)
 				}
-				if store.Len() != 0 || h.For("acme") != nil || dropped == 0 {
-					t.Errorf("%d cells are left", store.Len())
+				if left(store) != 0 || h.For("acme") != nil || dropped == 0 {
+					t.Errorf("%d cells are left", left(store))
 				}
 				if err := h.Remove(t.Context(), "acme", "filter"); !fault.Is(err, fault.NotFound) {
 					t.Errorf("once more: %v", err)
@@ -108,8 +108,8 @@ func TestRemoveGoesOn(t *testing.T) {
 		}
 		return ctx.Err()
 	}
-	if err := h.Remove(ctx, "acme", "filter"); err != nil || store.Len() != 0 || ctx.Err() == nil {
-		t.Errorf("%d cells are left: %v", store.Len(), err)
+	if err := h.Remove(ctx, "acme", "filter"); err != nil || left(store) != 0 || ctx.Err() == nil {
+		t.Errorf("%d cells are left: %v", left(store), err)
 	}
 }
 
@@ -126,8 +126,8 @@ func TestRemoveFromAFullStore(t *testing.T) {
 		}
 		return nil
 	}
-	if err := h.Remove(t.Context(), "acme", "filter"); err != nil || store.Len() != 0 || h.For("acme") != nil {
-		t.Errorf("%d cells are left: %v", store.Len(), err)
+	if err := h.Remove(t.Context(), "acme", "filter"); err != nil || left(store) != 0 || h.For("acme") != nil {
+		t.Errorf("%d cells are left: %v", left(store), err)
 	}
 }
 

@@ -22,7 +22,7 @@ func (h *Host) plan(p *Plugin, r Request, m Meta) (*move, error) {
 	out := &move{next: p.state}
 	next := &out.next
 	if next.find(m.Number) == nil {
-		next.Last = m.Number
+		next.Last = max(next.Last, m.Number)
 		next.Versions = append(slices.Clone(next.Versions), m)
 	}
 	if r.Folder {

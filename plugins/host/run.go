@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -128,27 +129,40 @@ func (h *Host) judge(ctx context.Context) {
 			continue
 		}
 		if why := h.cfg.Canary.verdict(s.trial); why != "" {
-			h.takeBack(ctx, p, s.canary.Number, why)
+			if err := h.takeBack(ctx, p, s.canary.Number, why); errors.Is(err, errBehind) {
+				h.followSoon(ctx, p.Tenant) // and it is tried again
+			} else if err != nil {
+				h.deps.Log.Error("a canary could not be taken back", "tenant", p.Tenant, "plugin", p.Name, "number", s.canary.Number, "error", err)
+			}
 		}
 	}
 }
 
-// takeBack ends a canary. It waits for nobody who builds.
-func (h *Host) takeBack(ctx context.Context, p *Plugin, number int, why string) {
+// followSoon is Follow for who has others to look after.
+func (h *Host) followSoon(ctx context.Context, tenant string) {
+	ctx, cancel := context.WithTimeout(ctx, judgeEvery)
+	defer cancel()
+	if err := h.Follow(ctx, tenant); err != nil && ctx.Err() == nil {
+		h.deps.Log.Warn("what other nodes have made of a tenant's plugins could not be read", "tenant", tenant, "error", err)
+	}
+}
+
+// takeBack ends a canary, on all nodes. It waits for nobody who builds.
+func (h *Host) takeBack(ctx context.Context, p *Plugin, number int, why string) error {
 	h.changing.Lock()
 	defer h.changing.Unlock()
 	next := p.state
 	if next.Canary != number || h.closed {
-		return // meanwhile
+		return nil // meanwhile
 	}
 	next.Canary, next.Share, next.Why = 0, 0, why
 	if err := h.keep(ctx, p, &next, nil); err != nil {
-		h.deps.Log.Error("a canary could not be taken back", "tenant", p.Tenant, "plugin", p.Name, "number", number, "error", err)
-		return
+		return err
 	}
 	h.write(func() { p.state = next })
 	h.install(p, nil)
 	p.Logs.add(Line{Time: h.deps.Now().UnixMilli(), Number: number, Level: "error", Text: "the canary was taken back: " + why})
 	h.deps.Log.Warn("a canary was taken back", "tenant", p.Tenant, "plugin", p.Name, "number", number, "why", why)
 	h.RolledBack.Add(1)
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/heddle-rt/heddle/plugins/manifest"
 	"github.com/heddle-rt/heddle/runtime/cell"
@@ -15,10 +16,12 @@ import (
 // What is kept is in tables of cells: the states of a tenant's plugins, by name, and for
 // each plugin the bundles of its versions, in pieces. The state comes last: a bundle
 // without one is nobody's, and is overwritten; and it goes last, when it has said
-// meanwhile that all else is to go. Of plugins that were removed there is the digest of the
+// meanwhile that all else is to go. Beside the states is their version, which each change
+// of one moves on: who changes one has seen all others before it. Of plugins that were removed there is the digest of the
 // bundle that had come last from the node's folder, by name.
 const (
 	tableStates  = "plugins"
+	versionKey   = "#version" // no plugin has such a name
 	tableRemoved = "plugins/removed"
 	tableBundles = "plugin/"
 	pieceSize    = 256 << 10
@@ -27,36 +30,74 @@ const (
 
 func piece(number, part int) string { return fmt.Sprintf("%08d/%06d", number, part) }
 
-// keepBundle writes the bundle of a version, with the tenant's turn held.
-func (h *Host) keepBundle(ctx context.Context, p *Plugin, number int, packed []byte) error {
-	if err := h.drop(ctx, p, number); err != nil { // of one that did not get its place
-		return err
+// keepNew writes the bundle of a version that is new, with the tenant's turn held, and
+// returns its number: the least from there on that nobody else has a bundle under.
+func (h *Host) keepNew(ctx context.Context, p *Plugin, number int, packed []byte) (int, error) {
+	for ; ; number++ {
+		first := []cell.Cell{{Key: piece(number, 0)}}
+		kept, err := h.deps.Cells.SwapCells(ctx, p.Tenant, tableBundles+p.Name, first, inPieces(number, packed))
+		if kept || err != nil {
+			return number, fault.Wrap("host.keep", fault.Internal, err)
+		}
 	}
-	var pieces []cell.Cell
+}
+
+func inPieces(number int, packed []byte) (pieces []cell.Cell) {
 	for part := 0; len(packed) > 0; part++ {
 		n := min(len(packed), pieceSize)
 		pieces = append(pieces, cell.Cell{Key: piece(number, part), Value: packed[:n]})
 		packed = packed[n:]
 	}
-	if err := h.deps.Cells.PutCells(ctx, p.Tenant, tableBundles+p.Name, pieces...); err != nil {
-		return fault.Wrap("host.keep", fault.Internal, err)
-	}
-	return nil
+	return pieces
 }
 
-// keep writes a plugin's state, and then removes old versions.
+// keepAgain writes the bundle of a version that is kept and can not be read, with the
+// tenant's turn held.
+func (h *Host) keepAgain(ctx context.Context, p *Plugin, number int, packed []byte) error {
+	if err := h.drop(ctx, p, number); err != nil {
+		return err
+	}
+	return fault.Wrap("host.keep", fault.Internal, h.deps.Cells.PutCells(ctx, p.Tenant, tableBundles+p.Name, inPieces(number, packed)...))
+}
+
+// keep writes a plugin's state, and then removes old versions; with changing held.
 func (h *Host) keep(ctx context.Context, p *Plugin, s *state, old []int) error {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return fault.Wrap("host.keep", fault.Internal, err)
 	}
-	if err := h.deps.Cells.PutCells(ctx, p.Tenant, tableStates, cell.Cell{Key: p.Name, Value: text}); err != nil {
+	if err := h.record(ctx, p.Tenant, cell.Cell{Key: p.Name, Value: text}); err != nil {
 		return err
 	}
+	p.text = text
 	for _, n := range old {
 		if err := h.drop(ctx, p, n); err != nil {
 			h.deps.Log.Warn("an old version of a plugin could not be removed", "tenant", p.Tenant, "plugin", p.Name, "number", n, "error", err)
 		}
+	}
+	return nil
+}
+
+// errBehind says that another node has changed the tenant's plugins, which this one has
+// not seen yet.
+var errBehind = fault.New(fault.Conflict, "", "the tenant's plugins were changed elsewhere meanwhile")
+
+// record writes what is kept of one of a tenant's plugins, with changing held, and tells
+// other nodes.
+func (h *Host) record(ctx context.Context, tenant string, c cell.Cell) error {
+	was := h.versions[tenant]
+	number, _ := strconv.ParseUint(string(was), 10, 64)
+	next := strconv.AppendUint(nil, number+1, 10)
+	ok, err := h.deps.Cells.SwapCells(ctx, tenant, tableStates, []cell.Cell{{Key: versionKey, Value: was}}, []cell.Cell{c, {Key: versionKey, Value: next}})
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return errBehind
+	}
+	h.versions[tenant] = next
+	if h.deps.Changed != nil {
+		h.deps.Changed(tenant)
 	}
 	return nil
 }

@@ -48,11 +48,16 @@ func (h *Host) Stop(ctx context.Context, tenant, name string) (Done, error) {
 // to be built first. One that stands in its place and can not be run is tried again if it
 // has to run; if it has not, it is what is live, which has to be known.
 func (h *Host) change(ctx context.Context, tenant, name string, runs bool, decide func(*state) (number int, err error)) (Done, error) {
-	_, end, err := h.begin(ctx, tenant)
+	policy, end, err := h.begin(ctx, tenant)
 	if err != nil {
 		return Done{}, err
 	}
 	defer end()
+	return h.again(ctx, tenant, policy, func() (Done, error) { return h.changeOnce(ctx, tenant, name, runs, decide) })
+}
+
+// changeOnce is change with the tenant's turn held.
+func (h *Host) changeOnce(ctx context.Context, tenant, name string, runs bool, decide func(*state) (number int, err error)) (Done, error) {
 	v, err := h.chosen(ctx, tenant, name, runs, decide)
 	if err != nil {
 		return Done{}, err
@@ -121,7 +126,7 @@ func (h *Host) chosen(ctx context.Context, tenant, name string, runs bool, decid
 	if err != nil || v != nil {
 		return v, err
 	}
-	return h.revive(ctx, p, number)
+	return h.revive(ctx, p, number, &next)
 }
 
 // guessed refuses what would leave the live version of a plugin as it is whose state could
@@ -135,7 +140,7 @@ func notThere(name string) error {
 }
 
 // revive builds a version of what is kept, with the tenant's turn held.
-func (h *Host) revive(ctx context.Context, p *Plugin, number int) (*Version, error) {
+func (h *Host) revive(ctx context.Context, p *Plugin, number int, of *state) (*Version, error) {
 	policy, err := h.served(p.Tenant)
 	if err != nil {
 		return nil, err
@@ -148,9 +153,7 @@ func (h *Host) revive(ctx context.Context, p *Plugin, number int) (*Version, err
 	if err != nil {
 		return nil, fault.New(fault.Conflict, "number", reason(err))
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if kept := p.state.find(number); kept != nil {
+	if kept := of.find(number); kept != nil {
 		v.Meta = *kept
 	}
 	return v, nil

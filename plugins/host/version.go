@@ -204,6 +204,25 @@ func (v *Version) Plugin() *Plugin { return v.plugin }
 // Next numbers the events of the version on this node.
 func (v *Version) Next() uint64 { return v.seq.Add(1) }
 
+// Keyed reports whether the events of a room, or of a user, come to one instance, which
+// remembers them.
+func (v *Version) Keyed() bool {
+	return v.Manifest.Mode == manifest.KeyedRoom || v.Manifest.Mode == manifest.KeyedUser
+}
+
+// Renew has the instances of keyed plugins begin anew, for other nodes may have had their
+// rooms meanwhile.
+func (h *Host) Renew() {
+	for _, p := range h.All() {
+		for _, v := range p.Versions() {
+			if v.Keyed() {
+				v.Pool.Renew()
+			}
+			v.Release()
+		}
+	}
+}
+
 // Subject is an event as bindings see it.
 type Subject struct {
 	Hook     hostapi.Hook

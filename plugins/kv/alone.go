@@ -16,13 +16,23 @@ func (p *Part) Alone(ctx context.Context, o *Overlay) error {
 	if err := p.enter(ctx, o); err != nil {
 		return err
 	}
-	defer p.mu.Unlock()
 	p.alone, p.over = o, make(chan struct{})
-	return nil
+	p.mu.Unlock()
+	if p.store.shared == nil {
+		return nil
+	}
+	err := o.takeGate(ctx, p)
+	if err != nil {
+		p.Together(o)
+	}
+	return err
 }
 
 // Together lets all commit again.
 func (p *Part) Together(o *Overlay) {
+	if o.gate != nil {
+		o.giveGate(p)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.alone == o {

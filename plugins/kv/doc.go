@@ -12,6 +12,10 @@
 // Writes are seen at once and on disk a moment later: of a crash, the newest may be
 // lost.
 //
+// Where nodes share what is kept (Shared), it is compared, counted and written there in one
+// step. A call that runs alone then has the part's gate, a cell of that which all others
+// find shut; it is theirs again with its commit, or when its node has died.
+//
 // What is kept is bounded by the tenant's quota, what is written by Store.Writes. A call
 // that writes nothing asks neither.
 //

@@ -30,8 +30,9 @@ type Overlay struct {
 	ctx     context.Context
 	now     int64
 	touched []touched
-	grown   int64 // bytes that the writes add
-	err     error // of the store
+	grown   int64  // bytes that the writes add
+	err     error  // of the store
+	gate    []byte // of the part that nodes share, if this call has it alone
 }
 
 // touched is a key that the call has read or written.
@@ -46,7 +47,7 @@ type touched struct {
 // Begin makes the overlay that of a new call.
 func (o *Overlay) Begin(ctx context.Context, p *Part) {
 	clear(o.touched)
-	*o = Overlay{part: p, ctx: ctx, now: p.store.now().UnixMilli(), touched: o.touched[:0]}
+	*o = Overlay{part: p, ctx: ctx, now: p.store.now().UnixMilli(), touched: o.touched[:0], gate: o.gate}
 }
 
 // at finds a key, and reads it if the call has not yet.
@@ -148,7 +149,7 @@ func (o *Overlay) set(t *touched, value []byte, expires int64) hostapi.Status {
 	if value != nil {
 		after = size(t.key, value) + expiry
 	}
-	if grown := o.grown + after - before; after > before && !o.part.used.fits(grown) {
+	if grown := o.grown + after - before; after > before && !o.part.fits(o.ctx, grown) {
 		return hostapi.Quota
 	}
 	o.grown += after - before
@@ -187,7 +188,6 @@ func (o *Overlay) Commit() error {
 	if err := p.enter(o.ctx, o); err != nil {
 		return err
 	}
-	defer p.mu.Unlock()
 	return o.commit()
 }
 
@@ -199,8 +199,8 @@ func (o *Overlay) CommitAtOnce() (done bool, err error) {
 	}
 	p := o.part
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.alone != nil && p.alone != o {
+		p.mu.Unlock()
 		return false, nil
 	}
 	return true, o.commit()
@@ -216,12 +216,27 @@ func (o *Overlay) dirty() (n int) {
 	return n
 }
 
-// commit is Commit with the part's mu held.
+// commit is Commit with the part's mu held, which it releases.
 func (o *Overlay) commit() error {
 	p := o.part
-	if p.dropped {
-		return errDropped
+	dropped := p.dropped
+	if p.store.shared != nil {
+		p.mu.Unlock() // others need not wait for the network
+	} else {
+		defer p.mu.Unlock()
 	}
+	switch {
+	case dropped:
+		return errDropped
+	case p.store.shared != nil:
+		return o.commitShared()
+	}
+	return o.commitOwn()
+}
+
+// commitOwn compares and writes what nobody else changes, with the part's mu held.
+func (o *Overlay) commitOwn() error {
+	p := o.part
 	cells := make([]cell.Cell, 0, o.dirty())
 	var keys int64
 	for i := range o.touched {
@@ -252,7 +267,7 @@ func (o *Overlay) commit() error {
 		_ = p.used.take(-o.grown, -keys)
 		return ErrWrites
 	}
-	if err := p.store.cells.PutCellsSoon(p.name.tenant, p.table, cells...); err != nil {
+	if err := p.store.own.PutCellsSoon(p.name.tenant, p.table, cells...); err != nil {
 		_ = p.used.take(-o.grown, -keys)
 		return err
 	}

@@ -15,8 +15,10 @@ type Store struct {
 	// many left. It is set before parts are opened; nil: no bound.
 	Writes func(tenant string, bytes int64) bool
 
-	cells cell.Store
-	now   func() time.Time
+	cells  reader
+	own    cell.Store // nil: nodes share what is kept
+	shared *shared    // nil: it is this node's own
+	now    func() time.Time
 
 	mu    sync.Mutex // for a moment: whoever reads or writes cells holds a part's locks alone
 	parts map[name]*Part
@@ -36,8 +38,20 @@ type tenant struct {
 	quota int64 // bytes; 0 for no limit
 }
 
-// New makes a store. now may be nil.
+// reader is what is kept.
+type reader interface {
+	Cell(ctx context.Context, tenant, table, key string) (value []byte, found bool, err error)
+	Cells(ctx context.Context, tenant, table, after string, limit int) ([]cell.Cell, error)
+}
+
+// New makes a store of what nobody else changes. now may be nil.
 func New(cells cell.Store, now func() time.Time) *Store {
+	s := newStore(cells, now)
+	s.own = cells
+	return s
+}
+
+func newStore(cells reader, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
@@ -57,7 +71,7 @@ type Part struct {
 
 	mu      sync.Mutex // held while writes are checked and made
 	dropped bool
-	alone   *Overlay      // the only one that may write; nil: all may
+	alone   *Overlay      // the only one of this node that may write; nil: all may
 	over    chan struct{} // closed when that ends
 
 	sweep progress // guarded by the store's sweeping
@@ -109,6 +123,11 @@ func (p *Part) open(ctx context.Context) (there bool, err error) {
 		return false, p.clear(ctx)
 	case p.counted:
 		return true, nil
+	case p.store.shared != nil: // where it is kept, it is counted
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.counted = true
+		return true, nil
 	}
 	var bytes, keys int64
 	if err := p.each(ctx, func(c *cell.Cell) { bytes, keys = bytes+size(c.Key, c.Value), keys+1 }); err != nil {
@@ -137,33 +156,45 @@ func (s *Store) Drop(ctx context.Context, tenantName, plugin string) error {
 // clear deletes all that a part keeps that was dropped, with life held, and then lets go of
 // it.
 func (p *Part) clear(ctx context.Context) error {
-	s := p.store
-	for {
-		list, err := s.cells.Cells(ctx, p.name.tenant, p.table, "", page)
-		if err != nil {
-			return err
-		}
-		if len(list) == 0 {
-			break
-		}
-		gone, bytes := make([]cell.Cell, len(list)), int64(0)
-		for i := range list {
-			gone[i].Key = list[i].Key
-			bytes += size(list[i].Key, list[i].Value)
-		}
-		if err := s.cells.PutCells(ctx, p.name.tenant, p.table, gone...); err != nil {
-			return err
-		}
-		if p.counted {
-			p.used.add(-bytes, -int64(len(list)))
-		}
+	err := p.erase(ctx)
+	if err != nil {
+		return err
 	}
+	s := p.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.parts[p.name] == p {
 		delete(s.parts, p.name)
 	}
 	return nil
+}
+
+// erase deletes all that a part keeps.
+func (p *Part) erase(ctx context.Context) error {
+	s := p.store
+	if s.shared != nil {
+		return p.eraseShared(ctx)
+	}
+	for {
+		list, err := s.cells.Cells(ctx, p.name.tenant, p.table, "", page)
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return nil
+		}
+		gone, bytes := make([]cell.Cell, len(list)), int64(0)
+		for i := range list {
+			gone[i].Key = list[i].Key
+			bytes += size(list[i].Key, list[i].Value)
+		}
+		if err := s.own.PutCells(ctx, p.name.tenant, p.table, gone...); err != nil {
+			return err
+		}
+		if p.counted {
+			p.used.add(-bytes, -int64(len(list)))
+		}
+	}
 }
 
 // Usage is what a tenant's plugins keep, as far as their parts are open.

@@ -47,7 +47,7 @@ func (s *Store) due() (parts []*Part) {
 	now := s.now()
 	s.mu.Lock()
 	for _, p := range s.parts {
-		if !now.Before(p.sweep.from) {
+		if !now.Before(p.sweep.from) && s.sweeps(p.name) {
 			parts = append(parts, p)
 		}
 	}
@@ -66,6 +66,9 @@ func (p *Part) look(ctx context.Context) (looked, removed int, err error) {
 	now := p.store.now()
 	list, err := p.store.cells.Cells(ctx, p.name.tenant, p.table, p.sweep.after, sweepPage)
 	for i := range list {
+		if list[i].Key == gate {
+			continue
+		}
 		if v, expires := unpack(list[i].Value, now.UnixMilli()); err == nil && v == nil && expires != 0 {
 			var gone bool
 			if gone, err = p.expire(ctx, list[i].Key); gone {
@@ -86,6 +89,9 @@ func (p *Part) look(ctx context.Context) (looked, removed int, err error) {
 
 // expire removes a key unless it has been written again.
 func (p *Part) expire(ctx context.Context, key string) (gone bool, err error) {
+	if p.store.shared != nil {
+		return p.expireShared(ctx, key)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.alone != nil || p.dropped || !p.counted {
@@ -95,7 +101,7 @@ func (p *Part) expire(ctx context.Context, key string) (gone bool, err error) {
 	if v, expires := unpack(raw, p.store.now().UnixMilli()); err != nil || !found || v != nil || expires == 0 {
 		return false, err
 	}
-	if err := p.store.cells.PutCellsSoon(p.name.tenant, p.table, cell.Cell{Key: key}); err != nil {
+	if err := p.store.own.PutCellsSoon(p.name.tenant, p.table, cell.Cell{Key: key}); err != nil {
 		return false, err
 	}
 	p.used.add(-size(key, raw), -1)

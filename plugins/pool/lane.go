@@ -23,7 +23,8 @@ type lane struct {
 	// Of whoever leads.
 	inst   *guest.Instance
 	weight int64 // of it, as it was counted last
-	fresh  bool  // since it was begun, or reset, it has not been called
+	era    uint64
+	fresh  bool // since it was begun, or reset, it has not been called
 	calls  int
 	rest   rest
 	call   guest.Call

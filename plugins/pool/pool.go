@@ -116,6 +116,7 @@ type Pool struct {
 	told     bucket      // of failures: a guest cannot talk over them
 	restless atomic.Bool // its guests fail when they are to tidy up
 	closed   atomic.Bool
+	era      atomic.Uint64 // counts Renew
 }
 
 // Stats count what a pool has done.
@@ -188,6 +189,10 @@ func (p *Pool) Idle(quiet, end time.Duration) {
 		p.lanes[i].idle(quiet, end)
 	}
 }
+
+// Renew has every instance begin anew with its next call: what they remember is of a time
+// that is over. It does not wait.
+func (p *Pool) Renew() { p.era.Add(1) }
 
 // Close ends all instances, once the jobs that run are done. Nobody may call Do any
 // more.

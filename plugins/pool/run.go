@@ -304,6 +304,10 @@ func trapped(err error) bool {
 
 // ready makes sure that there is an instance, for jobs that are to run on it.
 func (l *lane) ready(jobs []*Job) error {
+	if era := l.pool.era.Load(); era != l.era {
+		l.drop()
+		l.era = era
+	}
 	if l.inst != nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package timer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ type Change struct {
 	Cancel  bool
 	Delay   time.Duration
 	Payload []byte
+
+	id uint64 // of the firing, where another node has chosen it; 0: none has
 }
 
 // ErrBusy says that too many changes of timers wait.
@@ -25,7 +28,7 @@ var ErrBusy = errors.New("timer: too many changes of timers wait")
 // Bounds of changes that wait.
 const (
 	soonBytes = 32 << 20 // a tenant's half of it is as much as a policy has written at once
-	changers  = 2
+	changers  = 8        // some may wait for a node that has just died
 )
 
 // changes are those that one call wants.
@@ -56,7 +59,7 @@ func (t *Timers) Soon(tenant, plugin string, limit int, list []Change, done func
 	defer t.ending.RUnlock()
 	switch {
 	case t.ended:
-		c.done(t.change(c))
+		c.done(t.have(context.Background(), c))
 	case !t.soon.PutSized(tenant, c, c.size()):
 		c.done(ErrBusy)
 	}
@@ -69,7 +72,7 @@ func (t *Timers) make(ctx context.Context) {
 		if !ok {
 			return
 		}
-		c.done(t.change(c))
+		c.done(t.have(context.Background(), c))
 		done()
 	}
 }
@@ -80,8 +83,10 @@ func (t *Timers) end() {
 	t.ending.Lock()
 	defer t.ending.Unlock()
 	t.ended = true
+	ctx, cancel := context.WithTimeout(context.Background(), handTime) // for all of them
+	defer cancel()
 	for _, c := range t.soon.Rest() {
-		c.done(t.change(c))
+		c.done(t.have(ctx, c))
 	}
 }
 
@@ -89,15 +94,26 @@ func (t *Timers) end() {
 // can not.
 func (t *Timers) change(c *changes) error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if !t.there(c.owner) { // or else Drop has been there already
+		t.mu.Unlock()
 		return ErrGone
 	}
+	own := t.own(c.owner)
+	t.mu.Unlock()
+	own.writing.Lock()
+	defer own.writing.Unlock()
+	t.mu.Lock()
 	cells, next, refused := t.plan(c)
+	t.mu.Unlock()
 	if len(cells) > 0 {
 		if err := t.deps.Cells.PutCellsSoon(c.tenant, tablePrefix+c.plugin, cells...); err != nil {
 			return fmt.Errorf("%d timers are not set, or not taken back: %w", len(cells), err)
 		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.there(c.owner) || !t.mine(c.owner) { // they are where they are kept
+		return refused
 	}
 	for name, e := range next {
 		t.remove(t.byKey[key{c.owner, name}])
@@ -129,7 +145,7 @@ func (t *Timers) plan(c *changes) (cells []cell.Cell, next map[string]*entry, re
 		case err != nil:
 			refused = fmt.Errorf("set_timer %.200q: %w", one.Name, err)
 		case !one.Cancel:
-			e, value := &entry{key: k}, pack(c.at.Add(one.Delay).UnixMilli(), rand.Uint64(), one.Payload)
+			e, value := &entry{key: k}, pack(c.at.Add(one.Delay).UnixMilli(), cmp.Or(one.id, rand.Uint64()), one.Payload)
 			e.unpack(value)
 			cells = append(cells, cell.Cell{Key: one.Name, Value: value})
 			if next[one.Name] = e; was == nil {

@@ -2,6 +2,11 @@
 // survive a restart: one that was due meanwhile fires when the node is back. A timer
 // fires at least once: if the node dies while it fires, it fires again.
 //
+// In a cluster one node at a time has a plugin's timers (Nodes): others hand it what is to
+// be set. Before a timer fires what is kept of it is swapped for another time, by which it
+// is tried again should the node die: of two nodes that both take it to be theirs one fires
+// it.
+//
 // It stands beside the route: runtime/plugin sets and cancels timers as guests ask, and
 // brings what fires to its plugin, with the hook timer.
 //

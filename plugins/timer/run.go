@@ -83,7 +83,7 @@ func (t *Timers) admit(e *entry, now time.Time) *entry {
 	case own == nil: // the gate of one that is gone
 		return nil
 	case !e.gate && len(own.late) == 0:
-		if t.take(own, e.tenant, now) {
+		if t.spend(own, e.tenant, now) {
 			return e
 		}
 		own.late = append(own.late, e)
@@ -102,7 +102,7 @@ func (t *Timers) admit(e *entry, now time.Time) *entry {
 		own.late = nil
 		return nil
 	}
-	if !t.take(own, e.tenant, now) {
+	if !t.spend(own, e.tenant, now) {
 		t.gate(e.owner, now)
 		return nil
 	}
@@ -116,9 +116,9 @@ func (t *Timers) admit(e *entry, now time.Time) *entry {
 // stale reports whether a timer was set again, or taken back, with mu held.
 func (t *Timers) stale(e *entry) bool { return t.byKey[e.key] != e }
 
-// take takes a firing out of a plugin's budget, with mu held. A tenth of a second's may
+// spend takes a firing out of a plugin's budget, with mu held. A tenth of a second's may
 // come at once.
-func (t *Timers) take(own *owned, tenant string, now time.Time) bool {
+func (t *Timers) spend(own *owned, tenant string, now time.Time) bool {
 	if t.deps.Rate == nil {
 		return true
 	}
@@ -155,6 +155,9 @@ func (t *Timers) fire(ctx context.Context, e *entry) {
 		return
 	}
 	payload, err := t.read(ctx, e)
+	if errors.Is(err, errNotNow) {
+		return
+	}
 	if !t.current(e) { // the payload may be the one of another time
 		return
 	}
@@ -181,8 +184,11 @@ func (t *Timers) current(e *entry) bool {
 	return !t.stale(e)
 }
 
-// read is the payload of a timer.
+// read is the payload of a timer that is about to fire here.
 func (t *Timers) read(ctx context.Context, e *entry) ([]byte, error) {
+	if t.deps.Nodes != nil {
+		return t.take(ctx, e)
+	}
 	kept, found, err := t.deps.Cells.Cell(ctx, e.tenant, tablePrefix+e.plugin, e.name)
 	if err != nil {
 		return nil, err
@@ -198,6 +204,22 @@ func (t *Timers) read(ctx context.Context, e *entry) ([]byte, error) {
 // over is what becomes of a timer that has fired, and reports whether that was the last
 // time.
 func (t *Timers) over(ctx context.Context, e *entry, err error, busy bool) (last bool) {
+	t.mu.Lock()
+	own := t.owners[e.owner]
+	t.mu.Unlock()
+	if own == nil { // it is gone
+		own = &owned{}
+	}
+	own.writing.Lock()
+	defer own.writing.Unlock()
+	if last = t.settle(ctx, e, err, busy); last {
+		t.forget(e)
+	}
+	return last
+}
+
+// settle is over without the store.
+func (t *Timers) settle(ctx context.Context, e *entry, err error, busy bool) (last bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
@@ -227,8 +249,20 @@ func (t *Timers) over(ctx context.Context, e *entry, err error, busy bool) (last
 		return false
 	}
 	t.remove(e)
-	if err := t.deps.Cells.PutCellsSoon(e.tenant, tablePrefix+e.plugin, cell.Cell{Key: e.name}); err != nil {
+	return true
+}
+
+// forget deletes a timer that is over, unless another node has set it again.
+func (t *Timers) forget(e *entry) {
+	var err error
+	if t.deps.Nodes == nil {
+		err = t.deps.Cells.PutCellsSoon(e.tenant, tablePrefix+e.plugin, cell.Cell{Key: e.name})
+	} else {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+		defer cancel()
+		_, err = t.deps.Cells.SwapCells(ctx, e.tenant, tablePrefix+e.plugin, []cell.Cell{{Key: e.name, Value: e.claim}}, []cell.Cell{{Key: e.name}})
+	}
+	if err != nil {
 		t.deps.Log.Error("a plugin's timer that has fired could not be removed: it may fire again after a restart", "tenant", e.tenant, "plugin", e.plugin, "timer", e.name, "error", err)
 	}
-	return true
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,8 @@ type Deps struct {
 	// Heavy reports whether a tenant's plugins have lately used more than their part; nil:
 	// none has.
 	Heavy func(tenant string) bool
+	// Nodes are those of a cluster; nil: this one has all timers.
+	Nodes Nodes
 	Log   *slog.Logger
 	Now   func() time.Time
 }
@@ -68,6 +71,7 @@ type Timers struct {
 	queue  queue
 	byKey  map[key]*entry
 	owners map[owner]*owned
+	loaded map[owner]bool      // whose timers are here
 	stir   chan struct{}       // holds one if there is an earlier timer than before
 	due    *fair.Queue[*entry] // as many as there are timers
 
@@ -87,6 +91,8 @@ type key struct {
 
 // owned is what one plugin has set.
 type owned struct {
+	writing sync.Mutex // held while what is kept is changed, and byKey with it; before Timers.mu
+
 	count  int
 	budget *rate.Limiter
 	late   []*entry // whose time has come, and that wait for the budget
@@ -101,6 +107,7 @@ type entry struct {
 	index  int    // in the queue; -1 while it fires
 	busy   int    // tries in a row that found the plugin busy
 	failed int    // the others
+	claim  []byte // as it is kept while this node fires it, which others see; nil: it was not yet
 	gate   bool   // no timer: it lets one of those go on that wait for the budget
 }
 
@@ -111,7 +118,7 @@ const firers = 8
 // New makes them; Load brings those that are kept.
 func New(deps Deps) *Timers {
 	return &Timers{
-		deps: deps, byKey: map[key]*entry{}, owners: map[owner]*owned{}, stir: make(chan struct{}, 1),
+		deps: deps, byKey: map[key]*entry{}, owners: map[owner]*owned{}, loaded: map[owner]bool{}, stir: make(chan struct{}, 1),
 		due: fair.New[*entry](fair.Config{Running: firers / 4, Workers: firers, Heavy: deps.Heavy}, nil),
 		// One at a time of a tenant: they are made in the order in which they were wanted.
 		soon: fair.New(fair.Config{Bytes: soonBytes, Running: 1, Workers: changers, Heavy: deps.Heavy}, func(c *changes) { c.done(ErrBusy) }),
@@ -168,16 +175,21 @@ func (t *Timers) Drop(ctx context.Context, tenant, plugin string) error {
 func (t *Timers) Unload(gone func(tenant, plugin string) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, e := range t.byKey {
-		if gone(e.tenant, e.plugin) {
-			t.remove(e)
-		}
-	}
+	left := map[owner]bool{}
 	for o := range t.owners {
 		if gone(o.tenant, o.plugin) {
-			delete(t.owners, o)
+			left[o] = true
 		}
 	}
+	if len(left) > 0 {
+		for _, e := range t.byKey {
+			if left[e.owner] {
+				t.remove(e)
+			}
+		}
+	}
+	maps.DeleteFunc(t.owners, func(o owner, _ *owned) bool { return left[o] })
+	maps.DeleteFunc(t.loaded, func(o owner, _ bool) bool { return gone(o.tenant, o.plugin) })
 }
 
 // Count is how many timers are set.
@@ -187,30 +199,46 @@ func (t *Timers) Count() int {
 	return len(t.byKey)
 }
 
-// Load brings the timers of a plugin that are kept.
+// Load brings the timers of a plugin that are kept, if this node has them.
 func (t *Timers) Load(ctx context.Context, tenant, plugin string) error {
+	o := owner{tenant, plugin}
+	if !t.mine(o) {
+		return nil
+	}
 	for after := ""; ; {
 		list, err := t.deps.Cells.Cells(ctx, tenant, tablePrefix+plugin, after, page)
 		if err != nil {
 			return err
 		}
-		t.load(owner{tenant, plugin}, list)
+		t.load(o, list)
 		if len(list) < page {
-			return nil
+			break
 		}
 		after = list[len(list)-1].Key
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.there(o) && t.mine(o) {
+		t.loaded[o] = true
+	}
+	return nil
 }
 
 func (t *Timers) load(o owner, list []cell.Cell) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.there(o) {
+	if !t.there(o) || !t.mine(o) {
 		return
 	}
 	for _, c := range list {
 		e := &entry{key: key{o, c.Key}}
-		if _, ok := e.unpack(c.Value); ok && t.byKey[e.key] == nil {
+		_, ok := e.unpack(c.Value)
+		switch had := t.byKey[e.key]; {
+		case !ok:
+		case had == nil:
+			t.add(e)
+		case had.id != e.id: // the node that had them before has set it late
+			t.remove(had)
 			t.add(e)
 		}
 	}
@@ -240,14 +268,19 @@ func (e *entry) unpack(b []byte) (payload []byte, ok bool) {
 // add puts a timer into the queue, with mu held.
 func (t *Timers) add(e *entry) {
 	t.byKey[e.key] = e
-	own := t.owners[e.owner]
-	if own == nil {
-		own = &owned{}
-		t.owners[e.owner] = own
-	}
-	own.count++
+	t.own(e.owner).count++
 	heap.Push(&t.queue, e)
 	t.wake(e)
+}
+
+// own is what a plugin has set, with mu held.
+func (t *Timers) own(o owner) *owned {
+	own := t.owners[o]
+	if own == nil {
+		own = &owned{}
+		t.owners[o] = own
+	}
+	return own
 }
 
 // wake has Run look again, if a timer is the first now, with mu held.

@@ -66,6 +66,8 @@ type clustered struct {
 
 	directory *directory.Directory
 	pool      *limit.Pool
+	plugins   *pluginNodes
+	terms     termsOf        // by partition
 	alives    chan []string  // the newest edge nodes, until somebody has taken them
 	missed    chan int       // partitions of which messages may have been missed
 	behind    []atomic.Int64 // by partition: bytes of events that the workers have not kept
@@ -83,7 +85,7 @@ func (c *clustered) space() bool {
 
 // join makes what a node shares with others.
 func (a *App) join(cfg Config, b *Backends) (*stores, error) {
-	c := &clustered{a: a, cfg: cfg, redis: b.redis, base: b.mongo, behind: make([]atomic.Int64, cfg.Sequence.Partitions), alives: make(chan []string, 1), missed: make(chan int, 2*cfg.Sequence.Partitions)}
+	c := &clustered{a: a, cfg: cfg, redis: b.redis, base: b.mongo, behind: make([]atomic.Int64, cfg.Sequence.Partitions), terms: make(termsOf, cfg.Sequence.Partitions), alives: make(chan []string, 1), missed: make(chan int, 2*cfg.Sequence.Partitions)}
 	c.marks = &marks{Store: b.mongo, known: map[int]kafka.Mark{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	a.cluster = c
@@ -165,7 +167,7 @@ func (c *clustered) who() {
 	a := c.a
 	c.directory = directory.New(directory.Deps{
 		Node: c.cfg.Node, Presence: a.presence, Sessions: here{a}, Clock: func() int64 { return a.pipeline.Now() }, Now: a.now, Log: a.log,
-		Heard: func(note []byte) { a.typing.Told(note) }, Broadcast: c.spread.Tell,
+		Heard: c.heard, Broadcast: c.spread.Tell,
 		Ask: func(node string, kind byte, body []byte, done func([]byte, error)) error {
 			return c.peers.Ask(node, cluster.Kind(kind), body, done)
 		},
@@ -185,6 +187,13 @@ func (c *clustered) budgets() {
 	c.pool = limit.NewPool(c.cfg.Cluster.Budgets, redis.NewCounters(c.redis), func() int { return len(c.nodes.View().Nodes) }, a.log)
 	a.limits.Share(c.pool, func() int64 { return a.pipeline.Now() })
 	a.keys.Share(c.pool)
+}
+
+// heard takes what another node has told all.
+func (c *clustered) heard(note []byte) {
+	if !c.plugins.heard(note) {
+		c.a.typing.Told(note)
+	}
 }
 
 // here are the sessions of this node, which are made after the directory.
@@ -209,7 +218,7 @@ func (c *clustered) parts() []part {
 	if c == nil {
 		return nil
 	}
-	return []part{{"spread", c.spread.Run}, {"directory", c.directory.Run}, {"cluster", c.follow}, {"budgets", c.pool.Run}}
+	return []part{{"plugin nodes", c.plugins.run}, {"spread", c.spread.Run}, {"directory", c.directory.Run}, {"cluster", c.follow}, {"budgets", c.pool.Run}}
 }
 
 // gather is how long partitions are collected of which messages may have been missed.
@@ -277,6 +286,7 @@ func (c *clustered) view(v redis.View) {
 	}
 	c.a.log.Info("nodes that commit", "nodes", committing)
 	c.router.Assign(committing)
+	signal(c.plugins.moved)
 	select {
 	case <-c.alives: // nobody has seen it
 	default:
@@ -323,6 +333,8 @@ func (t terms) Open(ctx context.Context, partition int) (sequence.Partition, clu
 	own := p.(*kafka.Partition)
 	tables := own.Table().(*table)
 	tables.open = true
+	t.c.terms[partition].begun.Store(own.Term())
+	t.c.plugins.renew()
 	return p, tables, own.Last, nil
 }
 
@@ -331,7 +343,7 @@ func (c *clustered) checks() []observe.Check {
 	return []observe.Check{
 		{Name: "redis", Probe: func(ctx context.Context) error {
 			if !c.alive() {
-				return cmp.Or(c.redis.Check(ctx), errors.New("Redis does not say who is alive"))
+				return cmp.Or(c.redis.Check(ctx), errors.New("no answer from Redis about who is alive"))
 			}
 			return nil
 		}},

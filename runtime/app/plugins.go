@@ -19,7 +19,6 @@ import (
 	"github.com/heddle-rt/heddle/plugins/fixture"
 	"github.com/heddle-rt/heddle/plugins/guest"
 	"github.com/heddle-rt/heddle/plugins/host"
-	"github.com/heddle-rt/heddle/plugins/kv"
 	"github.com/heddle-rt/heddle/plugins/pool"
 	"github.com/heddle-rt/heddle/plugins/timer"
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -58,36 +57,25 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 	p := &plugins{log: a.log, changed: make(chan struct{}, 1), loaded: make(chan struct{}, 1)}
 	p.policies.Store(policies(cfg.Tenants))
 	p.coming.Store(policies(nil))
-	cache := cfg.Plugins.Run.Cache
-	if cache == "" {
-		cache = filepath.Join(cfg.Storage.Dir, "compiled")
-	}
 	var err error
-	if p.engine, err = guest.New(guest.Config{Cache: cache, Most: int64(cfg.Plugins.Run.CacheSize)}); err != nil {
+	if p.engine, err = guest.New(guest.Config{Cache: cfg.compiled(), Most: int64(cfg.Plugins.Run.CacheSize)}); err != nil {
 		return nil, err
 	}
 	p.fetcher = fetch.New(cfg.Plugins.HTTP, fetch.Deps{
 		Log: a.log, Resolver: a.resolver, Heavy: func(tenant string) bool { return p.host.Heavy(tenant) },
 		Answer: func(ctx context.Context, r *fetch.Response) { p.service.Answered(ctx, r) },
 	})
-	p.timers = timer.New(timer.Deps{
-		Cells: a.stores.cells, Log: a.log, Now: a.now, Fire: func(ctx context.Context, f timer.Firing) error { return p.service.Fired(ctx, f) },
-		There:  func(tenant, name string) bool { return p.host.Find(tenant, name) != nil },
-		Rate:   func(tenant string) float64 { return p.host.TimersPerSecond(tenant) },
-		Writes: func(tenant string, bytes int64) bool { return p.host.Writes(tenant, bytes) },
-		Heavy:  func(tenant string) bool { return p.host.Heavy(tenant) },
-		Busy:   notAsked, GivenUp: p.givenUp,
-	})
-	store := kv.New(a.stores.kv, a.now)
-	store.Writes = func(tenant string, bytes int64) bool { return p.host.Writes(tenant, bytes) }
-	p.host = host.New(cfg.Plugins.Run, host.Deps{
-		Engine: p.engine, Cells: a.stores.cells, KV: store, Log: a.log, Now: a.now,
-		Policy: p.policy,
-		Taken:  func(action string) bool { return p.service.Taken(action) }, Lookup: a.lookup,
-		Fixtures: fixture.RunOn(p.engine), Dropped: p.timers.Drop,
-	})
+	a.stores.kv.Writes = p.writes
+	timers, hosting := p.timerDeps(a), p.hostDeps(a)
+	var nodes plugin.Nodes
+	if a.cluster != nil {
+		n := newPluginNodes(a.cluster, p)
+		a.cluster.plugins = n
+		timers.Nodes, hosting.Changed, nodes = n, n.tell, n
+	}
+	p.timers, p.host = timer.New(timers), host.New(cfg.Plugins.Run, hosting)
 	p.service = plugin.New(plugin.Deps{
-		Host: p.host, Rooms: a.rooms, Outside: &plugin.Reach{Fetcher: p.fetcher, Timers: p.timers}, Actions: actions,
+		Host: p.host, Rooms: a.rooms, Outside: &plugin.Reach{Fetcher: p.fetcher, Timers: p.timers}, Actions: actions, Nodes: nodes,
 		Stored: a.storedBefore, Emit: a.emitOfPlugin, Log: a.log, Now: a.now,
 		Direct:  func(env *event.Envelope, user, device string) int { return a.sessions.Direct(env, user, device) },
 		Workers: max(1, cfg.Workers/2), Aside: a.workers, Heavy: p.host.Heavy,
@@ -95,6 +83,38 @@ func (a *App) newPlugins(cfg Config, actions []event.Action) (*plugins, error) {
 	p.after = plugin.NewAfter(p.service)
 	p.folder = newPluginFolder(pluginFolder{cfg: cfg.Plugins.Folder, host: p.host, most: p.largest, log: a.log})
 	return p, nil
+}
+
+func (p *plugins) timerDeps(a *App) timer.Deps {
+	return timer.Deps{
+		Cells: a.stores.cells, Log: a.log, Now: a.now, Fire: func(ctx context.Context, f timer.Firing) error { return p.service.Fired(ctx, f) },
+		There:  func(tenant, name string) bool { return p.host.Find(tenant, name) != nil },
+		Rate:   func(tenant string) float64 { return p.host.TimersPerSecond(tenant) },
+		Writes: p.writes,
+		Heavy:  func(tenant string) bool { return p.host.Heavy(tenant) },
+		Busy:   notAsked, GivenUp: p.givenUp,
+	}
+}
+
+func (p *plugins) hostDeps(a *App) host.Deps {
+	return host.Deps{
+		Engine: p.engine, Cells: a.stores.cells, KV: a.stores.kv, Log: a.log, Now: a.now,
+		Policy: p.policy,
+		Taken:  func(action string) bool { return p.service.Taken(action) }, Lookup: a.lookup,
+		Fixtures: fixture.RunOn(p.engine), Dropped: func(ctx context.Context, tenant, name string) error { return p.timers.Drop(ctx, tenant, name) },
+	}
+}
+
+// writes takes bytes out of what a tenant's plugins may write.
+func (p *plugins) writes(tenant string, bytes int64) bool { return p.host.Writes(tenant, bytes) }
+
+// compiled is the folder of compiled code; empty: it stays in memory, as by default in a
+// cluster, whose nodes need no disk.
+func (c *Config) compiled() string {
+	if c.Plugins.Run.Cache == "" && !c.Clustered() {
+		return filepath.Join(c.Storage.Dir, "compiled")
+	}
+	return c.Plugins.Run.Cache
 }
 
 // policy is what a tenant's plugins may do, nil if the node does not serve it. Of one that

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/heddle-rt/heddle/builtin"
+	"github.com/heddle-rt/heddle/plugins/kv"
 	"github.com/heddle-rt/heddle/runtime/adapter/embedded"
 	"github.com/heddle-rt/heddle/runtime/authenticate"
 	"github.com/heddle-rt/heddle/runtime/cell"
@@ -24,7 +25,7 @@ type stores struct {
 	rooms    roomStore
 	sessions session.Store
 	cells    cell.Store // of plugins: versions and timers
-	kv       cell.Store // of plugins: their own values
+	kv       *kv.Store  // of plugins: their own values
 	usage    limit.Storage
 	space    func() bool // false: there is no room for more events
 
@@ -66,7 +67,7 @@ func (a *App) alone(cfg Config) (*stores, error) {
 		return nil, err
 	}
 	return &stores{
-		log: s.Log(), rooms: s, sessions: s, cells: s, kv: s, usage: s, space: s.Space,
+		log: s.Log(), rooms: s, sessions: s, cells: s, kv: kv.New(s, a.now), usage: s, space: s.Space,
 		parts: []part{{"storage", s.Run}},
 		checks: []observe.Check{{Name: "storage", Probe: func(context.Context) error {
 			if !s.Space() {

@@ -27,4 +27,8 @@ type Store interface {
 	// PutCellsSoon changes them, all or none, for everybody who reads from now on; they
 	// are durable a moment later. What a crash loses of them is the newest.
 	PutCellsSoon(tenant, table string, cells ...Cell) error
+	// SwapCells changes cells of one table as PutCells does, if others are as was says: one
+	// without a value is not there. ok is false, and nothing is changed, if one of them is
+	// another; nobody else changes the table in between.
+	SwapCells(ctx context.Context, tenant, table string, was, put []Cell) (ok bool, err error)
 }

@@ -50,7 +50,26 @@ func (m *Memory) PutCells(_ context.Context, tenant, table string, cells ...Cell
 func (m *Memory) PutCellsSoon(tenant, table string, cells ...Cell) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.put([2]string{tenant, table}, cells)
+	return nil
+}
+
+// SwapCells changes cells if others are as they were.
+func (m *Memory) SwapCells(_ context.Context, tenant, table string, was, put []Cell) (ok bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	at := [2]string{tenant, table}
+	for _, c := range was {
+		if v, found := m.tables[at][c.Key]; found != (c.Value != nil) || !bytes.Equal(v, c.Value) {
+			return false, nil
+		}
+	}
+	m.put(at, put)
+	return true, nil
+}
+
+// put is PutCellsSoon with mu held.
+func (m *Memory) put(at [2]string, cells []Cell) {
 	rows := m.tables[at]
 	if rows == nil {
 		rows = map[string][]byte{}
@@ -70,7 +89,6 @@ func (m *Memory) PutCellsSoon(tenant, table string, cells ...Cell) error {
 	default:
 		m.tables[at] = rows
 	}
-	return nil
 }
 
 // Each calls f with everything that is kept, in no order. The values are the store's, and

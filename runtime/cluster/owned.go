@@ -8,6 +8,7 @@ import (
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/planted"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 )
 
@@ -59,7 +60,7 @@ func (o *Owned) answer(ctx context.Context, partition int, q *query) (answer, er
 		return answer{}, sequence.ErrElsewhere
 	}
 	a, err := q.run(ctx, t.tables)
-	if err == nil && !o.valid() && t.last(ctx) != nil {
+	if err == nil && !o.valid() && !planted.StaleReads && t.last(ctx) != nil {
 		return answer{}, sequence.ErrElsewhere
 	}
 	return a, err

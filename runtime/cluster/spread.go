@@ -10,6 +10,7 @@ import (
 	"github.com/heddle-rt/heddle/runtime/adapter/codec"
 	"github.com/heddle-rt/heddle/runtime/deliver"
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/planted"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 )
 
@@ -173,6 +174,9 @@ func (s *Spread) receive(partition int, message []byte) error {
 }
 
 func (s *Spread) reached(list []deliver.Where) {
+	if planted.BeatLost {
+		return
+	}
 	for _, w := range list {
 		s.deps.Hub.Reached(w.Tenant, w.Room, w.Position)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/frame"
+	"github.com/heddle-rt/heddle/runtime/planted"
 )
 
 // feed is one room on this node: who receives it, and how far its stream has
@@ -185,7 +186,7 @@ func (f *feed) accept(records []event.Record) (fresh []event.Record) {
 	f.repeats(len(records) - len(news))
 	last := &records[len(records)-1]
 	if len(news) > 0 {
-		if news[0].Offset > f.top+1 {
+		if news[0].Offset > f.top+1 && !planted.GapIgnored {
 			f.hold(news)
 			return nil
 		}

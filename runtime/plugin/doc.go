@@ -14,5 +14,8 @@
 // After is a stage behind the one that delivers. It takes hooks that no event waits for
 // to a bounded queue, which the goroutines of After.Run empty.
 //
+// In a cluster the instances of a keyed version are at the nodes that commit for their rooms:
+// an event's call goes there, and what the plugin wants is done where the event is (Nodes).
+//
 // No plugin is asked about what plugins emit: emits cannot feed each other.
 package plugin

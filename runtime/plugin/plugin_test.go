@@ -174,8 +174,9 @@ func (r *rig) run(t testing.TB, action, data string) (*event.Event, pipeline.Ver
 
 const before = "bindings: [{actions: ['case:*'], rooms: ['conv:*']}]\n"
 
-func TestDecisions(t *testing.T) {
-	r := newRig(t, before)
+func TestDecisions(t *testing.T) { decisions(t, newRig(t, before)) }
+
+func decisions(t *testing.T, r *rig) {
 	for action, c := range map[string]struct {
 		code, field, text string
 		check             func(ev *event.Event) string
@@ -216,8 +217,9 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
-func TestEffects(t *testing.T) {
-	r := newRig(t, before)
+func TestEffects(t *testing.T) { effects(t, newRig(t, before)) }
+
+func effects(t *testing.T, r *rig) {
 	ev, _, err := r.run(t, "case:emit", `{}`)
 	if err != nil || len(ev.Later) != 2 {
 		t.Fatal(err, len(ev.Later))

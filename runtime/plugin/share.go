@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/heddle-rt/heddle/hostapi"
 	"github.com/heddle-rt/heddle/plugins/host"
 	"github.com/heddle-rt/heddle/plugins/pool"
 	"github.com/heddle-rt/heddle/runtime/event"
@@ -54,5 +55,5 @@ func (s *Service) run(ctx context.Context, ev *event.Event, v *host.Version, j *
 			defer s.deps.Aside.Return()
 		}
 	}
-	return v.Pool.Do(ctx, j)
+	return s.do(ctx, v, j, hostapi.CodecJSON, ev.Extra)
 }

@@ -54,6 +54,8 @@ type Deps struct {
 	Direct func(env *event.Envelope, user, device string) int
 	Log    *slog.Logger
 	Now    func() time.Time
+	// Nodes are those of a cluster; nil: this one has all instances.
+	Nodes Nodes
 	// Workers is how many workers may wait for one tenant's plugins; 0: no bound.
 	Workers int
 	// Aside is told when a worker begins and ends to wait for a plugin; nil: nobody is.

@@ -3,6 +3,8 @@ package sequence
 import (
 	"context"
 	"time"
+
+	"github.com/heddle-rt/heddle/runtime/planted"
 )
 
 // publish is the lane's second goroutine: it waits for each batch in turn, brings
@@ -43,7 +45,7 @@ func (l *lane) confirm(ctx context.Context, b *batch) {
 		b.fail("sequence.commit", errLifeOver)
 		return
 	case b.pending != nil:
-		if err := b.pending.Wait(ctx); err != nil {
+		if err := b.pending.Wait(ctx); err != nil && !planted.AckUncommitted {
 			l.deps.Logger.Error("commit failed, its outcome is unknown", "partition", l.index, "records", len(b.records), "error", err)
 			l.lost = append(l.lost, b.records...)
 			l.dead.Store(b.life)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/planted"
 	"github.com/heddle-rt/heddle/runtime/room"
 )
 
@@ -226,6 +227,9 @@ func (o *opening) position(ctx context.Context, name string, head event.Head) (e
 	}
 	if !known {
 		return head.Position, nil
+	}
+	if planted.ResumeLate {
+		at.Offset++
 	}
 	why, err := room.Replayable(ctx, o.m.deps.History, o.id.Tenant, name, at, head)
 	if err != nil {

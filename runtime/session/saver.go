@@ -145,7 +145,11 @@ func (v *saver) write(ctx context.Context, m *Manager) {
 			for _, id := range taken.IDs {
 				busy[id].taken(id)
 			}
-		} else if err != nil {
+		} else if err == nil {
+			for i := range batch {
+				busy[batch[i].ID].keeps()
+			}
+		} else {
 			m.Unsaved.Add(uint64(len(batch)))
 			m.deps.Log.Warn("sessions could not be saved", "sessions", len(batch), "error", err)
 		}
@@ -169,13 +173,26 @@ func (v *saver) write(ctx context.Context, m *Manager) {
 	v.mu.Unlock()
 }
 
-// taken ends a session that another node has resumed.
+// keeps notes that the store has the session as this node's.
+func (s *Session) keeps() {
+	s.mu.Lock()
+	s.saved = true
+	s.mu.Unlock()
+}
+
+// taken ends a session that another node has resumed. Of two resumes at the same time one
+// is told so before it was ever saved: its client may have given the other one up, and
+// is to come again.
 func (s *Session) taken(id string) {
 	s.mu.Lock()
 	s.kept = false
+	why := fault.SessionReplaced
+	if !s.saved {
+		why = fault.Changed
+	}
 	s.mu.Unlock()
 	s.m.dismiss(s, id)
-	s.conn.CloseWith(fault.SessionReplaced, "")
+	s.conn.CloseWith(why, "")
 }
 
 // stored is what is to be in the store; false if there is to be nothing. If it is about

@@ -223,6 +223,23 @@ func TestASessionThatAnotherNodeHas(t *testing.T) {
 	})
 }
 
+// TestTwoResumesAtATime: the one that another node was first with was never saved here. Its
+// client may know of no other connection, and comes again.
+func TestTwoResumesAtATime(t *testing.T) {
+	inTime(t, func(t *testing.T, n *node) {
+		a := n.open("ann")
+		r, _ := a.stored(false)
+		r.Meta.Node = "other"
+		n.world.mu.Lock()
+		n.world.sessions[r.ID] = r
+		n.world.mu.Unlock()
+		time.Sleep(time.Second)
+		if a.conn.end() != fault.Changed.Code() || n.world.stored(r.ID).Meta.Node != "other" {
+			t.Errorf("closed with %q, stored %+v", a.conn.end(), n.world.stored(r.ID))
+		}
+	})
+}
+
 // TestResumingIsAGeneration: each resume is of the one behind the one that is stored.
 func TestResumingIsAGeneration(t *testing.T) {
 	inTime(t, func(t *testing.T, n *node) {

@@ -79,6 +79,7 @@ type Session struct {
 
 	mu      sync.Mutex
 	kept    bool // it has a record, which is to be in the store
+	saved   bool // and the store has it
 	acks    bool // the client acknowledges
 	gone    bool // Closed has run, or has begun
 	over    bool // closed because its token has ended: it can not be refreshed any more

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -47,7 +48,9 @@ func newShelf(projections map[string]room.Projection, now func() time.Time, rete
 	cfg.Dir, cfg.MinFree, cfg.MemTable, cfg.CacheSize = "data", 0, 1<<20, 1<<20
 	cfg.Window, cfg.SweepInterval, cfg.SweepRest = time.Second, 50*time.Microsecond, 0
 	deps := embedded.Deps{FS: vfs.NewMem(), Fatal: func(err error) { panic(err) }, Clock: now, Projections: map[string]room.Projection{}}
-	for action, project := range projections {
+	all := Memberships()
+	maps.Copy(all, projections)
+	for action, project := range all {
 		deps.Projections[action] = func(t room.Tables, r *event.Record) { project(&splitter{t, s}, r) }
 	}
 	if retention != nil {

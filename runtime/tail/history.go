@@ -29,7 +29,7 @@ func (t *Tail) SequenceHead(ctx context.Context, tenant, id string) (sequence.He
 // the room is ErrTrimmed too.
 func (t *Tail) After(ctx context.Context, tenant, id string, p event.Position, limit, maxBytes int) ([]event.Record, error) {
 	q := query{
-		what: fmt.Sprintf("after %q %d", p.Epoch, p.Offset), limit: limit, bytes: maxBytes,
+		what: "after", at: p, limit: limit, bytes: maxBytes,
 		fill: func(e *entry, to *page, base heard) (bool, error) { return e.after(to, p, base) },
 		ask: func(ctx context.Context, limit, maxBytes int) ([]event.Record, error) {
 			return t.base.After(ctx, tenant, id, p, limit, maxBytes)
@@ -42,7 +42,7 @@ func (t *Tail) After(ctx context.Context, tenant, id string, p event.Position, l
 func (t *Tail) Before(ctx context.Context, tenant, id string, offset uint64, limit, maxBytes int) ([]event.Record, error) {
 	from := offset // what memory has is left out
 	q := query{
-		what: fmt.Sprintf("before %d", offset), limit: limit, bytes: maxBytes,
+		what: "before", at: event.Position{Offset: offset}, limit: limit, bytes: maxBytes,
 		fill: func(e *entry, to *page, base heard) (done bool, err error) {
 			from, done, err = e.before(to, offset, base)
 			return done, err
@@ -57,6 +57,7 @@ func (t *Tail) Before(ctx context.Context, tenant, id string, offset uint64, lim
 // query is one for records.
 type query struct {
 	what         string
+	at           event.Position
 	limit, bytes int
 	fill         func(e *entry, to *page, base heard) (done bool, err error)
 	ask          func(ctx context.Context, limit, maxBytes int) ([]event.Record, error)
@@ -67,7 +68,7 @@ func (t *Tail) records(ctx context.Context, n name, q *query) ([]event.Record, e
 	if done {
 		return page.records, err
 	}
-	records, err := fetch(ctx, t, n, fmt.Sprintf("%s %d %d", q.what, q.limit, q.bytes), func(ctx context.Context, e *entry) ([]event.Record, error) {
+	records, err := fetch(ctx, t, n, fmt.Sprintf("%s %q %d %d %d", q.what, q.at.Epoch, q.at.Offset, q.limit, q.bytes), func(ctx context.Context, e *entry) ([]event.Record, error) {
 		page, done, err := t.inMemory(n, q)
 		if done {
 			return page.records, err

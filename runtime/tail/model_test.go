@@ -216,7 +216,6 @@ func newModel(rt *rapid.T) *model {
 	m := &model{world: world{T: rt, now: time.UnixMilli(1_000_000_000), rooms: map[string]*place{}}}
 	clock := func() time.Time { return m.now }
 	projections := builtin.Projections()
-	maps.Copy(projections, Memberships())
 	never := func(string) uint64 { return 0 }
 	m.oracle, m.base = newShelf(projections, clock, never), newShelf(projections, clock, never)
 	m.front = &front{Base: m.base}

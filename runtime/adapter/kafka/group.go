@@ -3,12 +3,12 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
 
 	"github.com/heddle-rt/heddle/runtime/worker"
 )
@@ -17,14 +17,13 @@ import (
 // partitions. What the group has committed is for the eyes of operators and their tools;
 // where a partition is read from is for the worker to say.
 type Group struct {
-	log    *Log
-	name   string
-	logger *slog.Logger
+	log  *Log
+	name string
 }
 
 // NewGroup is of a log that need not be opened.
 func NewGroup(l *Log) *Group {
-	return &Group{log: l, name: l.cfg.Topic + ".workers", logger: l.deps.Logger}
+	return &Group{log: l, name: l.cfg.Topic + ".workers"}
 }
 
 const (
@@ -45,6 +44,7 @@ type membership struct {
 	ctx    context.Context // Consume's
 	serve  func(context.Context, worker.Partition)
 	reader *reader
+	fallen rate.Sometimes // out of the group: told in the log
 
 	mu   sync.Mutex
 	held map[int32]*tenure
@@ -64,7 +64,7 @@ func (g *Group) Consume(ctx context.Context, serve func(context.Context, worker.
 	if err != nil {
 		return err
 	}
-	m := &membership{Group: g, ctx: ctx, serve: serve, reader: r, held: map[int32]*tenure{}}
+	m := &membership{Group: g, ctx: ctx, serve: serve, reader: r, fallen: rate.Sometimes{Interval: time.Minute}, held: map[int32]*tenure{}}
 	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	over := make(chan struct{})
 	go func() {
@@ -80,6 +80,7 @@ func (g *Group) Consume(ctx context.Context, serve func(context.Context, worker.
 		kgo.ConsumeTopics(g.log.cfg.Topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(session),
+		kgo.RebalanceTimeout(session), // a member that has died holds up the others for no longer
 		kgo.HeartbeatInterval(heartbeat),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(m.assigned),
@@ -145,10 +146,12 @@ func (m *membership) lost(_ context.Context, _ *kgo.Client, topics map[string][]
 	m.end(m.take(topics))
 }
 
-// OnGroupManageError is told of what ends a membership, which is tried again then.
+// OnGroupManageError is a hook of the client, which then tries again.
 func (m *membership) OnGroupManageError(err error) {
 	if m.ctx.Err() == nil {
-		m.logger.Warn("the worker has fallen out of its group, and joins again", "group", m.name, "error", err)
+		m.fallen.Do(func() {
+			m.log.deps.Logger.Warn("the worker is not in its group, and joins again", "group", m.name, "error", err)
+		})
 	}
 }
 

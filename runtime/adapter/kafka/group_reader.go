@@ -24,7 +24,7 @@ type reader struct {
 // Bounds of what is read ahead for each broker, beside what the streams hold.
 const (
 	fetchBytes     = 16 << 20
-	fetchPartition = 2 << 20
+	fetchPartition = 1 << 20
 )
 
 func newReader(l *Log) (*reader, error) {

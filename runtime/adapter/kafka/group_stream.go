@@ -26,12 +26,12 @@ type stream struct {
 	err      error // of the reader
 	handed   int64 // when the first record that Next has returned and Passed has not passed was written, Unix milliseconds; 0 for none
 	end      int64 // offset of the next record that will be written, as far as is known
-	passed   int64 // offset up to which all is kept
+	passed   int64 // offset up to which all is kept; -1 before Begin
 	reported int64 // what of that the group was told
 }
 
 func newStream(r *reader, number int32) *stream {
-	return &stream{reader: r, number: number, ready: make(chan struct{}, 1)}
+	return &stream{reader: r, number: number, ready: make(chan struct{}, 1), passed: -1, reported: -1}
 }
 
 // Number is the partition's.
@@ -57,7 +57,7 @@ func (s *stream) restart(from, end int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.paused, s.err, s.handed = false, nil, 0
-	s.passed, s.reported, s.end = from, from, max(s.end, end)
+	s.passed, s.end = from, max(s.end, end)
 }
 
 // put takes what the reader has read, and reports whether it should pause. Nothing is
@@ -115,7 +115,7 @@ func (s *stream) Next(ctx context.Context, events, bytes int) (worker.Batch, err
 func (s *stream) cut(events, bytes int) ([]*kgo.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.limit = 2 * bytes
+	s.limit = bytes
 	n, size := 0, 0
 	for n < min(events, len(s.queue)) && (n == 0 || size+len(s.queue[n].Value) <= bytes) {
 		size += len(s.queue[n].Value)
@@ -181,14 +181,14 @@ func (s *stream) Lag() (records, since int64) {
 	if since == 0 && len(s.queue) > 0 {
 		since = s.queue[0].Timestamp.UnixMilli()
 	}
-	return max(0, s.end-s.passed), since
+	return max(0, s.end-max(0, s.passed)), since
 }
 
 // news is how far the partition is, and whether the group was not told that yet.
 func (s *stream) news() (at int64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ok = s.passed > s.reported
+	ok = s.passed != s.reported
 	s.reported = s.passed
 	return s.passed, ok
 }

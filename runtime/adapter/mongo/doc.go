@@ -10,10 +10,10 @@
 // is read together, a page of a room's history or its members, lies in one range of ids.
 //
 //	collection  id                                 holds
-//	events      tenant, room, offset               an event
+//	events      tenant, room, offset               an event; sent: whose marker it moves
 //	rooms       tenant, room                       row: room.Info; ended: where the room was deleted
 //	members     tenant, room, user                 row: role and time of joining
-//	markers     tenant, room, user, sent or read   row: a position
+//	markers     tenant, room, user, sent or read   row: a position; of sent, what events are not
 //	notes       tenant, room, offset, kind, key    row: a value
 //	rows        tenant, room, kind, key            row: a value
 //	progress    partition                          mark: up to where the log is kept

@@ -23,15 +23,13 @@ func (s *Store) Keep(ctx context.Context, partition int, events []worker.Event, 
 			return err
 		}
 	}
-	refused, err := s.insert(ctx, events)
+	t := s.project(events, nil)
+	refused, err := s.insert(ctx, events, t.sent)
 	if err != nil {
 		return err
 	}
-	t := newTables(s.deps.Now().UnixMilli())
-	for i := range events {
-		if project := s.deps.Projections[events[i].Action]; project != nil && refused[i] == nil {
-			t.project(project, &events[i])
-		}
+	if len(refused) > 0 {
+		t = s.project(events, refused)
 	}
 	if err := s.flush(ctx, t); err != nil {
 		return err
@@ -46,7 +44,7 @@ func (s *Store) Keep(ctx context.Context, partition int, events []worker.Event, 
 }
 
 // insert writes events, and says why some cannot be, by their index.
-func (s *Store) insert(ctx context.Context, events []worker.Event) (refused map[int]error, err error) {
+func (s *Store) insert(ctx context.Context, events []worker.Event, sent []string) (refused map[int]error, err error) {
 	if len(events) == 0 {
 		return nil, nil
 	}
@@ -54,7 +52,7 @@ func (s *Store) insert(ctx context.Context, events []worker.Event) (refused map[
 	docs, index := make([]any, 0, len(events)), make([]int, 0, len(events))
 	for i := range events {
 		e := &events[i]
-		doc, err := encodeEvent(eventID(e.Tenant, e.Room, e.Offset), e)
+		doc, err := encodeEvent(eventID(e.Tenant, e.Room, e.Offset), sent[i], e)
 		if err != nil {
 			refused[i] = err
 			continue
@@ -83,11 +81,11 @@ func (s *Store) insert(ctx context.Context, events []worker.Event) (refused map[
 		return nil, wrap("insert", err)
 	}
 	s.counters.kept.Add(uint64(len(docs) - len(there) - len(refused)))
-	return refused, s.compare(ctx, events, there, refused)
+	return refused, s.compare(ctx, events, sent, there, refused)
 }
 
 // compare refuses events in whose place others are.
-func (s *Store) compare(ctx context.Context, events []worker.Event, there map[string]int, refused map[int]error) error {
+func (s *Store) compare(ctx context.Context, events []worker.Event, sent []string, there map[string]int, refused map[int]error) error {
 	if len(there) == 0 {
 		return nil
 	}
@@ -114,7 +112,7 @@ func (s *Store) compare(ctx context.Context, events []worker.Event, there map[st
 	})
 	for _, i := range found {
 		if err == nil {
-			err = s.recover(ctx, &events[i])
+			err = s.recover(ctx, sent[i], &events[i])
 		}
 	}
 	return err

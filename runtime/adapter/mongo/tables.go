@@ -12,8 +12,10 @@ import (
 // tables is what the projections of a batch derive. Of all writes to a row the last one
 // is made.
 type tables struct {
-	at   int64         // of the record that is projected
+	e    *worker.Event // the one that is projected
+	at   int64         // its place in the log
 	gone bson.DateTime // now
+	sent []string      // by event, whose marker it moves: it is the row itself
 
 	rooms, ended, members, markers, notes, rows map[string]row
 
@@ -39,17 +41,20 @@ const (
 	markerRead = "read"
 )
 
-func newTables(now int64) *tables {
-	return &tables{
-		gone:  bson.DateTime(now),
+// project derives the rows of events, but for those that were refused.
+func (s *Store) project(events []worker.Event, refused map[int]error) *tables {
+	t := &tables{
+		gone: bson.NewDateTimeFromTime(s.deps.Now()), sent: make([]string, 0, len(events)),
 		rooms: map[string]row{}, ended: map[string]row{}, members: map[string]row{}, markers: map[string]row{}, notes: map[string]row{}, rows: map[string]row{},
 		reads: map[string]read{},
 	}
-}
-
-func (t *tables) project(project room.Projection, e *worker.Event) {
-	t.at = e.At
-	project(t, &e.Record)
+	for i := range events {
+		t.e, t.at, t.sent = &events[i], events[i].At, append(t.sent, "")
+		if project := s.deps.Projections[t.e.Action]; project != nil && refused[i] == nil {
+			project(t, &t.e.Record)
+		}
+	}
+	return t
 }
 
 func (t *tables) tombstone() row { return row{At: t.at, Gone: t.gone} }
@@ -69,9 +74,19 @@ func (t *tables) DeleteMember(tenant, room, user string) {
 	t.members[key(tenant, room, user)] = t.tombstone()
 }
 
+// PutSent writes nothing for a message, which moves its sender's marker to itself: by an
+// index the newest one is found.
 func (t *tables) PutSent(tenant, user, room string, m room.Marker) {
-	t.markers[key(tenant, room, user, markerSent)] = t.marker(m)
+	sent, e := key(tenant, room, user), t.e
+	if of := &t.sent[len(t.sent)-1]; (*of == "" || *of == sent) && room == e.Room && tenant == e.Tenant && m.Position == e.Position && m.Messages == e.Messages {
+		*of = sent
+		return
+	}
+	t.markers[sentID(sent)] = t.marker(m)
 }
+
+// sentID is the id of the marker of tenant, room and user.
+func sentID(sent string) string { return sent + string(separator) + markerSent }
 
 func (t *tables) marker(m room.Marker) row {
 	return row{At: t.at, Epoch: m.Epoch, Offset: m.Offset, Messages: m.Messages}

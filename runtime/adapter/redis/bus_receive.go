@@ -102,6 +102,16 @@ func (b *Bus) receive(ctx context.Context, channel string, take func([]byte), mi
 	}
 }
 
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
 func (b *Bus) message(packed string, take func([]byte)) {
 	if packed != "" && packed[0] == ping {
 		b.pong(packed)

@@ -2,78 +2,64 @@ package redis
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
-	"sync"
-	"sync/atomic"
 
 	"github.com/redis/rueidis"
 
 	"github.com/heddle-rt/heddle/runtime/cell"
-	"github.com/heddle-rt/heddle/runtime/config"
-	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// CellsConfig bounds what waits for Redis.
-type CellsConfig struct {
-	Queue config.Size `yaml:"queue" default:"16MiB" min:"64KiB" max:"4GiB" doc:"Bytes of plugins' writes that may wait for Redis; above it plugins are told that the store is away."`
+// Cells keeps small values of tenants, which all nodes change. A table is a hash of the
+// values and a sorted set of the keys; a third key counts what the tenant has in all its
+// tables. All that is a tenant's has one slot: each change is one script, so that nobody
+// sees half of one, and it is compared and counted where it is made. What Redis takes is
+// as durable as Redis is.
+type Cells struct{ c *Client }
+
+// NewCells makes a store.
+func NewCells(c *Client) *Cells { return &Cells{c} }
+
+// of is what the names of a tenant's keys begin with. They have one slot, whatever braces
+// the name has: it is found in this part. The length tells tenants apart.
+func (s *Cells) of(tenant string) string {
+	return s.c.key("cells", "{"+strconv.Itoa(len(tenant)), tenant+"}")
 }
 
-// Cells is a cell.Store. A table is a hash of the values and a sorted set of the keys,
-// which have one slot; each change is one script, so that nobody sees half of one.
+// keys are those of a table: values, keys, and what the tenant has.
+func (s *Cells) keys(tenant, table string) []string {
+	of := s.of(tenant)
+	return []string{of + ":values:" + table, of + ":keys:" + table, of + ":used"}
+}
+
+// swapCells changes cells if others are as they were, and answers 1 if it did, 0 if they
+// are not, -1 if the tenant would have too much; and what it has, in bytes and keys.
 //
-// Changes are made in the order in which this process asked for them, by Run, which sends
-// what waits at once. Who reads a table waits for the changes of it that this process has
-// asked for: so they are seen at once here, and by other nodes a round trip later. What
-// Redis takes is as durable as Redis is; what waits is lost with the process.
-type Cells struct {
-	c   *Client
-	max int64
-	log *slog.Logger
-
-	wake chan struct{} // holds one
-
-	mu      sync.Mutex
-	over    bool // Run has ended
-	queue   []*change
-	bytes   int64              // of the queue and of what is being written
-	pending map[string]*change // the last one of each table
-
-	// Written counts changes, Refused those that found no room to wait, Lost those that
-	// Redis will never take, and those that waited when Run ended.
-	Written, Refused, Lost atomic.Uint64
-}
-
-// change is one call of PutCells or PutCellsSoon.
-type change struct {
-	table string
-	call  call
-	bytes int64
-	ctx   context.Context // of who waits for it
-	soon  bool            // nobody does: it is tried until Redis takes it
-	err   error
-	done  chan struct{} // closed when it is made, or is not to be any more
-}
-
-// NewCells makes a store; Run must be running before anything changes.
-func NewCells(c *Client, cfg CellsConfig, log *slog.Logger) *Cells {
-	return &Cells{c: c, max: int64(cfg.Queue), log: log, wake: make(chan struct{}, 1), pending: map[string]*change{}}
-}
-
-// table is what the names of a table's keys begin with. They have one slot, whatever
-// braces the names have: it is found in this part. The length tells tenants apart.
-func (s *Cells) table(tenant, table string) string {
-	return s.c.key("cells", "{"+strconv.Itoa(len(tenant)), tenant+table+"}")
-}
-
-func cellKeys(table string) []string { return []string{table + ":values", table + ":keys"} }
-
-// putCells changes cells.
-//
-//	KEYS: values (a hash), keys (a sorted set)
-//	ARGV: for each cell its key, 1 or 0 if it is to be deleted, its value
-var putCells = newScript(`
-for i = 1, #ARGV, 3 do
+//	KEYS: values (a hash), keys (a sorted set), used (a hash)
+//	ARGV: bytes that the tenant may have, 0 for no bound; how many cells are compared; then
+//	of each of them, and of each that is changed, its key, 1 or 0 if it is not there, its
+//	value
+var swapCells = newScript(`
+local changed = 3 + 3 * ARGV[2]
+for i = 3, changed - 1, 3 do
+  local want = ARGV[i + 1] == '1' and ARGV[i + 2]
+  if redis.call('HGET', KEYS[1], ARGV[i]) ~= want then return {0, 0, 0} end
+end
+local used = redis.call('HMGET', KEYS[3], 'bytes', 'keys')
+local bytes, keys, size = tonumber(used[1] or 0), tonumber(used[2] or 0), {}
+local had = bytes
+for i = changed, #ARGV, 3 do
+  local key = ARGV[i]
+  local was = size[key]
+  if was == nil then
+    was = redis.call('HEXISTS', KEYS[1], key) == 1 and redis.call('HSTRLEN', KEYS[1], key) + #key
+  end
+  local is = ARGV[i + 1] == '1' and #ARGV[i + 2] + #key
+  size[key] = is
+  bytes = bytes + (is or 0) - (was or 0)
+  keys = keys + (is and 1 or 0) - (was and 1 or 0)
+end
+if bytes > had and ARGV[1] ~= '0' and bytes > tonumber(ARGV[1]) then return {-1, had, tonumber(used[2] or 0)} end
+for i = changed, #ARGV, 3 do
   if ARGV[i + 1] == '1' then
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
     redis.call('ZADD', KEYS[2], 0, ARGV[i])
@@ -82,7 +68,8 @@ for i = 1, #ARGV, 3 do
     redis.call('ZREM', KEYS[2], ARGV[i])
   end
 end
-return 0`)
+if changed <= #ARGV then redis.call('HSET', KEYS[3], 'bytes', bytes, 'keys', keys) end
+return {1, bytes, keys}`)
 
 // pageCells reads cells: a key, its value, and so on.
 //
@@ -102,11 +89,7 @@ return out`)
 func (s *Cells) Cell(ctx context.Context, tenant, table, key string) (value []byte, found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.cfg.Timeout)
 	defer cancel()
-	at := s.table(tenant, table)
-	if err := s.settled(ctx, at); err != nil {
-		return nil, false, err
-	}
-	value, err = s.c.r.Do(ctx, s.c.r.B().Hget().Key(cellKeys(at)[0]).Field(key).Build()).AsBytes()
+	value, err = s.c.r.Do(ctx, s.c.r.B().Hget().Key(s.keys(tenant, table)[0]).Field(key).Build()).AsBytes()
 	if rueidis.IsRedisNil(err) {
 		return nil, false, nil
 	}
@@ -116,15 +99,14 @@ func (s *Cells) Cell(ctx context.Context, tenant, table, key string) (value []by
 	return value, true, nil
 }
 
-// Cells pages through a table.
+// Cells pages through a table, in the order of the keys, from the one behind after.
 func (s *Cells) Cells(ctx context.Context, tenant, table, after string, limit int) ([]cell.Cell, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.c.cfg.Timeout)
 	defer cancel()
-	at := s.table(tenant, table)
-	if err := s.settled(ctx, at); err != nil || limit <= 0 {
-		return nil, err
-	}
-	said, err := pageCells.run(ctx, s.c.r, call{cellKeys(at), []string{after, strconv.Itoa(limit)}})[0].ToArray()
+	said, err := pageCells.run(ctx, s.c.r, call{s.keys(tenant, table)[:2], []string{after, strconv.Itoa(limit)}})[0].ToArray()
 	if err != nil {
 		return nil, failed("redis.cells", err)
 	}
@@ -140,70 +122,25 @@ func (s *Cells) Cells(ctx context.Context, tenant, table, after string, limit in
 	return out, nil
 }
 
-// settled waits until what this process has changed in a table is made.
-func (s *Cells) settled(ctx context.Context, table string) error {
-	s.mu.Lock()
-	last := s.pending[table]
-	s.mu.Unlock()
-	if last == nil {
-		return nil
-	}
-	select {
-	case <-last.done:
-		return nil
-	case <-ctx.Done():
-		return fault.Wrap("redis.cells", fault.Unavailable, ctx.Err())
-	}
-}
-
-// PutCells changes cells of one table. After an error they may be changed all the same.
-func (s *Cells) PutCells(ctx context.Context, tenant, table string, cells ...cell.Cell) error {
+// SwapWithin changes cells of one table, all or none, if others are as was says, and the
+// tenant then has no more than quota bytes, or less than before; 0: no bound. A cell
+// without a value is not there, or is to be deleted. After an error it may be made.
+func (s *Cells) SwapWithin(ctx context.Context, tenant, table string, was, put []cell.Cell, quota int64) (cell.Swapped, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.cfg.Timeout)
 	defer cancel()
-	ch, err := s.put(ctx, s.table(tenant, table), cells, false)
-	if ch == nil {
-		return err
-	}
-	select {
-	case <-ch.done:
-		return ch.err
-	case <-ctx.Done():
-		return fault.Wrap("redis.put", fault.Unavailable, ctx.Err())
-	}
-}
-
-// PutCellsSoon changes them a moment later. If Redis is away that is when it is back.
-func (s *Cells) PutCellsSoon(tenant, table string, cells ...cell.Cell) error {
-	_, err := s.put(context.Background(), s.table(tenant, table), cells, true)
-	return err
-}
-
-// put has a change wait for Run; nil if there is none.
-func (s *Cells) put(ctx context.Context, table string, cells []cell.Cell, soon bool) (*change, error) {
-	if len(cells) == 0 {
-		return nil, nil //nolint:nilnil // see above
-	}
-	ch := &change{table: table, ctx: ctx, soon: soon, call: call{cellKeys(table), make([]string, 0, 3*len(cells))}, done: make(chan struct{})}
-	for _, c := range cells {
-		there := "1"
-		if c.Value == nil {
-			there = "0"
+	args := append(make([]string, 0, 2+3*(len(was)+len(put))), strconv.FormatInt(quota, 10), strconv.Itoa(len(was)))
+	for _, list := range [...][]cell.Cell{was, put} {
+		for _, c := range list {
+			there := "1"
+			if c.Value == nil {
+				there = "0"
+			}
+			args = append(args, c.Key, there, string(c.Value))
 		}
-		ch.call.args = append(ch.call.args, c.Key, there, string(c.Value))
-		ch.bytes += cell.Cost(c.Key, c.Value)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over || s.bytes > 0 && s.bytes+ch.bytes > s.max {
-		s.Refused.Add(1)
-		return nil, &fault.Error{Op: "redis.put", Kind: fault.Unavailable, Msg: "too many writes wait for Redis"}
+	said, err := swapCells.run(ctx, s.c.r, call{s.keys(tenant, table), args})[0].AsIntSlice()
+	if err != nil {
+		return cell.Swapped{}, failed("redis.swap", err)
 	}
-	s.bytes += ch.bytes
-	s.queue = append(s.queue, ch)
-	s.pending[table] = ch
-	select {
-	case s.wake <- struct{}{}:
-	default: // it is awake
-	}
-	return ch, nil
+	return cell.Swapped{Made: said[0] == 1, Full: said[0] == -1, Bytes: said[1], Keys: said[2]}, nil
 }

@@ -3,10 +3,8 @@ package redis
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/heddle-rt/heddle/runtime/adapter/redis/redistest"
 	"github.com/heddle-rt/heddle/runtime/cell"
@@ -14,148 +12,112 @@ import (
 	"github.com/heddle-rt/heddle/runtime/fault"
 )
 
-// store runs a store of cells until stop.
-func store(t testing.TB, c *Client, queue int) (s *Cells, stop func()) {
-	s = NewCells(c, CellsConfig{Queue: 1 << 20}, slog.New(slog.DiscardHandler))
-	if queue > 0 {
-		s.max = int64(queue)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	stop = sync.OnceFunc(func() { cancel(); <-ended })
-	t.Cleanup(stop)
-	return s, stop
+// asStore makes a cell.Store of what has no bounds.
+type asStore struct{ *bare }
+
+type bare = Cells
+
+func (s asStore) PutCells(ctx context.Context, tenant, table string, cells ...cell.Cell) error {
+	_, err := s.SwapWithin(ctx, tenant, table, nil, cells, 0)
+	return err
+}
+
+func (s asStore) PutCellsSoon(tenant, table string, cells ...cell.Cell) error {
+	return s.PutCells(context.Background(), tenant, table, cells...)
+}
+
+func (s asStore) SwapCells(ctx context.Context, tenant, table string, was, put []cell.Cell) (bool, error) {
+	done, err := s.SwapWithin(ctx, tenant, table, was, put, 0)
+	return done.Made, err
 }
 
 func TestCells(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Group) {
 		celltest.Suite(t, func(t testing.TB) cell.Store {
 			g.Flush(t)
-			s, _ := store(t, reach(t, g), 0)
-			return s
+			return asStore{NewCells(reach(t, g))}
 		})
 	})
 }
 
-func cellsOf(t *testing.T, s *Cells, table string) string {
-	t.Helper()
-	list, err := s.Cells(t.Context(), "acme", table, "", 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := ""
-	for _, c := range list {
-		out += fmt.Sprintf("%s=%s ", c.Key, c.Value)
-	}
-	return out
+func value(key, value string) cell.Cell { return cell.Cell{Key: key, Value: []byte(value)} }
+
+// TestCellsAreCounted: all that a tenant has counts, and nothing makes it more than it may
+// have but what makes it less.
+func TestCellsAreCounted(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Group) {
+		g.Flush(t)
+		s := NewCells(reach(t, g))
+		for i, c := range []struct {
+			table    string
+			was, put []cell.Cell
+			quota    int64
+			want     string
+		}{
+			{"kv/a", nil, nil, 1, "made 0 0"},
+			{"kv/a", nil, []cell.Cell{value("k", "123")}, 10, "made 4 1"},
+			{"kv/b", nil, []cell.Cell{value("k", "12345")}, 10, "made 10 2"},
+			{"kv/b", nil, []cell.Cell{value("l", "")}, 10, "full 10 2"},
+			{"kv/b", []cell.Cell{value("k", "other")}, []cell.Cell{value("l", "")}, 10, "other 0 0"},
+			{"kv/b", []cell.Cell{value("k", "12345")}, []cell.Cell{value("l", "")}, 11, "made 11 3"},
+			{"kv/b", nil, []cell.Cell{value("k", "1234")}, 5, "made 10 3"},
+			{"kv/b", nil, []cell.Cell{value("k", "12"), value("k", "1"), {Key: "l"}, {Key: "never"}}, 5, "made 6 2"},
+			{"kv/a", nil, []cell.Cell{{Key: "k"}}, 5, "made 2 1"},
+			{"kv/b", nil, []cell.Cell{{Key: "k"}, value("k", "x"), {Key: "k"}}, 0, "made 0 0"},
+		} {
+			done, err := s.SwapWithin(t.Context(), "acme", c.table, c.was, c.put, c.quota)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := "other "
+			if done.Made {
+				got = "made "
+			} else if done.Full {
+				got = "full "
+			}
+			if got += fmt.Sprint(done.Bytes, done.Keys); got != c.want {
+				t.Errorf("%d: %s, want %s", i, got, c.want)
+			}
+		}
+		if done, err := s.SwapWithin(t.Context(), "acm", "ekv/a", nil, nil, 0); err != nil || done.Keys != 0 {
+			t.Error("another tenant has", done, err)
+		}
+	})
 }
 
-// TestCellsWithoutRedis: what waits is made in its order when Redis is back, reads say that
-// the store is away, and what finds no room is refused.
+// TestCellsOfAll: what nodes swap at once is all counted, and no more is kept than may be.
+func TestCellsOfAll(t *testing.T) {
+	g := redistest.Start(t)
+	var all sync.WaitGroup
+	for n := range 3 {
+		s := NewCells(connect(t, g))
+		all.Go(func() {
+			for i := range 100 {
+				if _, err := s.SwapWithin(t.Context(), "acme", "kv/a", nil, []cell.Cell{value(fmt.Sprintf("%d %02d", n, i), "12345")}, 1000); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	done, err := NewCells(connect(t, g)).SwapWithin(t.Context(), "acme", "kv/a", nil, nil, 1)
+	if err != nil || done.Bytes > 1000 || done.Bytes < 990 || done.Keys < 100 {
+		t.Error(done, err)
+	}
+}
+
+// TestCellsWithoutRedis: who asks is told that the store is away.
 func TestCellsWithoutRedis(t *testing.T) {
 	server := redistest.Start(t)
-	c := connect(t, server)
-	c.cfg.Timeout = 200 * time.Millisecond
-	s, _ := store(t, c, 40*100)
-	put := func(key, value string) error {
-		return s.PutCellsSoon("acme", "kv", cell.Cell{Key: key, Value: []byte(value)})
-	}
-	if err := put("a", "0"); err != nil {
-		t.Fatal(err)
-	}
+	s := NewCells(connect(t, server))
 	server.Kill()
-	n := 0
-	for ; put("a", fmt.Sprint(n+1)) == nil; n++ {
-	}
-	if n == 0 || n > 100 || s.Refused.Load() != 1 {
-		t.Errorf("%d wait, %d refused", n, s.Refused.Load())
-	}
 	if _, _, err := s.Cell(t.Context(), "acme", "kv", "a"); !fault.Is(err, fault.Unavailable) {
 		t.Error(err)
 	}
-	if err := s.PutCells(t.Context(), "acme", "kv", cell.Cell{Key: "b"}); !fault.Is(err, fault.Unavailable) {
+	if _, err := s.Cells(t.Context(), "acme", "kv", "", 1); !fault.Is(err, fault.Unavailable) {
 		t.Error(err)
 	}
-	server.Run(t)
-	redistest.Eventually(t, "it is written", func() bool {
-		v, _, err := s.Cell(t.Context(), "acme", "kv", "a")
-		return err == nil && string(v) == fmt.Sprint(n)
-	})
-	if err := s.PutCells(t.Context(), "acme", "kv", cell.Cell{Key: "b", Value: []byte("1")}); err != nil {
+	if _, err := s.SwapWithin(t.Context(), "acme", "kv", nil, []cell.Cell{{Key: "b"}}, 0); !fault.Is(err, fault.Unavailable) {
 		t.Error(err)
-	}
-}
-
-// TestCellsAtTheEnd: what waits when Run ends is made; afterwards all is refused.
-func TestCellsAtTheEnd(t *testing.T) {
-	server := redistest.Start(t)
-	s, stop := store(t, connect(t, server), 0)
-	for i := range 1000 {
-		if err := s.PutCellsSoon("acme", fmt.Sprint("kv", i%3), cell.Cell{Key: "a", Value: fmt.Append(nil, i)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stop()
-	if got := cellsOf(t, s, "kv0"); got != "a=999 " {
-		t.Error(got)
-	}
-	if err := s.PutCellsSoon("acme", "kv", cell.Cell{Key: "a"}); !fault.Is(err, fault.Unavailable) {
-		t.Error(err)
-	}
-	if s.bytes != 0 || len(s.pending) != 0 || s.Written.Load() != 1000 {
-		t.Errorf("%d bytes and %d tables are pending, %d written", s.bytes, len(s.pending), s.Written.Load())
-	}
-}
-
-// TestCellsThatAreRefused: what Redis will never take keeps nothing else from being written.
-func TestCellsThatAreRefused(t *testing.T) {
-	server := redistest.Start(t)
-	c := connect(t, server)
-	s, _ := store(t, c, 0)
-	server.Do(t, "SET", s.table("acme", "kv")+":values", "no hash")
-	if err := s.PutCellsSoon("acme", "kv", cell.Cell{Key: "a", Value: []byte("1")}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.PutCells(t.Context(), "acme", "kv2", cell.Cell{Key: "a", Value: []byte("1")}); err != nil {
-		t.Error(err)
-	}
-	redistest.Eventually(t, "it is given up", func() bool { return s.Lost.Load() == 1 })
-	if err := s.PutCells(t.Context(), "acme", "kv", cell.Cell{Key: "a", Value: []byte("1")}); !fault.Is(err, fault.Unavailable) {
-		t.Error(err)
-	}
-}
-
-// TestCellsInTheirOrder: behind a change that is made again, those of its table are, too.
-func TestCellsInTheirOrder(t *testing.T) {
-	server := redistest.Start(t)
-	s := NewCells(connect(t, server), CellsConfig{Queue: 1 << 20}, slog.New(slog.DiscardHandler))
-	write := func(list []*change, want int) []*change {
-		t.Helper()
-		left, err := s.write(t.Context(), list)
-		if len(left) != want || (err != nil) != (want > 0) {
-			t.Errorf("%d are left, %v; want %d", len(left), err, want)
-		}
-		return left
-	}
-	put := func(table string, c cell.Cell) {
-		if err := s.PutCellsSoon("acme", table, c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("kv", cell.Cell{Key: "a", Value: []byte("1")})
-	write(s.take(10), 0)
-	server.Do(t, "CONFIG", "SET", "maxmemory", "1") // only deletions are taken now
-	put("kv", cell.Cell{Key: "a", Value: []byte("2")})
-	put("kv", cell.Cell{Key: "a"})
-	put("other", cell.Cell{Key: "a"})
-	left := write(s.take(10), 2)
-	server.Do(t, "CONFIG", "SET", "maxmemory", "0")
-	write(left, 0)
-	if got := cellsOf(t, s, "kv"); got != "" {
-		t.Errorf("what came first stays: %s", got)
-	}
-	if s.Written.Load() != 4 || s.bytes != 0 {
-		t.Errorf("%d written, %d bytes wait", s.Written.Load(), s.bytes)
 	}
 }

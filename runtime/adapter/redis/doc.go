@@ -8,5 +8,5 @@
 // done. Connections are rueidis', which pipelines what comes at the same time, follows
 // Sentinel and Cluster, and reconnects by itself; subscriptions have one connection to each
 // Redis, of their own. What changes several keys at once is a script, whose keys have one
-// slot. Nodes.Run, Cells.Run and Bus.Run own the goroutines.
+// slot. Nodes.Run and Bus.Run own the goroutines.
 package redis

@@ -21,8 +21,8 @@ type Node struct {
 
 // NodesConfig says how nodes know of each other.
 type NodesConfig struct {
-	Heartbeat time.Duration `yaml:"heartbeat" default:"500ms" min:"20ms" max:"10s" doc:"How often a node says that it is alive, and asks who else is."`
-	Lease     time.Duration `yaml:"lease" default:"2s" min:"100ms" max:"1m" doc:"How long a node is taken to be alive that says nothing."`
+	Heartbeat time.Duration `yaml:"heartbeat" default:"300ms" min:"20ms" max:"10s" doc:"How often a node says that it is alive, and asks who else is."`
+	Lease     time.Duration `yaml:"lease" default:"1500ms" min:"100ms" max:"1m" doc:"How long a node is taken to be alive that says nothing."`
 }
 
 // Nodes is who is alive. Leases end by the clock of Redis, which is the same for all.
@@ -112,6 +112,7 @@ func (n *Nodes) Run(ctx context.Context) error {
 }
 
 func (n *Nodes) ask(ctx context.Context) error {
+	began := time.Now() // the lease runs at least so long from here on
 	ctx, cancel := context.WithTimeout(ctx, n.c.cfg.Timeout)
 	defer cancel()
 	self := n.self.Load()
@@ -123,7 +124,7 @@ func (n *Nodes) ask(ctx context.Context) error {
 	if err != nil {
 		return explain(err)
 	}
-	v := View{Asked: time.Now()}
+	v := View{Asked: began}
 	for id, about := range said {
 		other := Node{ID: id}
 		if err := json.Unmarshal([]byte(about), &other); err != nil {

@@ -203,7 +203,7 @@ func TestOverFailures(t *testing.T) {
 		cfg.Timeout = 500 * time.Millisecond
 		c := with(t, cfg)
 		sessions, counters, node := NewSessions(c, time.Now), NewCounters(c), join(t, c, "a")
-		cells, _ := store(t, c, 0)
+		cells := asStore{NewCells(c)}
 		works := func() bool { // in many slots
 			for i := range 20 {
 				tenant := fmt.Sprint("tenant", i)
@@ -226,7 +226,7 @@ func TestOverFailures(t *testing.T) {
 		}
 		redistest.Eventually(t, "it works", works)
 		if g.Cluster {
-			g.MoveSlot(t, slot("7/tenant0kv")) // of cells
+			g.MoveSlot(t, slot("7/tenant0")) // of cells
 			if v, found, err := cells.Cell(t.Context(), "tenant0", "kv", "a"); err != nil || !found || string(v) != "1" {
 				t.Errorf("behind the slot's move: %q, %v, %v", v, found, err)
 			}

@@ -74,12 +74,5 @@ func hintOf(err error) string {
 	return ""
 }
 
-// passing reports whether an error may pass by itself: all do but refusals of the request
-// as such.
-func passing(err error) bool {
-	_, refused := rueidis.IsRedisErr(err)
-	return !refused || hintOf(err) != ""
-}
-
 // failed is an error of a request.
 func failed(op string, err error) error { return fault.Wrap(op, fault.Unavailable, explain(err)) }

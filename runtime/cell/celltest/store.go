@@ -77,6 +77,14 @@ func (s *Store) PutCellsSoon(tenant, table string, cells ...cell.Cell) error {
 	return s.Memory.PutCellsSoon(tenant, table, cells...)
 }
 
+// SwapCells changes cells if others are as they were.
+func (s *Store) SwapCells(ctx context.Context, tenant, table string, was, put []cell.Cell) (bool, error) {
+	if err := s.writes(table); err != nil {
+		return false, err
+	}
+	return s.Memory.SwapCells(ctx, tenant, table, was, put)
+}
+
 // Len is how many cells there are of all tenants.
 func (s *Store) Len() (n int) {
 	s.Each(func(string, string, string, []byte) { n++ })

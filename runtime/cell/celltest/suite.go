@@ -24,6 +24,8 @@ func Suite(t *testing.T, open func(t testing.TB) cell.Store) {
 		{"names do not run into each other", names},
 		{"values are the caller's", owned},
 		{"who reads sees all of a change or nothing", whole},
+		{"a swap is made if all is as it was", swapped},
+		{"no swap overwrites another", counted},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}
@@ -216,4 +218,67 @@ func whole(t *testing.T, s cell.Store) {
 		}
 	}
 	<-over
+}
+
+// swapped: a cell that is another, or there or not, keeps a change from being made.
+func swapped(t *testing.T, s cell.Store) {
+	large := strings.Repeat("x", 100<<10)
+	put(t, s, "acme", "kv", of("a", "1"), of("empty", ""), of("large", large))
+	for _, c := range []struct {
+		name     string
+		was, put []cell.Cell
+		ok       bool
+	}{
+		{"another value", []cell.Cell{of("a", "2")}, []cell.Cell{of("a", "never")}, false},
+		{"one of two", []cell.Cell{of("a", "1"), of("empty", "x")}, []cell.Cell{of("a", "never")}, false},
+		{"not there", []cell.Cell{of("b", "")}, []cell.Cell{of("a", "never")}, false},
+		{"there", []cell.Cell{{Key: "empty"}}, []cell.Cell{of("a", "never")}, false},
+		{"another large one", []cell.Cell{of("large", large+"x")}, []cell.Cell{of("a", "never")}, false},
+		{"no table", []cell.Cell{{Key: "a"}}, nil, false},
+		{"as it was", []cell.Cell{of("a", "1"), {Key: "b"}, of("empty", ""), of("large", large)}, []cell.Cell{of("a", "2"), of("b", "3"), {Key: "empty"}, {Key: "large"}}, true},
+		{"of what it does not change", []cell.Cell{of("a", "2")}, []cell.Cell{of("c", "4")}, true},
+		{"on no condition", nil, []cell.Cell{of("c", "5"), {Key: "never"}}, true},
+		{"nothing", []cell.Cell{of("c", "5")}, nil, true},
+	} {
+		if ok, err := s.SwapCells(t.Context(), "acme", "kv", c.was, c.put); ok != c.ok || err != nil {
+			t.Errorf("%s: %v, %v", c.name, ok, err)
+		}
+	}
+	page(t, s, "acme", "kv", "", 10, `"a"=2 "b"=3 "c"=5`)
+	if ok, err := s.SwapCells(t.Context(), "acme", "other", []cell.Cell{{Key: "a"}}, []cell.Cell{of("a", "1")}); !ok || err != nil {
+		t.Error("of a table that is not there:", ok, err)
+	}
+	one(t, s, "acme", "other", "a", "1")
+}
+
+// counted: of those who count at the same time, none is forgotten.
+func counted(t *testing.T, s cell.Store) {
+	const counters, times = 4, 25
+	var all sync.WaitGroup
+	for range counters {
+		all.Go(func() {
+			for done := 0; done < times; {
+				v, found, err := s.Cell(t.Context(), "acme", "kv", "n")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				was, n := cell.Cell{Key: "n"}, 0
+				if found {
+					was.Value = v
+					_, _ = fmt.Sscan(string(v), &n)
+				}
+				ok, err := s.SwapCells(t.Context(), "acme", "kv", []cell.Cell{was}, []cell.Cell{of("n", fmt.Sprint(n+1))})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if ok {
+					done++
+				}
+			}
+		})
+	}
+	all.Wait()
+	one(t, s, "acme", "kv", "n", fmt.Sprint(counters*times))
 }
