@@ -28,50 +28,7 @@ func TestBrokers(t *testing.T) {
 	c := kafkatest.Brokers(t, 3)
 	s := begin(t, c)
 	s.progress(1)
-	leader := func() int {
-		return max(0, c.Leader(t, s.log.cfg.Topic, int32(s.rng.IntN(logtest.Partitions))))
-	}
-	faults := map[string]func(){
-		"another": s.another,
-		"leader killed": func() {
-			i := leader()
-			c.Kill(i)
-			s.progress(1)
-			c.Start(t, i)
-		},
-		"leader paused": func() {
-			i := leader()
-			c.Pause(i)
-			pause(t.Context(), brokerSession)
-			s.progress(1)
-			c.Resume(i)
-		},
-		"paused for a moment": func() {
-			i := leader()
-			c.Pause(i)
-			pause(t.Context(), time.Duration(s.rng.IntN(3000))*time.Millisecond)
-			c.Resume(i)
-		},
-		"two away": func() {
-			i := s.rng.IntN(3)
-			c.Kill(i)
-			c.Kill((i + 1) % 3)
-			pause(t.Context(), brokerSession)
-			c.Start(t, i, (i+1)%3)
-		},
-		"rolling restart": func() {
-			for i := range 3 {
-				c.Stop(i)
-				c.Start(t, i)
-			}
-		},
-		"all killed": func() {
-			for i := range 3 {
-				c.Kill(i)
-			}
-			c.Start(t, 0, 1, 2)
-		},
-	}
+	faults := s.withBrokers(c)
 	var names []string
 	n := 12
 	if v, err := strconv.Atoi(os.Getenv("HEDDLE_KAFKA_FAULTS")); err == nil {
@@ -92,4 +49,52 @@ func TestBrokers(t *testing.T) {
 		t.Logf("%s: %v, and all went on after %v", name, happened.Round(time.Millisecond), (time.Since(begun) - happened).Round(time.Millisecond))
 	}
 	s.check()
+}
+
+// withBrokers are what can happen to real ones, by name.
+func (s *storm) withBrokers(c *kafkatest.Cluster) map[string]func() {
+	leader := func() int {
+		return max(0, c.Leader(s.t, s.log.cfg.Topic, int32(s.rng.IntN(logtest.Partitions))))
+	}
+	return map[string]func(){
+		"another": s.another,
+		"leader killed": func() {
+			i := leader()
+			c.Kill(i)
+			s.progress(1)
+			c.Start(s.t, i)
+		},
+		"leader paused": func() {
+			i := leader()
+			c.Pause(i)
+			pause(s.t.Context(), brokerSession)
+			s.progress(1)
+			c.Resume(i)
+		},
+		"paused for a moment": func() {
+			i := leader()
+			c.Pause(i)
+			pause(s.t.Context(), time.Duration(s.rng.IntN(3000))*time.Millisecond)
+			c.Resume(i)
+		},
+		"two away": func() {
+			i := s.rng.IntN(3)
+			c.Kill(i)
+			c.Kill((i + 1) % 3)
+			pause(s.t.Context(), brokerSession)
+			c.Start(s.t, i, (i+1)%3)
+		},
+		"rolling restart": func() {
+			for i := range 3 {
+				c.Stop(i)
+				c.Start(s.t, i)
+			}
+		},
+		"all killed": func() {
+			for i := range 3 {
+				c.Kill(i)
+			}
+			c.Start(s.t, 0, 1, 2)
+		},
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -121,7 +120,7 @@ func begin(t *testing.T, c listeners) *storm {
 	s := &storm{t: t, rng: rand.New(rand.NewPCG(seed, 0)), log: ensured(t, cfg, deps)}
 	seq := sequence.Default()
 	seq.Partitions, seq.MaxInFlight, seq.Timeout = logtest.Partitions, 4, stormTimeout
-	committer, err := sequence.New(seq, sequence.Deps{Log: s.log, Publisher: nobody{}, Logger: slog.Default()})
+	committer, err := sequence.New(seq, sequence.Deps{Log: s.log, Publisher: nobody{}})
 	if err != nil {
 		t.Fatal(err)
 	}
