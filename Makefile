@@ -4,7 +4,7 @@ BIN     := bin/heddle
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster build test test-cluster race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-socketio bench-plugins bench-bus sdks e2e e2e-socketio clean
+.PHONY: help run cluster build test test-cluster test-kafka race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-socketio bench-plugins bench-bus bench-kafka sdks e2e e2e-socketio clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: ## all tests that need only Go
 
 test-cluster: ## tests on Redis, also with Sentinels and as a Cluster, on Kafka and MongoDB, and of a cluster whose parts die (needs redis-server and haproxy)
 	cd backends && HEDDLE_BACKENDS=redis,redis-ha $(GO) test $(FERRET) -timeout 30m ./...
+
+test-kafka: ## the log and the workers on real Kafka brokers, three of them for what happens when they die (needs Java 17 and Maven)
+	HEDDLE_BACKENDS=kafka $(GO) test -race -count=1 -p 1 -timeout 20m ./runtime/adapter/kafka/... ./runtime/worker/...
 
 race: ## the same with the race detector
 	$(GO) test -race -timeout 40m ./...
@@ -78,6 +81,9 @@ bench-socketio: ## Socket.IO beside the native protocol and the Node reference s
 
 bench-plugins: ## plugins: the host beside its peers, metering, instances, deploys, chat (an hour or more; PLUGINS=-quick: three minutes)
 	cd bench && $(GO) run ./cmd/plugins -md $(PLUGINS)
+
+bench-kafka: ## the log in Kafka beside a bare producer (KAFKA="-brokers host:port": real brokers)
+	cd bench && $(GO) run ./cmd/kafkalog -md $(KAFKA)
 
 bench-bus: ## the bus between nodes against bare Redis (needs redis-server; two minutes; BUS=-quick: seconds)
 	cd bench && $(GO) run ./cmd/bus -md $(BUS)
