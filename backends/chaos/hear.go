@@ -80,6 +80,9 @@ func (p *person) welcome(e *wire.Envelope) error {
 		o.Lost[l.Room] = l.Reason
 	}
 	for _, r := range a.Rooms {
+		if strings.Contains(r.Room, "/") { // it has no stream
+			continue
+		}
 		at, known := p.asked[r.Room]
 		switch {
 		case !o.Resumed || o.Lost[r.Room] != "":

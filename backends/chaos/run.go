@@ -42,12 +42,11 @@ const (
 )
 
 // nodeYAML is what nodes have beside what a developer's cluster has: nothing limits
-// clients, rooms keep everything, and of what can be read from MongoDB little is kept.
+// clients, and rooms keep everything.
 const nodeYAML = `
 limit: {message_rate: 100000, message_burst: 100000, query_rate: 100000, query_burst: 100000, control_rate: 100000, control_burst: 100000}
 presence: {grace: 3s}
 socket: {heartbeat: {interval: 5s}}
-cluster: {owned: {bytes: 64KiB}}
 kafka: {min_in_sync: 2}
 rooms:
   conv: {members: true, join: members, max_events: 0, max_age: 0s}

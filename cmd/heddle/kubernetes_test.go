@@ -73,7 +73,6 @@ type container struct {
 	Security  struct {
 		ReadOnly bool `yaml:"readOnlyRootFilesystem"`
 	} `yaml:"securityContext"`
-	Mounts    []struct{ Name, MountPath string } `yaml:"volumeMounts"`
 	Resources struct{ Limits struct{ Memory string } }
 }
 

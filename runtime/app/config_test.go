@@ -2,6 +2,7 @@ package app
 
 import (
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -76,5 +77,18 @@ func TestAClusterNeedsAll(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCompiledCode: a node of a cluster needs no disk.
+func TestCompiledCode(t *testing.T) {
+	var alone, one, kept Config
+	alone.Storage.Dir, one.Storage.Dir, kept.Storage.Dir = "data", "data", "data"
+	one.Kafka.Brokers, kept.Kafka.Brokers = []string{"b:1"}, []string{"b:1"}
+	kept.Plugins.Run.Cache = "cache"
+	for want, c := range map[string]*Config{filepath.Join("data", "compiled"): &alone, "": &one, "cache": &kept} {
+		if got := c.compiled(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

@@ -35,15 +35,13 @@ type marked struct{ user, room string }
 type shelf struct {
 	*embedded.Store
 	part       sequence.Partition
+	swept      chan struct{} // holds one if Run has looked at a room
 	mu         sync.Mutex
 	sent, read map[marked]room.Marker
 }
 
-// last is a room behind all others in the order of names.
-const last = "zzz:last"
-
 func newShelf(projections map[string]room.Projection, now func() time.Time, retention func(id string) uint64) *shelf {
-	s := &shelf{sent: map[marked]room.Marker{}, read: map[marked]room.Marker{}}
+	s := &shelf{swept: make(chan struct{}, 1), sent: map[marked]room.Marker{}, read: map[marked]room.Marker{}}
 	cfg := embedded.Default()
 	cfg.Dir, cfg.MinFree, cfg.MemTable, cfg.CacheSize = "data", 0, 1<<20, 1<<20
 	cfg.Window, cfg.SweepInterval, cfg.SweepRest = time.Second, 50*time.Microsecond, 0
@@ -54,7 +52,13 @@ func newShelf(projections map[string]room.Projection, now func() time.Time, rete
 		deps.Projections[action] = func(t room.Tables, r *event.Record) { project(&splitter{t, s}, r) }
 	}
 	if retention != nil {
-		deps.Retention = func(_, id string) (uint64, time.Duration) { return retention(id), 0 }
+		deps.Retention = func(_, id string) (uint64, time.Duration) {
+			select {
+			case s.swept <- struct{}{}:
+			default:
+			}
+			return retention(id), 0
+		}
 	}
 	s.Store = must(embedded.Open(cfg, deps))
 	s.part = must(s.Log().Open(context.Background(), 0))
@@ -89,6 +93,18 @@ func (s *shelf) put(records ...event.Record) {
 			panic(err)
 		}
 	}
+}
+
+// sweep runs the store until something is done.
+func (s *shelf) sweep(done func() bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- s.Run(ctx) }() // ends with cancel
+	for !done() {
+		<-s.swept
+	}
+	cancel()
+	<-ended
 }
 
 func (s *shelf) SequenceHead(ctx context.Context, tenant, id string) (sequence.Head, error) {

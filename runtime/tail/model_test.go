@@ -291,8 +291,8 @@ func (m *model) takeOver() {
 func (m *model) bury() {
 	m.catchUp()
 	m.now = m.now.Add(time.Minute)
-	m.oracle.sweep(&m.world)
-	m.base.sweep(&m.world)
+	m.oracle.bury(&m.world)
+	m.base.bury(&m.world)
 	for i := range m.log {
 		if m.log[i].Ends {
 			m.mark, m.graves = i+1, true
@@ -301,23 +301,17 @@ func (m *model) bury() {
 	maps.DeleteFunc(m.rooms, func(_ string, p *place) bool { return p.ended })
 }
 
-// sweep runs the store until the rooms that have ended are gone.
-func (s *shelf) sweep(w *world) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- s.Run(ctx) }() // ends with cancel
+// bury sweeps the rooms that have ended.
+func (s *shelf) bury(w *world) {
 	for id, p := range w.rooms {
-		for p.ended && must(s.part.Head(ctx, tenant, id)).Offset > 0 {
-			time.Sleep(50 * time.Microsecond)
+		if !p.ended {
+			continue
 		}
-		if p.ended {
-			s.mu.Lock()
-			maps.DeleteFunc(s.sent, func(k marked, _ room.Marker) bool { return k.room == id })
-			s.mu.Unlock()
-		}
+		s.sweep(func() bool { return must(s.part.Head(context.Background(), tenant, id)).Offset == 0 })
+		s.mu.Lock()
+		maps.DeleteFunc(s.sent, func(k marked, _ room.Marker) bool { return k.room == id })
+		s.mu.Unlock()
 	}
-	cancel()
-	<-done
 }
 
 // rooms is what all of oracle, base and Tail can be asked.
@@ -370,9 +364,15 @@ func (m *model) question() question {
 		{"head", func(s rooms) string { return said(s.Head(ctx, tenant, id)) }, false},
 		{"room", func(s rooms) string { return saidFound(s.Room(ctx, tenant, id)) }, false},
 		{"member " + user, func(s rooms) string { return saidFound(s.Member(ctx, tenant, id, user)) }, false},
-		{"sent " + user, func(s rooms) string { return said(s.Sent(ctx, tenant, user, id)) }, false},
+		{"sent " + user, func(s rooms) string {
+			mark, err := s.Sent(ctx, tenant, user, id)
+			return m.present(id, mark, err)
+		}, false},
 		{"read " + user, func(s rooms) string { return said(s.Read(ctx, tenant, user, id)) }, false},
-		{"marker " + user, func(s rooms) string { return m.marker(s, user, id) }, true},
+		{"marker " + user, func(s rooms) string {
+			mark, err := s.Marker(ctx, tenant, user, id)
+			return m.present(id, mark, err)
+		}, true},
 		{"rooms of " + user, m.roomsOf(user, limit), false},
 	}
 	switch n := m.upTo("question", len(kinds)+7); {
@@ -411,9 +411,8 @@ func (m *model) rowQuestion(id string, limit int) question {
 	return question{fmt.Sprintf("%s rows %s %q %d", id, kind, after, limit), func(s rooms) string { return said(s.Rows(ctx, tenant, id, kind, after, limit)) }, false}
 }
 
-// marker of a life that is over says nothing, and may be forgotten, or not.
-func (m *model) marker(s rooms, user, id string) string {
-	mark, err := s.Marker(context.Background(), tenant, user, id)
+// present is a marker. One of a life that is over says nothing, and may be forgotten, or not.
+func (m *model) present(id string, mark room.Marker, err error) string {
 	if m.graves && mark.Epoch != m.place(id).Epoch {
 		mark = room.Marker{}
 	}

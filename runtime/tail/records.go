@@ -232,6 +232,9 @@ func (e *entry) learnRecords(base []event.Record, keep int) {
 		next = e.records[0].Offset
 	}
 	first := base[0].Offset
+	if base[len(base)-1].Offset-first != uint64(len(base)-1) {
+		return // with a hole
+	}
 	if first >= next || first+uint64(len(base)) < next {
 		return
 	}
