@@ -42,10 +42,12 @@ func TestWhatBeganInMemoryNeedsNoBase(t *testing.T) {
 	r.group("conv:1", 3)
 	r.messages("conv:1", 10)
 	r.asks("a session", 0, func() { r.opening("u0001") })
+	r.forget() // all of it is dirty
 	r.asks("history", 0, func() {
 		r.is("all", r.before("conv:1", 0, 20), "[11 10 9 8 7 6 5 4 3 2 1]")
 		must(r.Notes(t.Context(), tenant, "conv:1", 0, 20, 0))
 		must(r.Rows(t.Context(), tenant, "conv:1", "owner", "", 9))
+		must(r.Sent(t.Context(), tenant, "u0002", "conv:1"))
 	})
 }
 
@@ -85,6 +87,13 @@ func TestLargeRoomsAreReadInPages(t *testing.T) {
 	r.write("conv:1", "u0502", "room:leave", `{}`)
 	r.write("conv:1", "u0502a", "room:join", `{}`)
 	r.is("a page with changes", page("u0500"), "[u0501 u0502a u0503]")
+	for _, user := range []string{"u0701", "u0702"} {
+		r.write("conv:1", user, "room:leave", `{}`)
+	}
+	for _, user := range []string{"u0900a", "u0900b"} {
+		r.write("conv:1", user, "room:join", `{}`)
+	}
+	r.is("a page in front of changes", page("u0700"), "[u0703 u0704 u0705]")
 	r.asks("a member", 1, func() {
 		for range 2 {
 			if m, found, err := r.Member(ctx, tenant, "conv:1", "u0900"); !found || m.User != "u0900" || err != nil {
