@@ -138,19 +138,25 @@ func (s *Session) LeaveRoom(_ context.Context, name string) {
 	s.leave(func(joined string) bool { return joined == name || room.Base(joined) == name })
 }
 
-// leave ends the subscriptions of those rooms, with s.mu held.
+// leave ends the subscriptions of those rooms, with s.mu held. What follows from having
+// left one does not reach the session in another.
 func (s *Session) leave(those func(name string) bool) {
 	before := len(s.rooms)
+	var few [8]string
+	left := few[:0]
 	s.rooms = slices.DeleteFunc(s.rooms, func(j joined) bool {
 		if !those(j.name) {
 			return false
 		}
 		if j.sub != nil {
 			s.m.deps.Hub.Unsubscribe(j.sub)
-			s.left(j.name)
+			left = append(left, j.name)
 		}
 		return true
 	})
+	for _, name := range left {
+		s.left(name)
+	}
 	if len(s.rooms) < before && s.kept {
 		s.m.saver.add(s)
 	}
