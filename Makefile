@@ -4,7 +4,7 @@ BIN     := bin/heddle
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster build test test-cluster test-kafka race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-socketio bench-plugins bench-bus bench-kafka sdks e2e e2e-socketio clean
+.PHONY: help run cluster build test test-cluster test-kafka chaos chaos-short chaos-planted race check fmt lint generate generated crash fuzz bench bench-quick bench-presence bench-socketio bench-plugins bench-bus bench-kafka sdks e2e e2e-socketio clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,16 @@ test: ## all tests that need only Go
 
 test-cluster: ## tests on Redis, also with Sentinels and as a Cluster, on Kafka and MongoDB, and of a cluster whose parts die (needs redis-server and haproxy)
 	cd backends && HEDDLE_BACKENDS=redis,redis-ha $(GO) test $(FERRET) -timeout 30m ./...
+
+CHAOS_RUN := cd backends && $(GO) run $(FERRET) ./cmd/chaos
+chaos: build ## a cluster under faults for about an hour, and what its clients were told is held against the promises (needs redis-server; root for nodes that are cut off; CHAOS="-seed 7 -faults kill,pause": others)
+	$(CHAOS_RUN) -binary $(abspath $(BIN)) -for 45m $(CHAOS)
+
+chaos-short: build ## the same for about three minutes
+	$(CHAOS_RUN) -binary $(abspath $(BIN)) -for 90s $(CHAOS)
+
+chaos-planted: ## that chaos finds mistakes which are built in, each within five minutes (PLANTED=3: three, others each day)
+	$(CHAOS_RUN) -planted $(or $(PLANTED),all)
 
 test-kafka: ## the log and the workers on real Kafka brokers, three of them for what happens when they die (needs Java 17 and Maven)
 	HEDDLE_BACKENDS=kafka $(GO) test -race -count=1 -p 1 -timeout 20m ./runtime/adapter/kafka/... ./runtime/worker/...

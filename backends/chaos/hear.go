@@ -103,7 +103,9 @@ func (p *person) welcome(e *wire.Envelope) error {
 	for _, m := range p.unacked {
 		m.due = time.Time{}
 	}
-	p.look(p.conn)
+	if !p.reads {
+		p.look(p.conn)
+	}
 	return nil
 }
 

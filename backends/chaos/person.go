@@ -24,7 +24,7 @@ type person struct {
 	token              string
 	join               []string // channels
 	rooms              []string // all that it sends to
-	reads              bool     // and sends nothing: a page would come behind acks that take their time
+	reads              bool     // and asks nothing else meanwhile: a page would come behind the answers to that
 	shy                bool     // a connection that it loses it does not have again for long
 
 	mu      sync.Mutex
@@ -212,10 +212,12 @@ func (p *person) act(s *socket) bool {
 			return false // the network fails
 		case n < 10:
 			p.tap(s)
+		case p.reads:
+			if len(p.asks) == 0 {
+				p.read(s, p.rooms[p.rng.IntN(len(p.rooms))])
+			}
 		case n < 20:
 			p.look(s)
-		case p.reads:
-			p.read(s, p.rooms[p.rng.IntN(len(p.rooms))])
 		default:
 			p.compose()
 		}

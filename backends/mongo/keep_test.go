@@ -146,6 +146,9 @@ func TestTwoWorkersAtOnce(t *testing.T) {
 		})
 	}
 	workers.Wait()
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, id := range []string{"conv:1", "conv:2"} {
 		offsets(t, s, id, 1, 20)
 		if m, err := s.Marker(t.Context(), tenant, "ann", id); err != nil || m.Offset != 20 {
@@ -157,6 +160,46 @@ func TestTwoWorkersAtOnce(t *testing.T) {
 	}
 }
 
+// TestProgressFollows: it is written once a second, and not before the markers that it
+// counts.
+func TestProgressFollows(t *testing.T) {
+	at := newClock()
+	cfg, deps := settings(t, ferret.Start(t), sends())
+	deps.Now = at.now
+	s := connect(t, cfg, deps)
+	sent := func() (worker.Mark, uint64) {
+		t.Helper()
+		m, err := s.Progress(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		marker, err := s.Sent(t.Context(), tenant, "ann", "conv:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, marker.Offset
+	}
+	for _, c := range []struct {
+		after   time.Duration
+		offset  uint64
+		written int64
+	}{{0, 1, 1}, {time.Second - 1, 2, 1}, {0, 3, 1}, {1, 4, 4}, {0, 5, 4}} {
+		at.Time = at.Add(c.after)
+		n := int64(c.offset)
+		if err := s.Keep(t.Context(), 0, logged(n, message("conv:1", c.offset)), worker.Mark{Offset: n, Term: 1}); err != nil {
+			t.Fatal(err)
+		}
+		offsets(t, s, "conv:1", 1, c.offset)
+		if m, marker := sent(); m.Offset != c.written || marker != uint64(c.written) {
+			t.Errorf("after %d: progress %d, marker %d, want %d", c.offset, m.Offset, marker, c.written)
+		}
+	}
+	keep(t, s, logged(4, message("conv:1", 4)), worker.Mark{Offset: 4, Term: 1}) // once more, and all is flushed
+	if m, marker := sent(); m.Offset != 5 || marker != 5 {
+		t.Errorf("in the end: progress %d, marker %d", m.Offset, marker)
+	}
+}
+
 // TestProgressIsTheFurthest, whichever of two workers writes last.
 func TestProgressIsTheFurthest(t *testing.T) {
 	s := open(t)
@@ -164,7 +207,7 @@ func TestProgressIsTheFurthest(t *testing.T) {
 		var workers sync.WaitGroup
 		for _, offset := range [...]int64{n, n + 1} {
 			workers.Go(func() {
-				if err := s.Keep(t.Context(), 0, nil, worker.Mark{Offset: offset, Term: 1}); err != nil {
+				if err := errors.Join(s.Keep(t.Context(), 0, nil, worker.Mark{Offset: offset, Term: 1}), s.Flush(t.Context())); err != nil {
 					t.Error(err)
 				}
 			})
@@ -231,7 +274,7 @@ func TestProgress(t *testing.T) {
 	}
 	move := func(n int64) {
 		t.Helper()
-		if err := s.Keep(t.Context(), 7, nil, mark(n)); err != nil {
+		if err := errors.Join(s.Keep(t.Context(), 7, nil, mark(n)), s.Flush(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,10 +1,12 @@
 package mongo
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
@@ -139,62 +141,91 @@ func drawChange(t *rapid.T, offset uint64) change {
 // reads as what a node alone has kept.
 func TestSameAsEmbedded(t *testing.T) {
 	cfg, deps := settings(t, ferret.Start(t), projections())
+	at := newClock()
+	deps.Now = at.now
 	number := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		number++
 		oracle, commit := node(rt)
 		cfg.Database = fmt.Sprintf("same_%d", number)
-		s, err := mongo.Connect(cfg, deps)
-		if err != nil {
-			rt.Fatal(err)
-		}
-		defer s.Close(t.Context())
+		at.Time = newClock().Time
+		workers := [2]*working{newWorking(rt, cfg, deps), newWorking(rt, cfg, deps)}
 		h := &history{heads: map[string]event.Head{}}
 		var all []worker.Event
-		var at [2]int // how far each worker is
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
 			for range rapid.IntRange(0, 6).Draw(rt, "records") {
 				r := h.draw(rt)
 				commit(r)
 				all = append(all, worker.Event{Record: r, At: int64(3 * (len(all) + 1))})
 			}
-			work(rt, s, all, &at[rapid.IntRange(0, 1).Draw(rt, "worker")])
+			at.Time = at.Add(400 * time.Millisecond)
+			workers[rapid.IntRange(0, 1).Draw(rt, "worker")].work(rt, all)
 		}
-		at[0] = max(at[0], at[1])
-		for at[0] < len(all) {
-			work(rt, s, all, &at[0])
+		for first := workers[0]; first.at < len(all); {
+			first.work(rt, all)
 		}
-		if rapid.Bool().Draw(rt, "late") { // one that was paused goes on
-			for at[1] < len(all) {
-				work(rt, s, all, &at[1])
-			}
+		for _, w := range workers {
+			w.flush(rt)
 		}
-		compare(rt, s, oracle)
+		compare(rt, workers[1].stores[0], oracle)
 	})
 }
 
-// work has a worker keep the next events. It begins where progress is, or where it was.
-func work(t *rapid.T, s *mongo.Store, all []worker.Event, at *int) {
-	if rapid.Bool().Draw(t, "anew") {
+// working is one worker after the other that reads the partition.
+type working struct {
+	stores []*mongo.Store // the last one works, the others are dead
+	anew   func() *mongo.Store
+	at     int // how many events it has kept
+}
+
+func newWorking(t *rapid.T, cfg mongo.Config, deps mongo.Deps) *working {
+	w := &working{anew: func() *mongo.Store {
+		s, err := mongo.Connect(cfg, deps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close(context.Background()) })
+		return s
+	}}
+	w.stores = append(w.stores, w.anew())
+	return w
+}
+
+// work keeps the next events, from where it was or where progress is.
+func (w *working) work(t *rapid.T, all []worker.Event) {
+	s := w.stores[len(w.stores)-1]
+	if rapid.IntRange(0, 3).Draw(t, "killed") == 0 {
+		s = w.anew()
+		w.stores, w.at = append(w.stores, s), -1
+	}
+	if w.at < 0 || rapid.Bool().Draw(t, "from progress") {
 		m, err := s.Progress(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		*at = int(m.Seq)
+		w.at = int(m.Seq)
 	}
-	to := min(len(all), *at+rapid.IntRange(1, 8).Draw(t, "batch"))
-	if to == *at {
+	to := min(len(all), w.at+rapid.IntRange(1, 8).Draw(t, "batch"))
+	if to == w.at {
 		return
 	}
-	next := worker.Mark{Offset: all[to-1].At + 1, Term: 1, Seq: uint64(to)}
-	if rapid.IntRange(0, 3).Draw(t, "killed") == 0 { // between events and progress
-		next = worker.Mark{}
-	}
-	if err := s.Keep(t.Context(), 0, all[*at:to], next); err != nil {
+	if err := s.Keep(t.Context(), 0, all[w.at:to], worker.Mark{Offset: all[to-1].At + 1, Term: 1, Seq: uint64(to)}); err != nil {
 		t.Fatal(err)
 	}
-	if *at = to; next == (worker.Mark{}) {
-		*at = 0
+	w.at = to
+}
+
+// flush has the last worker write what it is behind with, and perhaps those who were only
+// taken for dead.
+func (w *working) flush(t *rapid.T) {
+	stores := w.stores
+	if rapid.Bool().Draw(t, "dead") {
+		stores = stores[len(stores)-1:]
+	}
+	for _, s := range stores {
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -136,7 +136,7 @@ func TestBury(t *testing.T) {
 	}
 	offsets(t, w.Store, "conv:10", 1, 1)
 	w.left("events", 1)
-	w.left("markers", 0)
+	w.left("markers", 1)
 	w.left("members", 1)
 
 	w.at.Time = w.at.Add(2 * time.Hour)
@@ -197,29 +197,35 @@ func TestTombstones(t *testing.T) {
 	}
 }
 
+// threeRooms has three with two events, of which one is to stay.
+func threeRooms(t *testing.T) *swept {
+	t.Helper()
+	w := newSwept(t, func(string, string) (uint64, time.Duration) { return 1, 0 })
+	w.cfg.SweepRooms, w.cfg.SweepRest = 1, time.Hour
+	for i, id := range []string{"conv:1", "conv:2", "conv:3"} {
+		keep(t, w.Store, logged(int64(2*i), messages(id, 1, 2)...), worker.Mark{})
+	}
+	return w
+}
+
+// trimmed are the rooms with one event.
+func (w *swept) trimmed() (out []string) {
+	w.t.Helper()
+	for _, id := range []string{"conv:1", "conv:2", "conv:3"} {
+		if list, err := w.Before(w.t.Context(), tenant, id, 0, 9, 1<<20); err != nil {
+			w.t.Fatal(err)
+		} else if len(list) == 1 {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
 // TestOneSweeps: of two nodes one does, until it has said nothing for a while; the other
 // goes on where it was.
 func TestOneSweeps(t *testing.T) {
-	w := newSwept(t, func(string, string) (uint64, time.Duration) { return 1, 0 })
-	w.cfg.SweepRooms, w.cfg.SweepRest = 1, time.Hour
-	other := connect(t, w.cfg, w.deps)
-	var at int64
-	for _, id := range []string{"conv:1", "conv:2", "conv:3"} {
-		keep(t, w.Store, logged(at, messages(id, 1, 2)...), worker.Mark{})
-		at += 2
-	}
-	trimmed := func() (out []string) {
-		t.Helper()
-		for _, id := range []string{"conv:1", "conv:2", "conv:3"} {
-			if list, err := w.Before(t.Context(), tenant, id, 0, 9, 1<<20); err != nil {
-				t.Fatal(err)
-			} else if len(list) == 1 {
-				out = append(out, id)
-			}
-		}
-		return out
-	}
-	first := connect(t, w.cfg, w.deps)
+	w := threeRooms(t)
+	first, other := connect(t, w.cfg, w.deps), connect(t, w.cfg, w.deps)
 	for _, c := range []struct {
 		by     *mongo.Store
 		passes time.Duration
@@ -235,27 +241,33 @@ func TestOneSweeps(t *testing.T) {
 		if err := c.by.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := trimmed(); !slices.Equal(got, c.want) {
+		if got := w.trimmed(); !slices.Equal(got, c.want) {
 			t.Errorf("trimmed %v, want %v", got, c.want)
 		}
 	}
-	if err := other.Sweep(t.Context()); err != nil { // behind the last room
-		t.Fatal(err)
-	}
-	keep(t, w.Store, logged(50, message("conv:1", 3)), worker.Mark{})
-	for range 3 {
-		if err := other.Sweep(t.Context()); err != nil { // it rests
+}
+
+// TestRunSweep goes through all rooms, rests, and begins anew.
+func TestRunSweep(t *testing.T) {
+	w := threeRooms(t)
+	s := connect(t, w.cfg, w.deps)
+	for range 4 { // one room each, and the end
+		if err := s.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := trimmed(); len(got) != 2 {
-		t.Errorf("trimmed %v", got)
+	keep(t, w.Store, logged(50, message("conv:1", 3)), worker.Mark{})
+	if err := s.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
 	}
+	if got := w.trimmed(); !slices.Equal(got, []string{"conv:2", "conv:3"}) {
+		t.Errorf("trimmed %v while it should rest", got)
+	}
+	w.at.Time = w.at.Add(2 * time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	w.at.Time = w.at.Add(2 * time.Hour)
-	go func() { ended <- other.RunSweep(ctx) }()
-	for end := time.Now().Add(patience); len(trimmed()) != 3; time.Sleep(time.Millisecond) {
+	go func() { ended <- s.RunSweep(ctx) }() // ended by cancel
+	for end := time.Now().Add(patience); len(w.trimmed()) != 3; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("nothing is swept")
 		}

@@ -63,6 +63,10 @@ func findOne(ctx context.Context, opt options, m chaos.Mistake) (found bool, err
 			say("%-16s found after %v, with seed %d: %v", m.Name, time.Since(began).Round(time.Second), seed, r.Violations[0])
 			return true, nil
 		}
+		say("%-16s seed %d: %+v, and nothing is wrong but %v", m.Name, seed, r.Stats, r.Late)
+		if err := keep(opt.keep, seed, r); err != nil {
+			return false, err
+		}
 	}
 	say("%-16s not found within %v", m.Name, findWithin)
 	return false, nil

@@ -10,10 +10,10 @@
 // is read together, a page of a room's history or its members, lies in one range of ids.
 //
 //	collection  id                                 holds
-//	events      tenant, room, offset               an event; sent: whose marker it moves
+//	events      tenant, room, offset               an event
 //	rooms       tenant, room                       row: room.Info; ended: where the room was deleted
 //	members     tenant, room, user                 row: role and time of joining
-//	markers     tenant, room, user, sent or read   row: a position; of sent, what events are not
+//	markers     tenant, room, user, sent or read   row: a position
 //	notes       tenant, room, offset, kind, key    row: a value
 //	rows        tenant, room, kind, key            row: a value
 //	progress    partition                          mark: up to where the log is kept
@@ -30,6 +30,10 @@
 // newer one stays, whoever comes last. A row that was deleted stays for an hour, as a
 // row that says so; a deleted room remembers where it ended, and rows of it up to there
 // do not count. Progress is a row in the same sense.
+//
+// Nearly every event moves the marker of what its sender has sent. These markers are
+// collected, and written once a second, before the progress that counts them: so the last
+// of many is written alone, and a worker that dies has kept less than it has done.
 //
 // Writes and reads have the majority's concern: what was kept survives the loss of a
 // machine, and what is read will not be taken back.

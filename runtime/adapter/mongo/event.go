@@ -32,15 +32,14 @@ const (
 	fieldEnds     = "ends"
 	fieldRedacted = "redacted"
 	fieldLost     = "lost" // nobody knows the event any more
-	fieldSent     = "sent" // tenant, room and user whom the event moves the marker of: an index is of these
 	fieldData     = "data"
 )
 
 var errNotText = errors.New("a text of the event is not UTF-8")
 
 // encodeEvent writes the document without reflection: there is one for each message.
-func encodeEvent(id, sent string, e *worker.Event) (bson.Raw, error) {
-	start, b := bsoncore.AppendDocumentStart(make([]byte, 0, 320+len(id)+len(sent)+len(e.Data)))
+func encodeEvent(id string, e *worker.Event) (bson.Raw, error) {
+	start, b := bsoncore.AppendDocumentStart(make([]byte, 0, 320+len(id)+len(e.Data)))
 	valid := true
 	text := func(name, s string) {
 		if valid = valid && utf8.ValidString(s); s != "" {
@@ -63,7 +62,6 @@ func encodeEvent(id, sent string, e *worker.Event) (bson.Raw, error) {
 	text(fieldRef, e.Ref)
 	text(fieldAction, e.Action)
 	text(fieldKey, e.Key)
-	text(fieldSent, sent)
 	if e.Expires != 0 {
 		b = bsoncore.AppendDateTimeElement(b, fieldExpires, e.Expires)
 	}
@@ -84,7 +82,6 @@ func encodeEvent(id, sent string, e *worker.Event) (bson.Raw, error) {
 // stored is an event as it is kept.
 type stored struct {
 	worker.Event
-	sent string // see fieldSent
 	lost bool
 }
 
@@ -147,8 +144,6 @@ func (e *stored) field(name string, v bsoncore.Value) (ok bool) {
 		e.Ends, ok = v.BooleanOK()
 	case fieldRedacted:
 		e.Redacted, ok = v.BooleanOK()
-	case fieldSent:
-		e.sent, ok = v.StringValueOK()
 	case fieldLost:
 		e.lost, ok = v.BooleanOK()
 	case fieldData:

@@ -13,8 +13,9 @@ import (
 )
 
 // Keep writes events, what their projections derive from them, and then the progress
-// (worker.Keeper). Where another worker has passed next already, all of that is there,
-// and nothing is written: what retention has removed meanwhile must not come back.
+// (worker.Keeper), which may follow a moment later. Where another worker has passed next
+// already, all of that is there, and nothing is written: what retention has removed
+// meanwhile must not come back.
 func (s *Store) Keep(ctx context.Context, partition int, events []worker.Event, next worker.Mark) error {
 	moves := next != (worker.Mark{})
 	if moves {
@@ -23,28 +24,28 @@ func (s *Store) Keep(ctx context.Context, partition int, events []worker.Event, 
 			return err
 		}
 	}
-	t := s.project(events, nil)
-	refused, err := s.insert(ctx, events, t.sent)
+	refused, err := s.insert(ctx, events)
 	if err != nil {
 		return err
 	}
-	if len(refused) > 0 {
-		t = s.project(events, refused)
-	}
+	t := s.project(events, refused)
 	if err := s.flush(ctx, t); err != nil {
 		return err
 	}
-	switch {
-	case len(refused) > 0:
+	if moves && len(refused) == 0 {
+		return s.pass(ctx, partition, t.sent, next)
+	}
+	if err := s.put(ctx, s.markers, fieldRow, t.sent); err != nil {
+		return err
+	}
+	if len(refused) > 0 {
 		return &worker.Refused{Why: refused}
-	case moves:
-		return s.advance(ctx, partition, next)
 	}
 	return nil
 }
 
 // insert writes events, and says why some cannot be, by their index.
-func (s *Store) insert(ctx context.Context, events []worker.Event, sent []string) (refused map[int]error, err error) {
+func (s *Store) insert(ctx context.Context, events []worker.Event) (refused map[int]error, err error) {
 	if len(events) == 0 {
 		return nil, nil
 	}
@@ -52,7 +53,7 @@ func (s *Store) insert(ctx context.Context, events []worker.Event, sent []string
 	docs, index := make([]any, 0, len(events)), make([]int, 0, len(events))
 	for i := range events {
 		e := &events[i]
-		doc, err := encodeEvent(eventID(e.Tenant, e.Room, e.Offset), sent[i], e)
+		doc, err := encodeEvent(eventID(e.Tenant, e.Room, e.Offset), e)
 		if err != nil {
 			refused[i] = err
 			continue
@@ -81,11 +82,11 @@ func (s *Store) insert(ctx context.Context, events []worker.Event, sent []string
 		return nil, wrap("insert", err)
 	}
 	s.counters.kept.Add(uint64(len(docs) - len(there) - len(refused)))
-	return refused, s.compare(ctx, events, sent, there, refused)
+	return refused, s.compare(ctx, events, there, refused)
 }
 
 // compare refuses events in whose place others are.
-func (s *Store) compare(ctx context.Context, events []worker.Event, sent []string, there map[string]int, refused map[int]error) error {
+func (s *Store) compare(ctx context.Context, events []worker.Event, there map[string]int, refused map[int]error) error {
 	if len(there) == 0 {
 		return nil
 	}
@@ -112,7 +113,7 @@ func (s *Store) compare(ctx context.Context, events []worker.Event, sent []strin
 	})
 	for _, i := range found {
 		if err == nil {
-			err = s.recover(ctx, sent[i], &events[i])
+			err = s.recover(ctx, &events[i])
 		}
 	}
 	return err

@@ -48,9 +48,9 @@ func (s *Store) Lost(ctx context.Context, l worker.Loss) error {
 }
 
 // recover puts an event in its place that had been taken for lost.
-func (s *Store) recover(ctx context.Context, sent string, e *worker.Event) error {
+func (s *Store) recover(ctx context.Context, e *worker.Event) error {
 	id := eventID(e.Tenant, e.Room, e.Offset)
-	doc, err := encodeEvent(id, sent, e)
+	doc, err := encodeEvent(id, e)
 	if err != nil {
 		return err
 	}

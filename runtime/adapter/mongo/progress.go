@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -122,20 +123,21 @@ func (s *Store) drop(ctx context.Context, c *driver.Collection, filter bson.D) e
 // Passed is the offset up to which a partition was kept when it was looked at last.
 func (s *Store) Passed(partition int) int64 { return (*s.passed.Load())[partitionID(partition)] }
 
-// Run looks at all partitions' progress every second, for Passed, until ctx ends.
+// Run writes the progress that is behind, and looks at that of all partitions, for Passed,
+// every second until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(refreshing)
 	defer tick.Stop()
 	away := false
 	for {
-		err := s.refresh(ctx)
+		err := errors.Join(s.Flush(ctx), s.refresh(ctx))
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && !away:
-			s.log.Error("MongoDB does not say how far the log is kept", "error", s.explain(err))
+			s.log.Error("it is not known how far MongoDB has kept the log", "error", s.explain(err))
 		case err == nil && away:
-			s.log.Info("MongoDB says again how far the log is kept")
+			s.log.Info("it is known again how far MongoDB has kept the log")
 		}
 		away = err != nil
 		select {

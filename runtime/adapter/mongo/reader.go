@@ -104,41 +104,22 @@ func (s *Store) RoomsOf(ctx context.Context, tenant, user string, limit int) (ou
 	return out, err
 }
 
-// Sent is how far a user has sent in a room: to the newest message that is kept, or where
-// the sweep has noted that one was.
+// Sent is how far a user has sent in a room.
 func (s *Store) Sent(ctx context.Context, tenant, user, id string) (room.Marker, error) {
-	sent := key(tenant, id, user)
-	noted, err := s.marker(ctx, sentID(sent))
-	if err != nil {
-		return room.Marker{}, err
-	}
-	err = s.each(ctx, s.events, bson.D{{Key: fieldSent, Value: sent}}, func(raw bson.Raw) (bool, error) {
-		e, err := decodeEvent(raw, tenant, id)
-		if e.At >= noted.At {
-			noted = e.marker()
-		}
-		return false, err
-	}, descending(1))
-	return noted.marker(), err
-}
-
-// marker is the row that the event is for who has sent it.
-func (e *stored) marker() row {
-	return row{At: e.At, Epoch: e.Epoch, Offset: e.Offset, Messages: e.Messages}
+	return s.marker(ctx, key(tenant, id, user, markerSent))
 }
 
 // Read is how far a user says to have read in a room.
 func (s *Store) Read(ctx context.Context, tenant, user, id string) (room.Marker, error) {
-	r, err := s.marker(ctx, key(tenant, id, user, markerRead))
-	return r.marker(), err
+	return s.marker(ctx, key(tenant, id, user, markerRead))
 }
 
-func (s *Store) marker(ctx context.Context, id string) (row, error) {
+func (s *Store) marker(ctx context.Context, id string) (room.Marker, error) {
 	var d document
 	if found, err := s.one(ctx, s.markers, id, &d); err != nil || !found || d.Row == nil {
-		return row{At: never}, err
+		return room.Marker{}, err
 	}
-	return *d.Row, nil
+	return d.Row.marker(), nil
 }
 
 // Marker is the further one of what a user has sent and read (room.Reader). Of two lives

@@ -41,19 +41,14 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}))
 }
 
-// makeIndexes makes those by which senders' newest messages are found, and what the sweep
-// removes. All else is found by id.
+// makeIndexes makes those by which the sweep finds what was deleted. All else is found
+// by id.
 func (s *Store) makeIndexes(ctx context.Context) error {
-	gone := func(field string) bson.D { return bson.D{{Key: field, Value: 1}} }
 	for _, x := range []struct {
-		in   *driver.Collection
-		name string
-		keys bson.D
-	}{
-		{s.events, "sent", bson.D{{Key: fieldSent, Value: 1}, {Key: "_id", Value: 1}}},
-		{s.rooms, "gone", gone(endedGone)}, {s.members, "gone", gone(rowGone)}, {s.notes, "gone", gone(rowGone)}, {s.rows, "gone", gone(rowGone)},
-	} {
-		index := driver.IndexModel{Keys: x.keys, Options: options.Index().SetName(x.name).SetSparse(len(x.keys) == 1)}
+		in    *driver.Collection
+		field string
+	}{{s.rooms, endedGone}, {s.members, rowGone}, {s.notes, rowGone}, {s.rows, rowGone}} {
+		index := driver.IndexModel{Keys: bson.D{{Key: x.field, Value: 1}}, Options: options.Index().SetName("gone").SetSparse(true)}
 		if _, err := x.in.Indexes().CreateOne(ctx, index); err != nil {
 			return wrap("index", err)
 		}

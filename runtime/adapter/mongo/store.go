@@ -31,6 +31,7 @@ type Store struct {
 
 	mu     sync.Mutex
 	marked map[int]time.Time // when a partition's last mark was made here
+	late   map[int]*behind   // by partition
 
 	counters counters
 }
@@ -54,7 +55,7 @@ func Connect(cfg Config, deps Deps) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, deps: deps, log: deps.Logger, client: client, hosts: opts.Hosts, encrypted: opts.TLSConfig != nil,
-		self: deps.Node + "/" + rand.Text(), marked: map[int]time.Time{},
+		self: deps.Node + "/" + rand.Text(), marked: map[int]time.Time{}, late: map[int]*behind{},
 	}
 	s.passed.Store(&map[string]int64{})
 	db := client.Database(cfg.Database)
@@ -67,8 +68,14 @@ func Connect(cfg Config, deps Deps) (*Store, error) {
 	return s, nil
 }
 
-// Close ends the connections, or gives them up when ctx is done.
-func (s *Store) Close(ctx context.Context) error { return s.client.Disconnect(ctx) }
+// Close writes what is behind, and ends the connections, or gives that up when ctx is
+// done.
+func (s *Store) Close(ctx context.Context) error {
+	if err := s.Flush(ctx); err != nil {
+		s.log.Warn("progress is behind what was kept: some of it will be kept again", "error", err)
+	}
+	return s.client.Disconnect(ctx)
+}
 
 // Ping asks the database for something; the error says what an operator has to look at.
 func (s *Store) Ping(ctx context.Context) error {

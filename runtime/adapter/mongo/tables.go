@@ -12,12 +12,10 @@ import (
 // tables is what the projections of a batch derive. Of all writes to a row the last one
 // is made.
 type tables struct {
-	e    *worker.Event // the one that is projected
-	at   int64         // its place in the log
+	at   int64         // of the record that is projected
 	gone bson.DateTime // now
-	sent []string      // by event, whose marker it moves: it is the row itself
 
-	rooms, ended, members, markers, notes, rows map[string]row
+	rooms, ended, members, sent, notes, rows map[string]row
 
 	reads    map[string]read
 	redacted []redaction
@@ -44,14 +42,14 @@ const (
 // project derives the rows of events, but for those that were refused.
 func (s *Store) project(events []worker.Event, refused map[int]error) *tables {
 	t := &tables{
-		gone: bson.NewDateTimeFromTime(s.deps.Now()), sent: make([]string, 0, len(events)),
-		rooms: map[string]row{}, ended: map[string]row{}, members: map[string]row{}, markers: map[string]row{}, notes: map[string]row{}, rows: map[string]row{},
+		gone:  bson.NewDateTimeFromTime(s.deps.Now()),
+		rooms: map[string]row{}, ended: map[string]row{}, members: map[string]row{}, sent: map[string]row{}, notes: map[string]row{}, rows: map[string]row{},
 		reads: map[string]read{},
 	}
 	for i := range events {
-		t.e, t.at, t.sent = &events[i], events[i].At, append(t.sent, "")
-		if project := s.deps.Projections[t.e.Action]; project != nil && refused[i] == nil {
-			project(t, &t.e.Record)
+		if project := s.deps.Projections[events[i].Action]; project != nil && refused[i] == nil {
+			t.at = events[i].At
+			project(t, &events[i].Record)
 		}
 	}
 	return t
@@ -74,19 +72,9 @@ func (t *tables) DeleteMember(tenant, room, user string) {
 	t.members[key(tenant, room, user)] = t.tombstone()
 }
 
-// PutSent writes nothing for a message, which moves its sender's marker to itself: by an
-// index the newest one is found.
 func (t *tables) PutSent(tenant, user, room string, m room.Marker) {
-	sent, e := key(tenant, room, user), t.e
-	if of := &t.sent[len(t.sent)-1]; (*of == "" || *of == sent) && room == e.Room && tenant == e.Tenant && m.Position == e.Position && m.Messages == e.Messages {
-		*of = sent
-		return
-	}
-	t.markers[sentID(sent)] = t.marker(m)
+	t.sent[key(tenant, room, user, markerSent)] = t.marker(m)
 }
-
-// sentID is the id of the marker of tenant, room and user.
-func sentID(sent string) string { return sent + string(separator) + markerSent }
 
 func (t *tables) marker(m room.Marker) row {
 	return row{At: t.at, Epoch: m.Epoch, Offset: m.Offset, Messages: m.Messages}
@@ -132,7 +120,7 @@ func noteID(tenant, room string, n *room.Note) string {
 	return key(tenant, room, number(n.Offset), n.Kind, n.Key)
 }
 
-// flush writes what was derived.
+// flush writes what was derived, but for the markers of what was sent.
 func (s *Store) flush(ctx context.Context, t *tables) error {
 	if err := s.move(ctx, t); err != nil {
 		return err
@@ -151,17 +139,14 @@ func (s *Store) flush(ctx context.Context, t *tables) error {
 	if err := s.put(ctx, s.members, fieldRow, t.members); err != nil {
 		return err
 	}
-	if err := s.put(ctx, s.markers, fieldRow, t.markers); err != nil {
-		return err
-	}
 	if err := s.put(ctx, s.notes, fieldRow, t.notes); err != nil {
 		return err
 	}
 	return s.put(ctx, s.rows, fieldRow, t.rows)
 }
 
-// move adds the read markers to those that are written. Where they are tells which move:
-// a worker that is late finds them farther, and the newer row stays anyhow.
+// move writes the read markers that move. Where they are tells which: a worker that is
+// late finds them farther, and the newer row stays anyhow.
 func (s *Store) move(ctx context.Context, t *tables) error {
 	if len(t.reads) == 0 {
 		return nil
@@ -180,10 +165,14 @@ func (s *Store) move(ctx context.Context, t *tables) error {
 		}
 		return true, nil
 	})
-	for id, r := range t.reads {
-		t.markers[id] = r.row
+	if err != nil {
+		return err
 	}
-	return err
+	moved := make(map[string]row, len(t.reads))
+	for id, r := range t.reads {
+		moved[id] = r.row
+	}
+	return s.put(ctx, s.markers, fieldRow, moved)
 }
 
 // moves reports whether a marker that is at was moves.

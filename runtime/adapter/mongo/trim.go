@@ -49,31 +49,7 @@ func (s *Store) trim(ctx context.Context, first *stored) error {
 		return nil
 	}
 	s.counters.trimmed.Add(1)
-	if err := s.noteSent(ctx, &head, first.Offset, cut); err != nil {
-		return err
-	}
 	return s.cut(ctx, &head, first.Offset, cut)
-}
-
-// noteSent writes the markers that messages are which are about to be removed.
-func (s *Store) noteSent(ctx context.Context, head *stored, from, below uint64) error {
-	for from < below {
-		to, markers := min(from+cutAtOnce, below), map[string]row{}
-		of := under(head.Tenant, head.Room).offsets(from, to-1)
-		err := s.each(ctx, s.events, of.filter(bson.E{Key: fieldSent, Value: bson.D{{Key: "$exists", Value: true}}}), func(raw bson.Raw) (bool, error) {
-			e, err := decodeEvent(raw, head.Tenant, head.Room)
-			markers[sentID(e.sent)] = e.marker()
-			return true, err
-		}, ascending(0).SetProjection(bson.D{{Key: fieldData, Value: 0}}))
-		if err != nil {
-			return err
-		}
-		if err := s.put(ctx, s.markers, fieldRow, markers); err != nil {
-			return err
-		}
-		from = to
-	}
-	return nil
 }
 
 // firstAfter is the offset of the first event in [from, last] that is newer than old;
