@@ -13,7 +13,7 @@ func Mistakes() []Mistake {
 	return []Mistake{
 		{"ack-uncommitted", takeOver},
 		{"term-unseen", []Kind{Pause, CutRedis}},
-		{"heads-forgotten", takeOver},
+		{"heads-forgotten", []Kind{KillWorker, KillWorker, Kill, Pause}}, // while the worker keeps up, MongoDB has the heads
 		{"keys-forgotten", takeOver},
 		{"void-counted", []Kind{Pause, CutRedis}},
 		{"gap-ignored", []Kind{KillRedis, CutRedis}},
